@@ -1,0 +1,192 @@
+//! The typed errors of every fallible call.
+
+use crate::{Activation, Isa};
+use core::fmt;
+
+/// The operand of a call that an [`Error`] speaks of, named as in the formulas of the crate's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs)] // each name is the operand's own symbol
+pub enum Operand {
+    APrev,
+    W,
+    B,
+    Z,
+    A,
+    Targets,
+    DA,
+    DZ,
+    DW,
+    DB,
+    DAPrev,
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::APrev => "a_prev",
+            Self::W => "w",
+            Self::B => "b",
+            Self::Z => "z",
+            Self::A => "a",
+            Self::Targets => "targets",
+            Self::DA => "d_a",
+            Self::DZ => "d_z",
+            Self::DW => "d_w",
+            Self::DB => "d_b",
+            Self::DAPrev => "d_a_prev",
+        })
+    }
+}
+
+/// What was wrong with a call: the operand, what was expected and what was found.
+///
+/// A call that returns an error has written to none of its outputs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A plain slice has the wrong number of elements.
+    Length {
+        /// Which operand.
+        operand: Operand,
+        /// The elements that the layer's shape and the batch ask for.
+        expected: usize,
+        /// The slice's length.
+        found: usize,
+    },
+    /// A plain slice, from which the batch size is derived, does not hold whole rows.
+    NotWholeRows {
+        /// Which operand.
+        operand: Operand,
+        /// Elements in one row.
+        row_len: usize,
+        /// The slice's length.
+        found: usize,
+    },
+    /// A matrix view has the wrong shape.
+    Shape {
+        /// Which operand.
+        operand: Operand,
+        /// `(rows, cols)` that the call asks for.
+        expected: (usize, usize),
+        /// `(rows, cols)` of the view.
+        found: (usize, usize),
+    },
+    /// A matrix view's last element lies outside its slice.
+    OutOfBounds {
+        /// The slice length that the shape and strides ask for; `None` where it overflows `usize`.
+        expected: Option<usize>,
+        /// The slice's length.
+        found: usize,
+    },
+    /// Two elements of a mutable matrix view would share one place in memory.
+    Overlapping {
+        /// `(rows, cols)` of the view.
+        shape: (usize, usize),
+        /// `(row_stride, col_stride)` of the view.
+        strides: (usize, usize),
+    },
+    /// An output that the call adds to was given as uninitialised memory.
+    Uninitialised {
+        /// Which operand.
+        operand: Operand,
+    },
+    /// [`Upstream::Targets`](crate::Upstream::Targets) is the gradient of cross-entropy through a sigmoid; the layer
+    /// has another activation.
+    TargetsNeedSigmoid {
+        /// The layer's activation.
+        found: Activation,
+    },
+    /// A stand-alone activation was given a matrix view; it takes plain slices.
+    NotASlice {
+        /// Which operand.
+        operand: Operand,
+    },
+    /// The workspace is smaller than the layer asks for.
+    WorkspaceTooSmall {
+        /// Elements (`f32`) that the layer asks for.
+        expected: usize,
+        /// Elements that the workspace holds.
+        found: usize,
+    },
+    /// A size that the call needs overflows `usize`.
+    TooLarge {
+        /// Which operand.
+        operand: Operand,
+    },
+    /// The environment variable `FUSED_DENSE_ISA` names no instruction set.
+    UnknownIsa {
+        /// Its value.
+        found: &'static str,
+    },
+    /// No kernel at or below the wanted cap is in this build (builds for a newer CPU leave the lesser kernels out).
+    IsaNotBuilt {
+        /// The cap.
+        cap: Isa,
+        /// The lowest instruction set that the build holds kernels for.
+        lowest: Isa,
+    },
+    /// A loss or cost was asked of slices of different lengths, or of ones that are no whole number of samples.
+    Samples {
+        /// Length of the predictions (`a` or `z`).
+        predictions: usize,
+        /// Length of the targets.
+        targets: usize,
+        /// Values in one sample.
+        outputs: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Length { operand, expected, found } => {
+                write!(f, "{operand}: expected {expected} elements, found {found}")
+            }
+            Self::NotWholeRows { operand, row_len, found } => {
+                write!(f, "{operand}: expected a multiple of {row_len} elements (whole rows), found {found}")
+            }
+            Self::Shape { operand, expected: (er, ec), found: (fr, fc) } => {
+                write!(f, "{operand}: expected a {er}×{ec} matrix, found {fr}×{fc}")
+            }
+            Self::OutOfBounds { expected: Some(expected), found } => {
+                write!(f, "matrix view: its shape and strides need a slice of {expected} elements, found {found}")
+            }
+            Self::OutOfBounds { expected: None, found } => {
+                write!(f, "matrix view: its shape and strides need more elements than usize counts, found {found}")
+            }
+            Self::Overlapping { shape: (r, c), strides: (rs, cs) } => write!(
+                f,
+                "mutable matrix view: expected strides that keep the elements of {r}×{c} apart, found \
+                 row stride {rs} and column stride {cs}"
+            ),
+            Self::Uninitialised { operand } => {
+                write!(f, "{operand}: expected initialised memory to add to, found an uninitialised view")
+            }
+            Self::TargetsNeedSigmoid { found } => {
+                write!(f, "targets: expected a layer with sigmoid activation, found {found}")
+            }
+            Self::NotASlice { operand } => write!(f, "{operand}: expected a plain slice, found a matrix view"),
+            Self::WorkspaceTooSmall { expected, found } => {
+                write!(f, "workspace: expected at least {expected} elements, found {found}")
+            }
+            Self::TooLarge { operand } => {
+                write!(f, "{operand}: expected a size that fits usize, found one that overflows")
+            }
+            Self::UnknownIsa { found } => {
+                write!(f, "FUSED_DENSE_ISA: expected portable, avx2 or avx512, found {found:?}")
+            }
+            Self::IsaNotBuilt { cap, lowest } => write!(
+                f,
+                "instruction set cap: expected {lowest} or higher (this build holds no lesser kernels), found {cap}"
+            ),
+            Self::Samples { predictions, targets, outputs } => write!(
+                f,
+                "loss: expected as many targets as predictions, in whole samples of {outputs}, found \
+                 {predictions} predictions and {targets} targets"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

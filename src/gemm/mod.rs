@@ -1,0 +1,78 @@
+//! Matrix multiplication with what a layer wants around it: bias before, activation behind.
+//!
+//! This file states the problem; `driver` holds the loops over the output and the sum, down to one call per tile into
+//! an instruction set.
+
+pub(crate) mod driver;
+pub(crate) mod slab;
+
+use crate::activation::Activation;
+use crate::kernel::chain::Start;
+use crate::kernel::{Sink, Source};
+use crate::plan::ProductShape;
+
+/// `c = g(start + scale · a · b)`, or `c += scale · a · b`: `c` is `m × n`, the sums have `k` terms.
+#[derive(Clone, Copy)]
+pub(crate) struct Gemm {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    pub(crate) a: Source,
+    pub(crate) b: Source,
+    pub(crate) c: Sink,
+    /// Where the pre-activation is kept, if it is.
+    pub(crate) z: Option<Sink>,
+    pub(crate) start: Start,
+    pub(crate) scale: f32,
+    pub(crate) add: bool,
+    pub(crate) activation: Activation,
+}
+
+// SAFETY: workers share a problem to read the inputs and write disjoint rectangles of the outputs (`driver::run`).
+unsafe impl Send for Gemm {}
+// SAFETY: as above.
+unsafe impl Sync for Gemm {}
+
+impl Gemm {
+    /// The same problem for the transposed output: `cᵀ = bᵀ · aᵀ`.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            m: self.n,
+            n: self.m,
+            a: self.b.transposed(),
+            b: self.a.transposed(),
+            c: self.c.transposed(),
+            z: self.z.map(Sink::transposed),
+            start: match self.start {
+                Start::Zero => Start::Zero,
+                Start::Columns(bias) => Start::Rows(bias),
+                Start::Rows(bias) => Start::Columns(bias),
+            },
+            ..self
+        }
+    }
+
+    /// What the plan looks at.
+    pub(crate) fn shape(&self) -> ProductShape {
+        let strides = |sink: Sink| (sink.row_stride, sink.col_stride);
+        ProductShape {
+            m: self.m,
+            n: self.n,
+            k: self.k,
+            a_strides: (self.a.row_stride, self.a.col_stride),
+            b_strides: (self.b.row_stride, self.b.col_stride),
+            c_strides: strides(self.c),
+            z_strides: self.z.map(strides),
+        }
+    }
+
+    /// Multiply-adds, saturating.
+    pub(crate) fn work(&self) -> usize {
+        self.m.saturating_mul(self.n).saturating_mul(self.k)
+    }
+
+    /// Where partial sums stand until the last block: the kept pre-activation, or else the output itself.
+    pub(crate) fn totals(&self) -> Sink {
+        self.z.unwrap_or(self.c)
+    }
+}

@@ -1,0 +1,90 @@
+//! The pass that makes `dz` and `db` of one block of the batch, for operands of any strides.
+
+use crate::isa::Kernels;
+use crate::kernel::elementwise::Slab;
+use crate::kernel::pack::{Panel, gather};
+use crate::kernel::{Sink, Source};
+use crate::summation::SUM_BLOCK;
+use core::ops::Range;
+
+/// `dz` (`rows × cols`, at most [`SUM_BLOCK`] rows) from upstream and saved values, and its column sums.
+#[derive(Clone, Copy)]
+pub(crate) struct DzPass {
+    pub(crate) kernel: unsafe fn(&Slab),
+    pub(crate) rows: usize,
+    pub(crate) upstream: Source,
+    pub(crate) saved: Source,
+    pub(crate) dz: Sink,
+    pub(crate) db: Option<*mut f32>,
+    pub(crate) scale: f32,
+    pub(crate) add: bool,
+}
+
+// SAFETY: workers share a pass to read the inputs and write disjoint columns of the outputs.
+unsafe impl Send for DzPass {}
+// SAFETY: as above.
+unsafe impl Sync for DzPass {}
+
+impl DzPass {
+    /// Computes the given columns.
+    ///
+    /// # Safety
+    /// All operands must be valid for `rows × cols`, outputs apart from inputs and from other workers' columns; the
+    /// kernel must be one of `kernels`, a row that `isa::select` returned; `scratch` as the driver asks.
+    pub(crate) unsafe fn run(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+        if cols.is_empty() {
+            return;
+        }
+        // SAFETY: the columns lie inside the operands. In the strided path a strip is at most half a panel wide, and
+        // two such strips of at most SUM_BLOCK rows fit the scratch.
+        unsafe {
+            if self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1 {
+                self.contiguous(cols);
+                return;
+            }
+            let width = kernels.nr() / 2;
+            let (first, second) = scratch.split_at_mut(SUM_BLOCK * width);
+            for j in cols.clone().step_by(width) {
+                let strip = j..cols.end.min(j + width);
+                let len = strip.len();
+                let collect = |from: &Source, to: &mut [f32]| {
+                    let source = Source { ptr: from.at(0, j), ..*from };
+                    gather(&Panel { source, depth: self.rows, width: len, dst: to.as_mut_ptr(), row_len: len });
+                    Source { ptr: to.as_ptr(), row_stride: len, col_stride: 1 }
+                };
+                let upstream = collect(&self.upstream, first);
+                let saved = collect(&self.saved, second);
+                // In place: each element is read before it is written.
+                let dz = Sink { ptr: first.as_mut_ptr(), row_stride: len, col_stride: 1 };
+                let db = self.db.map(|db| db.add(j));
+                Self { upstream: Source { ptr: dz.ptr, ..upstream }, saved, dz, db, ..*self }.contiguous(0..len);
+                for i in 0..self.rows {
+                    for (offset, j) in strip.clone().enumerate() {
+                        *self.dz.at(i, j) = *dz.at(i, offset);
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`DzPass::run`]; all operands have contiguous rows.
+    unsafe fn contiguous(&self, cols: Range<usize>) {
+        // SAFETY: the columns lie inside the operands, for which the caller vouches.
+        unsafe {
+            (self.kernel)(&Slab {
+                rows: self.rows,
+                cols: cols.len(),
+                upstream: self.upstream.at(0, cols.start),
+                upstream_row_stride: self.upstream.row_stride,
+                saved: self.saved.at(0, cols.start),
+                saved_row_stride: self.saved.row_stride,
+                dz: self.dz.at(0, cols.start),
+                dz_row_stride: self.dz.row_stride,
+                db: self.db.map(|db| db.add(cols.start)),
+                scale: self.scale,
+                add: self.add,
+            });
+        }
+    }
+}

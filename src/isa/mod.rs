@@ -1,0 +1,149 @@
+//! Instruction sets: detection, the cap, and the kernel table.
+//!
+//! The table's rows come from `build.rs`, which writes them from `spec.rs`. A build whose target features already
+//! include an instruction set holds no kernels below it, so that with `-C target-cpu=native` one row is left and
+//! dispatch is static.
+
+// Read by `build.rs`; the crate itself only checks its table against it.
+#[cfg(test)]
+mod spec;
+
+use crate::activation::{self, ACTIVATIONS};
+use crate::error::Error;
+use crate::kernel::chain::{Tile, chain_tile};
+use crate::kernel::dot::{DotTile, dot_tile};
+use crate::kernel::elementwise::{self, FromA, FromZ, Given, Rows, Slab, TargetsFromA, TargetsFromZ};
+use crate::kernel::pack::{self, Panel};
+use crate::simd::{self, Simd};
+use crate::summation::SUM_LANES;
+use core::fmt;
+use std::sync::OnceLock;
+
+/// An instruction set that kernels exist for, in ascending order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Isa {
+    /// What the build's target has: SSE2 on plain x86-64, NEON on aarch64.
+    Portable,
+    /// AVX2 with FMA.
+    Avx2,
+    /// AVX-512F.
+    Avx512,
+}
+
+/// The environment variable that caps the instruction set of every layer: `portable`, `avx2` or `avx512`.
+pub const ISA_VARIABLE: &str = "FUSED_DENSE_ISA";
+
+impl Isa {
+    /// Every instruction set, in ascending order, whether this build and CPU have it or not.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The instruction sets that this build has kernels for and this CPU can run, best first.
+    ///
+    /// ```
+    /// assert!(!fused_dense::Isa::available().is_empty());
+    /// ```
+    pub fn available() -> Vec<Self> {
+        TABLE.iter().filter(|kernels| (kernels.detect)()).map(|kernels| kernels.isa).collect()
+    }
+
+    /// The name that [`ISA_VARIABLE`] takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether results on this instruction set equal the scalar [`reference`](crate::reference) to the bit: wherever
+    /// multiply-add is fused. Only portable kernels on a target without it (plain x86-64, wasm) round twice.
+    pub fn is_bit_exact(self) -> bool {
+        self != Self::Portable || simd::PORTABLE_IS_FUSED
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One row of the kernel table: every entry into one instruction set.
+///
+/// All function pointers are unsafe for one common reason besides their own sections: the CPU must have the
+/// instruction set, which [`select`] has made sure of for every row it returns.
+pub(crate) struct Kernels {
+    pub(crate) isa: Isa,
+    detect: fn() -> bool,
+    /// `f32` lanes of one vector.
+    pub(crate) lanes: usize,
+    /// Whether chain kernels never read the right operand beyond a tile's columns; if not, `padded_tiles` do.
+    pub(crate) masked_loads_are_free: bool,
+    /// Chain kernels with exact reads, `[vectors - 1][rows - 1]`.
+    pub(crate) tiles: &'static [&'static [unsafe fn(&Tile)]],
+    /// Chain kernels for panels padded to whole vectors.
+    pub(crate) padded_tiles: &'static [&'static [unsafe fn(&Tile)]],
+    /// Dot-product kernels, `[rows - 1][columns - 1]`.
+    pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
+    pub(crate) transpose_pack: unsafe fn(&Panel),
+    /// By [`Activation::index`](crate::Activation).
+    pub(crate) activate: [unsafe fn(&Rows); ACTIVATIONS.len()],
+    /// By activation, `dz` from `a`.
+    pub(crate) dz_from_a: [unsafe fn(&Slab); ACTIVATIONS.len()],
+    /// By activation, `dz` from `z`.
+    pub(crate) dz_from_z: [unsafe fn(&Slab); ACTIVATIONS.len()],
+    pub(crate) dz_from_targets_and_a: unsafe fn(&Slab),
+    pub(crate) dz_from_targets_and_z: unsafe fn(&Slab),
+    pub(crate) dz_given: unsafe fn(&Slab),
+}
+
+impl fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernels").field("isa", &self.isa).finish_non_exhaustive()
+    }
+}
+
+impl Kernels {
+    /// Most columns of a chain tile.
+    pub(crate) fn nr(&self) -> usize {
+        self.tiles.len() * self.lanes
+    }
+
+    /// Most rows of a chain tile `vectors` wide.
+    pub(crate) fn mr(&self, vectors: usize) -> usize {
+        self.tiles[vectors - 1].len()
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+/// The best row at or below the cap.
+///
+/// # Errors
+/// [`Error::IsaNotBuilt`] where the build holds no kernels that low.
+pub(crate) fn select(cap: Isa) -> Result<&'static Kernels, Error> {
+    let lowest = TABLE[TABLE.len() - 1].isa;
+    TABLE
+        .iter()
+        .find(|kernels| kernels.isa <= cap && (kernels.detect)())
+        .copied()
+        .ok_or(Error::IsaNotBuilt { cap, lowest })
+}
+
+/// The best row at or below the environment's cap; read once.
+///
+/// # Errors
+/// [`Error::UnknownIsa`] where the variable names no instruction set, [`Error::IsaNotBuilt`] as [`select`].
+pub(crate) fn select_default() -> Result<&'static Kernels, Error> {
+    static SELECTED: OnceLock<Result<&'static Kernels, Error>> = OnceLock::new();
+    SELECTED
+        .get_or_init(|| match std::env::var_os(ISA_VARIABLE) {
+            None => select(Isa::ALL[Isa::ALL.len() - 1]),
+            Some(value) => match Isa::ALL.into_iter().find(|isa| value == isa.name()) {
+                Some(cap) => select(cap),
+                None => Err(Error::UnknownIsa { found: value.to_string_lossy().into_owned().leak() }),
+            },
+        })
+        .clone()
+}

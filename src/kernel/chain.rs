@@ -1,0 +1,136 @@
+//! The chain micro-kernel: one tile of the output, one block of the sum, all accumulators in registers.
+//!
+//! ```text
+//! acc[MR][NV] = bias, or zero
+//! for p in 0..depth
+//!     b[NV] = row p of the right panel
+//!     for i in 0..MR
+//!         acc[i] = fma(broadcast a[i, p], b, acc[i])
+//! c = scale · acc, or fma(scale, acc, c)
+//! ```
+//!
+//! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
+
+use crate::simd::Simd;
+
+/// What the accumulators of a tile begin with.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// Zero.
+    Zero,
+    /// A bias for each column: as many elements as the tile has columns.
+    Columns(*const f32),
+    /// A bias for each row: as many elements as the tile has rows.
+    Rows(*const f32),
+}
+
+impl Start {
+    /// The same biases, seen from a tile `rows` down and `cols` to the right.
+    ///
+    /// # Safety
+    /// The place must lie inside the biased matrix.
+    pub(crate) unsafe fn at(self, row: usize, col: usize) -> Self {
+        // SAFETY: the caller's place is inside the matrix, and there is one bias for each of its rows or columns.
+        unsafe {
+            match self {
+                Self::Zero => Self::Zero,
+                Self::Columns(bias) => Self::Columns(bias.add(col)),
+                Self::Rows(bias) => Self::Rows(bias.add(row)),
+            }
+        }
+    }
+}
+
+/// One call of a chain micro-kernel: `MR` rows, `NV` vectors of columns of which the last has `tail` columns.
+pub(crate) struct Tile {
+    /// Length of this block of the sum.
+    pub(crate) depth: usize,
+    /// Left operand: element `(i, p)` at `i · a_row_stride + p · a_depth_stride`.
+    pub(crate) a: *const f32,
+    pub(crate) a_row_stride: usize,
+    pub(crate) a_depth_stride: usize,
+    /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
+    pub(crate) b: *const f32,
+    pub(crate) b_depth_stride: usize,
+    /// Output: element `(i, j)` at `i · c_row_stride + j`.
+    pub(crate) c: *mut f32,
+    pub(crate) c_row_stride: usize,
+    /// Columns in the last vector, `1 ..= LANES`.
+    pub(crate) tail: usize,
+    pub(crate) start: Start,
+    /// Factor of the block's sum.
+    pub(crate) scale: f32,
+    /// Whether to add to the output; where not, the output is never read.
+    pub(crate) add: bool,
+}
+
+/// Computes one tile.
+///
+/// `MASKED_B` keeps loads of the right operand's last vector inside its tail; without it, that vector is loaded whole.
+///
+/// # Safety
+/// - `a` is readable at all `MR × depth` places, `b` at all `depth` rows of the tile's columns (rounded up to whole
+///   vectors without `MASKED_B`), the bias as [`Start`] says;
+/// - `c` is writable at all `MR` rows of the tile's columns, readable too with `add`, and overlaps none of the inputs;
+/// - `1 ≤ tail ≤ LANES`.
+#[inline(always)]
+pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool>(simd: S, tile: &Tile) {
+    let tail = simd.tail(tile.tail);
+    let mut acc = [[simd.splat(0.0); NV]; MR];
+
+    // SAFETY: for each access the function's safety section names the memory; the offsets stay within it because
+    // i < MR, v < NV and p < depth.
+    unsafe {
+        match tile.start {
+            Start::Zero => {}
+            Start::Columns(bias) => {
+                for v in 0..NV {
+                    let at = bias.add(v * S::LANES);
+                    let bias = if v == NV - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+                    for row in &mut acc {
+                        row[v] = bias;
+                    }
+                }
+            }
+            Start::Rows(bias) => {
+                for i in 0..MR {
+                    acc[i] = [simd.splat(*bias.add(i)); NV];
+                }
+            }
+        }
+
+        let (mut a, mut b) = (tile.a, tile.b);
+        for _ in 0..tile.depth {
+            let mut b_row = [simd.splat(0.0); NV];
+            for v in 0..NV {
+                let at = b.add(v * S::LANES);
+                b_row[v] = if MASKED_B && v == NV - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+            }
+            for i in 0..MR {
+                let a_i = simd.splat(*a.add(i * tile.a_row_stride));
+                for v in 0..NV {
+                    acc[i][v] = simd.mul_add(a_i, b_row[v], acc[i][v]);
+                }
+            }
+            // The last step may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
+            a = a.wrapping_add(tile.a_depth_stride);
+            b = b.wrapping_add(tile.b_depth_stride);
+        }
+
+        let scale = simd.splat(tile.scale);
+        for i in 0..MR {
+            let row = tile.c.add(i * tile.c_row_stride);
+            for v in 0..NV {
+                let at = row.add(v * S::LANES);
+                let (last, sum) = (v == NV - 1, acc[i][v]);
+                let value = if tile.add {
+                    let old = if last { simd.load_tail(at, tail) } else { simd.load(at) };
+                    simd.mul_add(scale, sum, old)
+                } else {
+                    simd.mul(scale, sum)
+                };
+                if last { simd.store_tail(at, value, tail) } else { simd.store(at, value) }
+            }
+        }
+    }
+}

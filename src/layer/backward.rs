@@ -1,0 +1,306 @@
+//! The backward pass: block by block of the batch, `dz` and `db` in one pass, then `dA_prev` and `dW` from that slab
+//! while it is in the second-level cache.
+
+use super::forward::run;
+use super::{Dense, Gradients, Saved, Upstream, sink, source};
+use crate::activation::Activation;
+use crate::error::{Error, Operand};
+use crate::gemm::Gemm;
+use crate::gemm::slab::DzPass;
+use crate::isa::Kernels;
+use crate::kernel::chain::Start;
+use crate::kernel::elementwise::Slab;
+use crate::kernel::{Sink, Source};
+use crate::matrix::{Input, MatrixViewMut};
+use crate::plan;
+use crate::summation::{SUM_BLOCK, Summation};
+use crate::threads::share_out;
+use crate::workspace::Workspace;
+
+impl Dense {
+    /// `dz` from upstream, then `dw = s · dzᵀ · a_prev`, `db = s · Σ_batch dz` and `dA_prev = dz · w`, each where
+    /// [`Gradients`] asks for it.
+    ///
+    /// `a_prev: batch × inputs`, `w: outputs × inputs`, `saved` and `upstream`: `batch × outputs`; each gradient has
+    /// its operand's shape. NaN and infinities propagate as IEEE 754 says.
+    ///
+    /// # Errors
+    /// Where an operand has the wrong size or shape, a gradient to be added to is uninitialised, targets come to a
+    /// layer without sigmoid, or the instruction set cannot be had; no gradient is touched then.
+    pub fn backward<'a, T: Into<Input<'a>>>(
+        &mut self,
+        a_prev: impl Into<Input<'a>>,
+        w: impl Into<Input<'a>>,
+        saved: impl Into<Saved<'a>>,
+        upstream: Upstream<T>,
+        gradients: Gradients<'a>,
+    ) -> Result<(), Error> {
+        let mut workspace = core::mem::take(&mut self.workspace);
+        let result = self.backward_in(&mut workspace, a_prev, w, saved, upstream, gradients);
+        self.workspace = workspace;
+        result
+    }
+
+    /// [`backward`](Self::backward) with the caller's workspace, so that threads can share the layer.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward), and [`Error::WorkspaceTooSmall`].
+    pub fn backward_in<'a, T: Into<Input<'a>>>(
+        &self,
+        workspace: &mut Workspace,
+        a_prev: impl Into<Input<'a>>,
+        w: impl Into<Input<'a>>,
+        saved: impl Into<Saved<'a>>,
+        upstream: Upstream<T>,
+        gradients: Gradients<'a>,
+    ) -> Result<(), Error> {
+        let (a_prev, w, saved) = (a_prev.into(), w.into(), saved.into());
+        let kernels = self.kernels()?;
+        let (dz_kernel, upstream, upstream_name) = match upstream {
+            Upstream::Activation(d_a) => (self.dz_kernel(kernels, &saved), d_a.into(), Operand::DA),
+            Upstream::PreActivation(d_z) => (None, d_z.into(), Operand::DZ),
+            Upstream::Targets(_) if self.activation != Activation::Sigmoid => {
+                return Err(Error::TargetsNeedSigmoid { found: self.activation });
+            }
+            Upstream::Targets(y) => (Some(targets_kernel(kernels, &saved)), y.into(), Operand::Targets),
+        };
+        let (saved, saved_name) = match saved {
+            Saved::A(a) => (a, Operand::A),
+            Saved::Z(z) => (z, Operand::Z),
+        };
+        let batch = match a_prev.batch(Operand::APrev, self.inputs)? {
+            Some(batch) => batch,
+            None => upstream.batch(upstream_name, self.outputs)?.unwrap_or(0),
+        };
+
+        let a_prev = a_prev.resolve(Operand::APrev, batch, self.inputs)?;
+        let w = w.resolve(Operand::W, self.outputs, self.inputs)?;
+        let saved = saved.resolve(saved_name, batch, self.outputs)?;
+        let upstream = upstream.resolve(upstream_name, batch, self.outputs)?;
+        let resolve = |gradient: Option<super::call::Gradient<'a>>, operand, rows, cols| match gradient {
+            None => Ok(None),
+            Some(gradient) => {
+                let view = gradient.output.resolve(operand, rows, cols)?;
+                if gradient.add {
+                    view.check_initialised(operand)?;
+                }
+                Ok(Some((view, gradient.add)))
+            }
+        };
+        let mut d_w = resolve(gradients.w, Operand::DW, self.outputs, self.inputs)?;
+        let mut d_b = resolve(gradients.b, Operand::DB, 1, self.outputs)?;
+        let mut d_a_prev = resolve(gradients.a_prev, Operand::DAPrev, batch, self.inputs)?;
+        let mut d_z = gradients.z.map(|z| z.resolve(Operand::DZ, batch, self.outputs)).transpose()?;
+        let scratch = self.scratch(kernels, workspace)?;
+
+        let as_target =
+            |gradient: &mut (MatrixViewMut<'a>, bool)| Target { sink: sink(&mut gradient.0), add: gradient.1 };
+        let call = Call {
+            layer: self,
+            kernels,
+            batch,
+            a_prev: source(&a_prev),
+            w: source(&w),
+            saved: source(&saved),
+            upstream: source(&upstream),
+            dz_kernel,
+            d_w: d_w.as_mut().map(as_target),
+            d_b: d_b.as_mut().map(as_target),
+            d_a_prev: d_a_prev.as_mut().map(as_target),
+            d_z: d_z.as_mut().map(sink),
+            scale: gradients.scale,
+        };
+        // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
+        // keep outputs apart from inputs and from each other.
+        unsafe { call.run(scratch) };
+        Ok(())
+    }
+
+    /// The kernel for `dz = dA ⊙ g'`; none where `g' = 1` and `dz` is `dA` itself.
+    fn dz_kernel(&self, kernels: &Kernels, saved: &Saved<'_>) -> Option<unsafe fn(&Slab)> {
+        let by_activation = match saved {
+            Saved::A(_) => &kernels.dz_from_a,
+            Saved::Z(_) => &kernels.dz_from_z,
+        };
+        (self.activation != Activation::Identity).then(|| by_activation[self.activation.index()])
+    }
+}
+
+/// The kernel for `dz = a - y`.
+fn targets_kernel(kernels: &Kernels, saved: &Saved<'_>) -> unsafe fn(&Slab) {
+    match saved {
+        Saved::A(_) => kernels.dz_from_targets_and_a,
+        Saved::Z(_) => kernels.dz_from_targets_and_z,
+    }
+}
+
+/// A gradient's memory, and whether to add to it.
+#[derive(Clone, Copy)]
+struct Target {
+    sink: Sink,
+    add: bool,
+}
+
+/// A checked backward call.
+struct Call<'c> {
+    layer: &'c Dense,
+    kernels: &'static Kernels,
+    batch: usize,
+    a_prev: Source,
+    w: Source,
+    saved: Source,
+    upstream: Source,
+    /// How `dz` is computed; none where upstream is `dz` itself.
+    dz_kernel: Option<unsafe fn(&Slab)>,
+    d_w: Option<Target>,
+    d_b: Option<Target>,
+    d_a_prev: Option<Target>,
+    d_z: Option<Sink>,
+    scale: f32,
+}
+
+impl Call<'_> {
+    /// Block by block of the batch: `dz` and `db`, then `dA_prev`, then `dW`.
+    ///
+    /// # Safety
+    /// All operands must be valid for the layer's shape and the batch, outputs apart from everything else.
+    unsafe fn run(&self, scratch: super::Scratch<'_>) {
+        let super::Scratch { vector, slab, workers, worker_len } = scratch;
+        let outputs = self.layer.outputs;
+        if outputs == 0 && self.layer.inputs == 0 {
+            return;
+        }
+        // A strided `db` is worked on in contiguous scratch.
+        let db = self.d_b.map(|d_b| if d_b.sink.col_stride == 1 { d_b.sink.ptr } else { vector.as_mut_ptr() });
+        let slab = Sink { ptr: slab.as_mut_ptr(), row_stride: outputs, col_stride: 1 };
+        // An empty batch is one empty block, which sets the gradients to zero or leaves what they are added to.
+        for block in 0..self.batch.div_ceil(SUM_BLOCK).max(1) {
+            let start = block * SUM_BLOCK;
+            let rows = SUM_BLOCK.min(self.batch - start);
+            // SAFETY: rows start..start + rows lie inside the batch, for which the caller vouches.
+            unsafe {
+                if let (Some(d_b), Some(db)) = (self.d_b, db)
+                    && d_b.sink.ptr != db
+                    && d_b.add
+                    && block == 0
+                {
+                    for j in 0..outputs {
+                        *db.add(j) = *d_b.sink.at(0, j);
+                    }
+                }
+                let dz = self.dz(start, rows, block, slab, db, workers, worker_len);
+                if let Some(target) = self.d_a_prev {
+                    let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
+                    let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, self.w, c, target.add);
+                    run(self.layer, self.kernels, &gemm, summation, workers, worker_len);
+                }
+                if let Some(target) = self.d_w {
+                    let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
+                    let add = target.add || block > 0;
+                    let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, add);
+                    run(self.layer, self.kernels, &gemm, Summation::Chain, workers, worker_len);
+                }
+            }
+        }
+        if let (Some(d_b), Some(db)) = (self.d_b, db)
+            && d_b.sink.ptr != db
+        {
+            for j in 0..outputs {
+                // SAFETY: the vector scratch and `d_b` both hold one element for each output.
+                unsafe { *d_b.sink.at(0, j) = *db.add(j) };
+            }
+        }
+    }
+
+    /// `dz` of rows `start..start + rows`, where it stands; `db` on the way.
+    ///
+    /// # Safety
+    /// As [`Call::run`], for rows inside the batch; `slab` has room for them, `db` for one element for each output.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn dz(
+        &self,
+        start: usize,
+        rows: usize,
+        block: usize,
+        slab: Sink,
+        db: Option<*mut f32>,
+        scratch: &mut [f32],
+        worker_len: usize,
+    ) -> Source {
+        // SAFETY: rows start.. lie inside the batch.
+        let (upstream, saved, kept) = unsafe {
+            (
+                Source { ptr: self.upstream.at(start, 0), ..self.upstream },
+                Source { ptr: self.saved.at(start, 0), ..self.saved },
+                self.d_z.map(|d_z| Sink { ptr: d_z.at(start, 0), ..d_z }),
+            )
+        };
+        let is_given = self.dz_kernel.is_none();
+        if is_given && kept.is_none() && db.is_none() {
+            return upstream;
+        }
+        let pass = DzPass {
+            kernel: self.dz_kernel.unwrap_or(self.kernels.dz_given),
+            rows,
+            upstream,
+            saved: if is_given { upstream } else { saved },
+            dz: kept.unwrap_or(slab),
+            db,
+            scale: self.scale,
+            add: self.d_b.is_some_and(|d_b| d_b.add) || block > 0,
+        };
+        let workers = plan::workers(rows.saturating_mul(self.layer.outputs), self.layer.threads.here());
+        share_out(workers, scratch, worker_len, &|index, scratch| {
+            let cols = plan::share(self.layer.outputs, self.kernels.lanes, index, workers);
+            // SAFETY: the caller's promise; the workers' columns are disjoint and the scratch has the driver's length.
+            unsafe { pass.run(self.kernels, cols, scratch) };
+        });
+        if is_given { upstream } else { pass.dz.as_source() }
+    }
+}
+
+impl Dense {
+    /// `dA_prev = dz · w` for `rows` samples of the batch, and its order of summation.
+    pub(super) fn a_prev_product(
+        &self,
+        batch: usize,
+        rows: usize,
+        dz: Source,
+        w: Source,
+        d_a_prev: Sink,
+        add: bool,
+    ) -> (Gemm, Summation) {
+        let gemm = Gemm {
+            m: rows,
+            n: self.inputs,
+            k: self.outputs,
+            a: dz,
+            b: w,
+            c: d_a_prev,
+            z: None,
+            start: Start::Zero,
+            scale: 1.0,
+            add,
+            activation: Activation::Identity,
+        };
+        let contiguous_sum = w.row_stride < w.col_stride;
+        (gemm, self.summation.resolve(batch, self.inputs, contiguous_sum))
+    }
+
+    /// `dw = s · dzᵀ · a_prev` for `rows` samples of the batch, always in the chain order.
+    pub(super) fn w_product(&self, rows: usize, dz: Source, a_prev: Source, d_w: Sink, scale: f32, add: bool) -> Gemm {
+        Gemm {
+            m: self.outputs,
+            n: self.inputs,
+            k: rows,
+            a: dz.transposed(),
+            b: a_prev,
+            c: d_w,
+            z: None,
+            start: Start::Zero,
+            scale,
+            add,
+            activation: Activation::Identity,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The arguments of a call whose names matter.
+
+use crate::matrix::{Input, Output};
+
+/// The bias `b`: given, or none.
+///
+/// Anything that is an [`Input`] converts, so that `&b` is enough.
+#[derive(Clone, Copy, Debug)]
+pub enum Bias<'a> {
+    /// `z = a_prev · wᵀ`
+    None,
+    /// `z = a_prev · wᵀ + b`, with one value for each output.
+    Given(Input<'a>),
+}
+
+impl<'a, T: Into<Input<'a>>> From<T> for Bias<'a> {
+    fn from(b: T) -> Self {
+        Self::Given(b.into())
+    }
+}
+
+/// What a forward pass writes: the activation `a`, and the pre-activation `z` if it is to be kept.
+///
+/// Anything that is an [`Output`] converts, so that `&mut a` is enough.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Outputs};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Tanh);
+/// let (mut a, mut z) = ([0.0], [0.0]);
+/// layer.forward(&[2.0], &[0.25], &[0.0], Outputs::new(&mut a).z(&mut z))?;
+/// assert_eq!(z, [0.5]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    pub(super) a: Output<'a>,
+    pub(super) z: Option<Output<'a>>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Writes the activation alone.
+    pub fn new(a: impl Into<Output<'a>>) -> Self {
+        Self { a: a.into(), z: None }
+    }
+
+    /// Keeps the pre-activation too.
+    #[must_use]
+    pub fn z(self, z: impl Into<Output<'a>>) -> Self {
+        Self { z: Some(z.into()), ..self }
+    }
+}
+
+impl<'a, T: Into<Output<'a>>> From<T> for Outputs<'a> {
+    fn from(a: T) -> Self {
+        Self::new(a)
+    }
+}
+
+/// What was saved of the forward pass, from which the derivative `g'(z)` is computed.
+///
+/// Anything that is an [`Input`] converts to [`Saved::A`], so that `&a` is enough.
+#[derive(Clone, Copy, Debug)]
+pub enum Saved<'a> {
+    /// The activation `a`.
+    A(Input<'a>),
+    /// The pre-activation `z`: exact also where `a` has saturated.
+    Z(Input<'a>),
+}
+
+impl<'a> Saved<'a> {
+    /// The pre-activation `z`.
+    pub fn z(z: impl Into<Input<'a>>) -> Self {
+        Self::Z(z.into())
+    }
+}
+
+impl<'a, T: Into<Input<'a>>> From<T> for Saved<'a> {
+    fn from(a: T) -> Self {
+        Self::A(a.into())
+    }
+}
+
+/// What comes down from the loss or the layer above.
+#[derive(Clone, Copy, Debug)]
+pub enum Upstream<T> {
+    /// The loss's gradient by the activation, `dA`: `dz = dA ⊙ g'(z)`.
+    Activation(T),
+    /// The loss's gradient by the pre-activation, `dz` itself.
+    PreActivation(T),
+    /// The targets `y` of a cross-entropy loss behind a sigmoid: `dz = a - y`.
+    Targets(T),
+}
+
+/// Which gradients a backward pass computes, and where to.
+///
+/// Each is overwritten (`β = 0`: never read before, so it may hold anything) or, with `add_to_…`, added to (`β = 1`).
+#[derive(Debug)]
+pub struct Gradients<'a> {
+    pub(super) w: Option<Gradient<'a>>,
+    pub(super) b: Option<Gradient<'a>>,
+    pub(super) a_prev: Option<Gradient<'a>>,
+    pub(super) z: Option<Output<'a>>,
+    pub(super) scale: f32,
+}
+
+/// One gradient's place.
+#[derive(Debug)]
+pub(super) struct Gradient<'a> {
+    pub(super) output: Output<'a>,
+    pub(super) add: bool,
+}
+
+impl Default for Gradients<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Gradients<'a> {
+    /// None, with scale 1.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { w: None, b: None, a_prev: None, z: None, scale: 1.0 }
+    }
+
+    /// `dw = s · dzᵀ · a_prev`
+    #[must_use]
+    pub fn w(self, d_w: impl Into<Output<'a>>) -> Self {
+        Self { w: Some(Gradient { output: d_w.into(), add: false }), ..self }
+    }
+
+    /// `dw += s · dzᵀ · a_prev`
+    #[must_use]
+    pub fn add_to_w(self, d_w: impl Into<Output<'a>>) -> Self {
+        Self { w: Some(Gradient { output: d_w.into(), add: true }), ..self }
+    }
+
+    /// `db = s · Σ_batch dz`
+    #[must_use]
+    pub fn b(self, d_b: impl Into<Output<'a>>) -> Self {
+        Self { b: Some(Gradient { output: d_b.into(), add: false }), ..self }
+    }
+
+    /// `db += s · Σ_batch dz`
+    #[must_use]
+    pub fn add_to_b(self, d_b: impl Into<Output<'a>>) -> Self {
+        Self { b: Some(Gradient { output: d_b.into(), add: true }), ..self }
+    }
+
+    /// `dA_prev = dz · w`
+    #[must_use]
+    pub fn a_prev(self, d_a_prev: impl Into<Output<'a>>) -> Self {
+        Self { a_prev: Some(Gradient { output: d_a_prev.into(), add: false }), ..self }
+    }
+
+    /// `dA_prev += dz · w`
+    #[must_use]
+    pub fn add_to_a_prev(self, d_a_prev: impl Into<Output<'a>>) -> Self {
+        Self { a_prev: Some(Gradient { output: d_a_prev.into(), add: true }), ..self }
+    }
+
+    /// Keeps `dz` itself.
+    #[must_use]
+    pub fn z(self, d_z: impl Into<Output<'a>>) -> Self {
+        Self { z: Some(d_z.into()), ..self }
+    }
+
+    /// The factor `s` of `dw` and `db`: 1 (the default) for sums, `1/m` for the textbook's means.
+    #[must_use]
+    pub fn scale(self, s: f32) -> Self {
+        Self { scale: s, ..self }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a call will do, and why.
+
+use super::Dense;
+use crate::error::Error;
+use crate::gemm::Gemm;
+use crate::isa::{Isa, Kernels};
+use crate::kernel::chain::Start;
+use crate::kernel::{Sink, Source};
+use crate::plan::{self, Packing};
+use crate::summation::Summation;
+use core::fmt;
+
+/// How a layer computes its three products for one batch size, with plain slices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// The instruction set.
+    pub isa: Isa,
+    /// `z = a_prev · wᵀ + b`
+    pub forward: ProductPlan,
+    /// `dw = s · dzᵀ · a_prev`
+    pub d_w: ProductPlan,
+    /// `dA_prev = dz · w`
+    pub d_a_prev: ProductPlan,
+}
+
+/// How one product is computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProductPlan {
+    /// The order of the sums, `Chain` or `Lanes`.
+    pub summation: Summation,
+    /// Rows and columns of the micro-kernel's largest tile.
+    pub tile: (usize, usize),
+    /// How the right operand reaches the kernel.
+    pub operand: &'static str,
+    /// Workers that share the output, when called from where the description was asked for.
+    pub workers: usize,
+}
+
+impl Dense {
+    /// How calls with this batch size and plain slices will be computed, when made from this thread.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Dense};
+    /// println!("{}", Dense::new(784, 30, Activation::Sigmoid).describe(32)?);
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the instruction set.
+    pub fn describe(&self, batch: usize) -> Result<Description, Error> {
+        let kernels = self.kernels()?;
+        let matrix = |cols: usize| Source { ptr: core::ptr::null(), row_stride: cols, col_stride: 1 };
+        let output = |cols: usize| Sink { ptr: core::ptr::null_mut(), row_stride: cols, col_stride: 1 };
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let (forward, order) =
+            self.forward_product(batch, matrix(inputs), matrix(inputs), Start::Zero, output(outputs), None);
+        let forward = self.describe_product(kernels, &forward, order);
+        let (d_a_prev, order) =
+            self.a_prev_product(batch, batch, matrix(outputs), matrix(inputs), output(inputs), false);
+        let d_a_prev = self.describe_product(kernels, &d_a_prev, order);
+        let d_w = self.w_product(batch, matrix(outputs), matrix(inputs), output(inputs), 1.0, false);
+        let d_w = self.describe_product(kernels, &d_w, Summation::Chain);
+        Ok(Description { isa: kernels.isa, forward, d_w, d_a_prev })
+    }
+
+    fn describe_product(&self, kernels: &Kernels, gemm: &Gemm, summation: Summation) -> ProductPlan {
+        let strategy = plan::strategy(kernels, &gemm.shape(), summation);
+        let tile = match summation {
+            Summation::Lanes => (kernels.dot_tiles.len(), kernels.dot_tiles[0].len()),
+            Summation::Auto | Summation::Chain => {
+                let vectors = gemm.n.div_ceil(kernels.lanes).clamp(1, kernels.tiles.len());
+                (kernels.mr(vectors), vectors * kernels.lanes)
+            }
+        };
+        let operand = match (summation, strategy.packing) {
+            (Summation::Lanes, _) => "in place: dot products run along the weights",
+            (_, Packing::InPlace) => "in place: its rows are contiguous",
+            (_, Packing::Copy) => "packed: panels stay in the first-level cache whatever the stride",
+            (_, Packing::Transpose) => "transposed into panels: the weights are contiguous along the sum",
+        };
+        ProductPlan { summation, tile, operand, workers: plan::workers(gemm.work(), self.threads.here()) }
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "instruction set  {}", self.isa)?;
+        writeln!(f, "forward          {}", self.forward)?;
+        writeln!(f, "d_w              {}", self.d_w)?;
+        write!(f, "d_a_prev         {}", self.d_a_prev)
+    }
+}
+
+impl fmt::Display for ProductPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let order = match self.summation {
+            Summation::Lanes => "lanes",
+            Summation::Auto | Summation::Chain => "chain",
+        };
+        let (rows, cols) = self.tile;
+        write!(f, "{order} order, {rows}×{cols} tiles, {} worker(s); right operand {}", self.workers, self.operand)
+    }
+}

@@ -1,0 +1,208 @@
+//! A dense layer: the front door. Checks a call once, then hands pointers down.
+
+mod backward;
+mod call;
+mod describe;
+mod forward;
+mod standalone;
+
+pub use call::{Bias, Gradients, Outputs, Saved, Upstream};
+pub use describe::{Description, ProductPlan};
+
+use crate::activation::Activation;
+use crate::error::{Error, Operand};
+use crate::gemm::driver;
+use crate::isa::{self, Isa, Kernels};
+use crate::kernel::{Sink, Source};
+use crate::matrix::{MatrixView, MatrixViewMut};
+use crate::summation::{SUM_BLOCK, Summation};
+use crate::threads::Threads;
+use crate::workspace::{Workspace, padded};
+
+/// A dense layer of `inputs → outputs` with an activation, planned once and called many times.
+///
+/// With `a_prev: batch × inputs`, `w: outputs × inputs`, `b: outputs` and `g` the activation:
+///
+/// ```text
+/// forward    z = a_prev · wᵀ + b      a = g(z)
+/// backward   dz = dA ⊙ g'(z)          dw = s · dzᵀ · a_prev     db = s · Σ_batch dz     dA_prev = dz · w
+/// ```
+///
+/// The layer holds no parameters, only the plan and its scratch memory; the caller owns every operand. All matrices
+/// are batch-major: plain slices are contiguous rows, anything else is a [`MatrixView`] or [`MatrixViewMut`].
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Gradients, Upstream};
+///
+/// let (batch, inputs, outputs) = (2, 3, 1);
+/// let mut layer = Dense::new(inputs, outputs, Activation::Sigmoid);
+/// let x = [1.0, 2.0, 3.0, -1.0, 0.5, 0.25];
+/// let (w, b) = ([0.1, -0.2, 0.3], [0.05]);
+/// let mut a = [0.0; 2];
+/// layer.forward(&x, &w, &b, &mut a)?;
+///
+/// let d_a = [1.0, -1.0];
+/// let (mut d_w, mut d_b, mut d_x) = ([0.0; 3], [0.0; 1], [0.0; 6]);
+/// layer.backward(
+///     &x,
+///     &w,
+///     &a,
+///     Upstream::Activation(&d_a),
+///     Gradients::new().w(&mut d_w).b(&mut d_b).a_prev(&mut d_x).scale(1.0 / batch as f32),
+/// )?;
+/// # assert!(d_w[0] > 0.0 && a[0] > 0.5);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dense {
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+    summation: Summation,
+    threads: Threads,
+    kernels: Result<&'static Kernels, Error>,
+    workspace: Workspace,
+}
+
+impl Dense {
+    /// Plans a layer: serial, on the best instruction set that the CPU has and the environment variable
+    /// [`ISA_VARIABLE`](crate::ISA_VARIABLE) allows.
+    ///
+    /// This is where scratch memory is allocated ([`workspace_len`](Self::workspace_len)); no call allocates. What is
+    /// wrong with the instruction set (an unknown name in the variable, a cap below what the build holds) is reported
+    /// by every call.
+    #[must_use]
+    pub fn new(inputs: usize, outputs: usize, activation: Activation) -> Self {
+        let layer = Self {
+            inputs,
+            outputs,
+            activation,
+            summation: Summation::Auto,
+            threads: Threads::Serial,
+            kernels: isa::select_default(),
+            workspace: Workspace::default(),
+        };
+        layer.with_fresh_workspace()
+    }
+
+    /// Uses no instruction set above `cap`, whatever the environment says.
+    #[must_use]
+    pub fn with_isa(self, cap: Isa) -> Self {
+        Self { kernels: isa::select(cap), ..self }.with_fresh_workspace()
+    }
+
+    /// Where the work may run.
+    #[must_use]
+    pub fn with_threads(self, threads: Threads) -> Self {
+        Self { threads, ..self }.with_fresh_workspace()
+    }
+
+    /// The order in which the terms of a sum are added.
+    #[must_use]
+    pub fn with_summation(self, summation: Summation) -> Self {
+        Self { summation, ..self }
+    }
+
+    fn with_fresh_workspace(self) -> Self {
+        let workspace = self.workspace_len().map(Workspace::new).unwrap_or_default();
+        Self { workspace, ..self }
+    }
+
+    /// Values in a row of `a_prev`.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Values in a row of `z` and `a`.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The activation.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// The order of summation that was asked for.
+    pub fn summation(&self) -> Summation {
+        self.summation
+    }
+
+    /// Elements (`f32`) of scratch memory that a call of this layer needs, whatever the batch.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] where the number overflows, and what is wrong with the instruction set.
+    pub fn workspace_len(&self) -> Result<usize, Error> {
+        let too_large = Error::TooLarge { operand: Operand::W };
+        let layout = WorkspaceLayout::new(self, self.kernels()?).ok_or(too_large.clone())?;
+        layout.total(self.threads.max()).ok_or(too_large)
+    }
+
+    /// The instruction set that calls will use.
+    ///
+    /// # Errors
+    /// What is wrong with the instruction set.
+    pub fn isa(&self) -> Result<Isa, Error> {
+        Ok(self.kernels()?.isa)
+    }
+
+    fn kernels(&self) -> Result<&'static Kernels, Error> {
+        self.kernels.clone()
+    }
+
+    /// Cuts the workspace into what a call uses.
+    fn scratch<'w>(&self, kernels: &Kernels, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {
+        let found = workspace.len();
+        let layout = WorkspaceLayout::new(self, kernels).ok_or(Error::TooLarge { operand: Operand::W })?;
+        let expected = layout.total(self.threads.max()).ok_or(Error::TooLarge { operand: Operand::W })?;
+        if found < expected {
+            return Err(Error::WorkspaceTooSmall { expected, found });
+        }
+        let (vector, rest) = workspace.as_mut_slice().split_at_mut(layout.vector);
+        let (slab, workers) = rest.split_at_mut(layout.slab);
+        Ok(Scratch { vector, slab, workers, worker_len: layout.worker })
+    }
+}
+
+/// Elements of the workspace's pieces.
+struct WorkspaceLayout {
+    /// The bias or its gradient, where the caller's is strided.
+    vector: usize,
+    /// `dz` of one block of the batch.
+    slab: usize,
+    /// One worker's panels and tiles.
+    worker: usize,
+}
+
+impl WorkspaceLayout {
+    fn new(layer: &Dense, kernels: &Kernels) -> Option<Self> {
+        let longest_sum = layer.inputs.max(layer.outputs);
+        Some(Self {
+            vector: padded(layer.outputs)?,
+            slab: padded(layer.outputs.checked_mul(SUM_BLOCK)?)?,
+            worker: padded(driver::scratch_len(kernels, longest_sum)?)?,
+        })
+    }
+
+    fn total(&self, workers: usize) -> Option<usize> {
+        self.worker.checked_mul(workers)?.checked_add(self.vector)?.checked_add(self.slab)
+    }
+}
+
+/// The pieces of a workspace.
+struct Scratch<'w> {
+    vector: &'w mut [f32],
+    slab: &'w mut [f32],
+    workers: &'w mut [f32],
+    worker_len: usize,
+}
+
+/// The checked view as the kernels see it.
+fn source(view: &MatrixView<'_>) -> Source {
+    Source { ptr: view.as_ptr(), row_stride: view.row_stride(), col_stride: view.col_stride() }
+}
+
+/// The checked view as the kernels see it.
+fn sink(view: &mut MatrixViewMut<'_>) -> Sink {
+    Sink { ptr: view.as_mut_ptr(), row_stride: view.row_stride(), col_stride: view.col_stride() }
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod activation;
+mod error;
+mod gemm;
+mod isa;
+mod kernel;
+mod layer;
+mod matrix;
+mod plan;
+pub mod reference;
+mod simd;
+mod summation;
+mod threads;
+mod workspace;
+
+pub use activation::Activation;
+pub use error::{Error, Operand};
+pub use isa::{ISA_VARIABLE, Isa};
+pub use layer::{Bias, Dense, Description, Gradients, Outputs, ProductPlan, Saved, Upstream};
+pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
+pub use summation::{AUTO_LANES_MAX_BATCH, AUTO_LANES_MAX_OUTPUTS, SUM_BLOCK, SUM_LANES, Summation};
+pub use threads::Threads;
+pub use workspace::Workspace;

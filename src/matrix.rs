@@ -1,0 +1,327 @@
+//! Strided matrix views, and the arguments that take either a view or a plain slice.
+
+use crate::error::{Error, Operand};
+use core::mem::MaybeUninit;
+
+/// Elements that a `rows × cols` view with these strides spans, from its first to its last; `None` on overflow.
+fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Option<usize> {
+    if rows == 0 || cols == 0 {
+        return Some(0);
+    }
+    let last_row = (rows - 1).checked_mul(row_stride)?;
+    let last_col = (cols - 1).checked_mul(col_stride)?;
+    last_row.checked_add(last_col)?.checked_add(1)
+}
+
+fn check_bounds(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<(), Error> {
+    let expected = span(rows, cols, row_stride, col_stride);
+    match expected {
+        Some(needed) if needed <= len => Ok(()),
+        _ => Err(Error::OutOfBounds { expected, found: len }),
+    }
+}
+
+/// A read-only `rows × cols` matrix over a slice: element `(i, j)` stands at `i · row_stride + j · col_stride`.
+///
+/// Strides count elements. A stride of 0 repeats a row or column. Negative strides cannot be expressed: reverse the
+/// data instead.
+///
+/// ```
+/// use fused_dense::MatrixView;
+/// let features_by_samples = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // 2 features × 3 samples
+/// let samples = MatrixView::new(&features_by_samples, 3, 2, 1, 3)?; // the same memory, batch-major
+/// assert_eq!(samples.get(2, 1), Some(6.0));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixView<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> MatrixView<'a> {
+    /// A view with both strides given.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] where the last element would lie outside `data`.
+    pub fn new(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<Self, Error> {
+        check_bounds(data.len(), rows, cols, row_stride, col_stride)?;
+        Ok(Self { data, rows, cols, row_stride, col_stride })
+    }
+
+    /// A contiguous row-major view.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] where `data` has fewer than `rows · cols` elements.
+    pub fn row_major(data: &'a [f32], rows: usize, cols: usize) -> Result<Self, Error> {
+        Self::new(data, rows, cols, cols, 1)
+    }
+
+    /// The same elements with rows and columns exchanged.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// Element `(row, col)`, or `None` outside the matrix.
+    pub fn get(&self, row: usize, col: usize) -> Option<f32> {
+        (row < self.rows && col < self.cols).then(|| self.data[row * self.row_stride + col * self.col_stride])
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Elements from one row to the next.
+    pub fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    /// Elements from one column to the next.
+    pub fn col_stride(&self) -> usize {
+        self.col_stride
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const f32 {
+        self.data.as_ptr()
+    }
+}
+
+/// A writable `rows × cols` matrix over a slice: element `(i, j)` stands at `i · row_stride + j · col_stride`.
+///
+/// No two elements share a place: of the two strides, one must reach past the whole extent of the other.
+#[derive(Debug)]
+pub struct MatrixViewMut<'a> {
+    data: &'a mut [MaybeUninit<f32>],
+    initialised: bool,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> MatrixViewMut<'a> {
+    /// A view with both strides given.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] where the last element would lie outside `data`; [`Error::Overlapping`] where the
+    /// strides do not keep the elements apart.
+    pub fn new(
+        data: &'a mut [f32],
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Result<Self, Error> {
+        Self::check(data.len(), rows, cols, row_stride, col_stride)?;
+        Ok(Self { data: as_uninit(data), initialised: true, rows, cols, row_stride, col_stride })
+    }
+
+    /// A contiguous row-major view.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] where `data` has fewer than `rows · cols` elements.
+    pub fn row_major(data: &'a mut [f32], rows: usize, cols: usize) -> Result<Self, Error> {
+        Self::new(data, rows, cols, cols, 1)
+    }
+
+    /// A view of memory that need not be initialised: a call that overwrites it (all do, unless told to add) leaves
+    /// every element of the view written when it returns `Ok`.
+    ///
+    /// # Errors
+    /// As [`MatrixViewMut::new`].
+    pub fn from_uninit(
+        data: &'a mut [MaybeUninit<f32>],
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Result<Self, Error> {
+        Self::check(data.len(), rows, cols, row_stride, col_stride)?;
+        Ok(Self { data, initialised: false, rows, cols, row_stride, col_stride })
+    }
+
+    fn check(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<(), Error> {
+        check_bounds(len, rows, cols, row_stride, col_stride)?;
+        let apart = |outer: usize, outer_stride: usize, inner: usize, inner_stride: usize| {
+            // `span` of the inner axis alone cannot overflow: it is at most the checked span of both.
+            (inner == 1 || inner_stride > 0) && (outer == 1 || outer_stride > (inner - 1) * inner_stride)
+        };
+        if rows == 0
+            || cols == 0
+            || apart(rows, row_stride, cols, col_stride)
+            || apart(cols, col_stride, rows, row_stride)
+        {
+            Ok(())
+        } else {
+            Err(Error::Overlapping { shape: (rows, cols), strides: (row_stride, col_stride) })
+        }
+    }
+
+    /// The same elements with rows and columns exchanged.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub(crate) fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    pub(crate) fn col_stride(&self) -> usize {
+        self.col_stride
+    }
+
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.data.as_mut_ptr().cast()
+    }
+}
+
+fn as_uninit(data: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    let (ptr, len) = (data.as_mut_ptr(), data.len());
+    // SAFETY: same address, length and layout, and the exclusive borrow moves on to the result. Kernels only ever
+    // write initialised values through it, so the caller's `f32`s stay initialised.
+    unsafe { core::slice::from_raw_parts_mut(ptr.cast(), len) }
+}
+
+/// An input: a plain contiguous row-major slice, or a [`MatrixView`].
+///
+/// Calls take `impl Into<Input>`, so that `&vec`, `&array`, a slice and a view all fit.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
+    Slice(&'a [f32]),
+    /// A view with its own shape and strides.
+    View(MatrixView<'a>),
+}
+
+impl<'a> Input<'a> {
+    /// Rows of `cols` elements that the input holds; `None` where `cols` is 0 and a slice cannot tell.
+    pub(crate) fn batch(&self, operand: Operand, cols: usize) -> Result<Option<usize>, Error> {
+        match self {
+            Self::Slice(data) => whole_rows(operand, data.len(), cols),
+            Self::View(view) => Ok(Some(view.rows)),
+        }
+    }
+
+    pub(crate) fn resolve(self, operand: Operand, rows: usize, cols: usize) -> Result<MatrixView<'a>, Error> {
+        match self {
+            Self::Slice(data) => {
+                check_len(operand, data.len(), rows, cols)?;
+                Ok(MatrixView { data, rows, cols, row_stride: cols, col_stride: 1 })
+            }
+            Self::View(view) => {
+                check_shape(operand, (rows, cols), (view.rows, view.cols))?;
+                Ok(view)
+            }
+        }
+    }
+}
+
+/// An output: a plain contiguous row-major slice, or a [`MatrixViewMut`].
+///
+/// Calls take `impl Into<Output>`, so that `&mut vec`, `&mut array`, a slice and a view all fit.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
+    Slice(&'a mut [f32]),
+    /// A view with its own shape and strides.
+    View(MatrixViewMut<'a>),
+}
+
+impl<'a> Output<'a> {
+    /// Rows of `cols` elements that the output holds; `None` where `cols` is 0 and a slice cannot tell.
+    pub(crate) fn batch(&self, operand: Operand, cols: usize) -> Result<Option<usize>, Error> {
+        match self {
+            Self::Slice(data) => whole_rows(operand, data.len(), cols),
+            Self::View(view) => Ok(Some(view.rows)),
+        }
+    }
+
+    pub(crate) fn resolve(self, operand: Operand, rows: usize, cols: usize) -> Result<MatrixViewMut<'a>, Error> {
+        match self {
+            Self::Slice(data) => {
+                check_len(operand, data.len(), rows, cols)?;
+                let data = as_uninit(data);
+                Ok(MatrixViewMut { data, initialised: true, rows, cols, row_stride: cols, col_stride: 1 })
+            }
+            Self::View(view) => {
+                check_shape(operand, (rows, cols), (view.rows, view.cols))?;
+                Ok(view)
+            }
+        }
+    }
+}
+
+impl MatrixViewMut<'_> {
+    /// Refuses memory that a call would add to although it may be uninitialised.
+    pub(crate) fn check_initialised(&self, operand: Operand) -> Result<(), Error> {
+        if self.initialised { Ok(()) } else { Err(Error::Uninitialised { operand }) }
+    }
+}
+
+fn whole_rows(operand: Operand, len: usize, cols: usize) -> Result<Option<usize>, Error> {
+    match len.checked_rem(cols) {
+        None => check_len(operand, len, 0, cols).map(|()| None),
+        Some(0) => Ok(Some(len / cols)),
+        Some(_) => Err(Error::NotWholeRows { operand, row_len: cols, found: len }),
+    }
+}
+
+fn check_len(operand: Operand, found: usize, rows: usize, cols: usize) -> Result<(), Error> {
+    let expected = rows.checked_mul(cols).ok_or(Error::TooLarge { operand })?;
+    if found == expected { Ok(()) } else { Err(Error::Length { operand, expected, found }) }
+}
+
+fn check_shape(operand: Operand, expected: (usize, usize), found: (usize, usize)) -> Result<(), Error> {
+    if found == expected { Ok(()) } else { Err(Error::Shape { operand, expected, found }) }
+}
+
+macro_rules! slices_are_operands {
+    ($([$($generics:tt)*] $source:ty),+ $(,)?) => {$(
+        impl<'a, $($generics)*> From<&'a $source> for Input<'a> {
+            fn from(data: &'a $source) -> Self {
+                Self::Slice(data)
+            }
+        }
+
+        impl<'a, $($generics)*> From<&'a mut $source> for Output<'a> {
+            fn from(data: &'a mut $source) -> Self {
+                Self::Slice(data)
+            }
+        }
+    )+};
+}
+
+slices_are_operands!([] [f32], [] Vec<f32>, [const N: usize] [f32; N]);
+
+impl<'a> From<MatrixView<'a>> for Input<'a> {
+    fn from(view: MatrixView<'a>) -> Self {
+        Self::View(view)
+    }
+}
+
+impl<'a> From<MatrixViewMut<'a>> for Output<'a> {
+    fn from(view: MatrixViewMut<'a>) -> Self {
+        Self::View(view)
+    }
+}

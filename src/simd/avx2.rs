@@ -1,0 +1,182 @@
+//! AVX2 with FMA: eight lanes.
+
+use super::Simd;
+use core::arch::x86_64::*;
+
+/// Proof that the CPU has AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+/// Calls intrinsics on values alone.
+macro_rules! safe {
+    ($intrinsic:expr) => {{
+        // SAFETY: the token proves that the CPU has AVX2 and FMA, the only features that these intrinsics ask for.
+        unsafe { $intrinsic }
+    }};
+}
+
+impl Avx2 {
+    #[inline(always)]
+    fn sign_bit(self) -> __m256 {
+        self.splat(-0.0)
+    }
+
+    /// `2ⁿ` for integers `-126 ≤ n ≤ 127`, by writing the exponent.
+    #[inline(always)]
+    fn pow2(self, n: __m256i) -> __m256 {
+        safe!(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n, _mm256_set1_epi32(127)))))
+    }
+}
+
+impl Simd for Avx2 {
+    type V = __m256;
+    type Mask = __m256;
+    type Tail = __m256i;
+
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Self(())
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        safe!(_mm256_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn tail(self, n: usize) -> __m256i {
+        safe!({
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), lane)
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m256 {
+        // SAFETY: the caller vouches for the memory, the token for the CPU.
+        unsafe { _mm256_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_tail(self, p: *const f32, tail: __m256i) -> __m256 {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm256_maskload_ps(p, tail) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m256) {
+        // SAFETY: the caller vouches for the memory, the token for the CPU.
+        unsafe { _mm256_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_tail(self, p: *mut f32, v: __m256, tail: __m256i) {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm256_maskstore_ps(p, tail, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
+        // Rows i and i + 4 share a register from the load on, so that one 8×4 pass per half needs no lane crossing.
+        // SAFETY: the caller vouches for eight rows of eight on both sides, the token for the CPU.
+        unsafe {
+            for half in 0..2 {
+                let row = |i: usize| {
+                    let at = |i: usize| _mm_loadu_ps(src.add(i * src_stride + 4 * half));
+                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(i)), at(i + 4))
+                };
+                let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
+                let (lo01, hi01) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
+                let (lo23, hi23) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
+                let put = |j: usize, v: __m256| _mm256_storeu_ps(dst.add((4 * half + j) * dst_stride), v);
+                put(0, _mm256_shuffle_ps::<0b01_00_01_00>(lo01, lo23));
+                put(1, _mm256_shuffle_ps::<0b11_10_11_10>(lo01, lo23));
+                put(2, _mm256_shuffle_ps::<0b01_00_01_00>(hi01, hi23));
+                put(3, _mm256_shuffle_ps::<0b11_10_11_10>(hi01, hi23));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        safe!(_mm256_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        safe!(_mm256_fnmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn abs(self, a: __m256) -> __m256 {
+        safe!(_mm256_andnot_ps(self.sign_bit(), a))
+    }
+
+    #[inline(always)]
+    fn copysign(self, magnitude: __m256, sign: __m256) -> __m256 {
+        let sign_bit = self.sign_bit();
+        safe!(_mm256_or_ps(_mm256_and_ps(sign_bit, sign), _mm256_andnot_ps(sign_bit, magnitude)))
+    }
+
+    #[inline(always)]
+    fn round(self, a: __m256) -> __m256 {
+        safe!(_mm256_round_ps::<NEAREST>(a))
+    }
+
+    #[inline(always)]
+    fn scale_by_pow2(self, a: __m256, n: __m256) -> __m256 {
+        // Two factors reach into the subnormal range; the first product is normal and exact, the second rounds.
+        let (first, second) = safe!({
+            let n = _mm256_cvtps_epi32(n);
+            let half = _mm256_srai_epi32::<1>(n);
+            (half, _mm256_sub_epi32(n, half))
+        });
+        self.mul(self.mul(a, self.pow2(first)), self.pow2(second))
+    }
+
+    #[inline(always)]
+    fn lt(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: __m256, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_blendv_ps(b, a, mask))
+    }
+
+    #[inline(always)]
+    fn fold<const H: usize>(self, v: [__m256; H]) -> f32 {
+        const { assert!(H == 2) };
+        let eight = self.add(v[0], v[1]);
+        safe!({
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            let one = _mm_add_ss(two, _mm_movehdup_ps(two));
+            _mm_cvtss_f32(one)
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! AVX-512F: sixteen lanes, masked memory access at no extra cost.
+
+use super::Simd;
+use core::arch::x86_64::*;
+
+/// Proof that the CPU has AVX-512F.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+/// Rounding to nearest even, exceptions suppressed.
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+/// Calls intrinsics on values alone.
+macro_rules! safe {
+    ($intrinsic:expr) => {{
+        // SAFETY: the token proves that the CPU has AVX-512F, the only feature that these intrinsics ask for.
+        unsafe { $intrinsic }
+    }};
+}
+
+impl Avx512 {
+    #[inline(always)]
+    fn sign_bit(self) -> __m512i {
+        safe!(_mm512_set1_epi32(i32::MIN))
+    }
+}
+
+impl Simd for Avx512 {
+    type V = __m512;
+    type Mask = __mmask16;
+    type Tail = __mmask16;
+
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Self(())
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        safe!(_mm512_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn tail(self, n: usize) -> __mmask16 {
+        u16::MAX >> (Self::LANES - n)
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for the memory, the token for the CPU.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_tail(self, p: *const f32, tail: __mmask16) -> __m512 {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm512_maskz_loadu_ps(tail, p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512) {
+        // SAFETY: the caller vouches for the memory, the token for the CPU.
+        unsafe { _mm512_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_tail(self, p: *mut f32, v: __m512, tail: __mmask16) {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm512_mask_storeu_ps(p, tail, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
+        // 4×4 blocks are transposed inside the 128-bit quarters, then the quarters themselves.
+        // SAFETY: the caller vouches for sixteen rows of sixteen on both sides, the token for the CPU.
+        unsafe {
+            let mut quarters = [_mm512_setzero_ps(); 16];
+            for group in 0..4 {
+                let row = |i: usize| _mm512_loadu_ps(src.add((4 * group + i) * src_stride));
+                let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
+                let lo01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
+                let hi01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
+                let lo23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
+                let hi23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
+                quarters[group] = _mm512_castpd_ps(_mm512_unpacklo_pd(lo01, lo23));
+                quarters[4 + group] = _mm512_castpd_ps(_mm512_unpackhi_pd(lo01, lo23));
+                quarters[8 + group] = _mm512_castpd_ps(_mm512_unpacklo_pd(hi01, hi23));
+                quarters[12 + group] = _mm512_castpd_ps(_mm512_unpackhi_pd(hi01, hi23));
+            }
+            for j in 0..4 {
+                let (q0, q1) = (quarters[4 * j], quarters[4 * j + 1]);
+                let (q2, q3) = (quarters[4 * j + 2], quarters[4 * j + 3]);
+                let even01 = _mm512_shuffle_f32x4::<0b10_00_10_00>(q0, q1);
+                let odd01 = _mm512_shuffle_f32x4::<0b11_01_11_01>(q0, q1);
+                let even23 = _mm512_shuffle_f32x4::<0b10_00_10_00>(q2, q3);
+                let odd23 = _mm512_shuffle_f32x4::<0b11_01_11_01>(q2, q3);
+                let put = |i: usize, v: __m512| _mm512_storeu_ps(dst.add((4 * i + j) * dst_stride), v);
+                put(0, _mm512_shuffle_f32x4::<0b10_00_10_00>(even01, even23));
+                put(1, _mm512_shuffle_f32x4::<0b10_00_10_00>(odd01, odd23));
+                put(2, _mm512_shuffle_f32x4::<0b11_01_11_01>(even01, even23));
+                put(3, _mm512_shuffle_f32x4::<0b11_01_11_01>(odd01, odd23));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        safe!(_mm512_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        safe!(_mm512_fnmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn abs(self, a: __m512) -> __m512 {
+        safe!(_mm512_castsi512_ps(_mm512_andnot_si512(self.sign_bit(), _mm512_castps_si512(a))))
+    }
+
+    #[inline(always)]
+    fn copysign(self, magnitude: __m512, sign: __m512) -> __m512 {
+        // Ternary logic 0xCA: where the first operand has a one, the second's bit, else the third's.
+        safe!(_mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xCA>(
+            self.sign_bit(),
+            _mm512_castps_si512(sign),
+            _mm512_castps_si512(magnitude),
+        )))
+    }
+
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512 {
+        safe!(_mm512_roundscale_ps::<NEAREST>(a))
+    }
+
+    #[inline(always)]
+    fn scale_by_pow2(self, a: __m512, n: __m512) -> __m512 {
+        safe!(_mm512_scalef_ps(a, n))
+    }
+
+    #[inline(always)]
+    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
+        safe!(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: __mmask16, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_mask_blend_ps(mask, b, a))
+    }
+
+    #[inline(always)]
+    fn fold<const H: usize>(self, v: [__m512; H]) -> f32 {
+        const { assert!(H == 1) };
+        safe!({
+            let upper_half = _mm512_shuffle_f32x4::<0b11_10_11_10>(v[0], v[0]);
+            let eight = _mm512_castps512_ps256(_mm512_add_ps(v[0], upper_half));
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            let one = _mm_add_ss(two, _mm_movehdup_ps(two));
+            _mm_cvtss_f32(one)
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Vectors: one trait, one file per instruction set. The only place with `core::arch` or `wide`.
+//!
+//! A [`Simd`] value is a zero-sized token. It can only be had from `detect` (or, inside a shim that the detection
+//! guards, from `assume`), so that holding one proves that the CPU has the instructions; the arithmetic is therefore
+//! safe, and only memory access is not.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use portable::{PORTABLE_IS_FUSED, Portable};
+
+/// A vector of `LANES` `f32`s and its operations.
+///
+/// Every operation rounds as IEEE 754 says, so that equal sequences of operations give equal bits on all
+/// implementations; `mul_add` rounds once (see [`PORTABLE_IS_FUSED`] for the one exception).
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// The vector.
+    type V: Copy;
+    /// One truth value per lane.
+    type Mask: Copy;
+    /// Chooses the first lanes for memory access.
+    type Tail: Copy;
+
+    /// Number of lanes.
+    const LANES: usize;
+
+    /// The token, without detection.
+    ///
+    /// # Safety
+    /// The CPU must have the instruction set, and the caller's code must be compiled for it (inside a
+    /// `#[target_feature]` shim), or else the vectors pass through memory between calls.
+    unsafe fn assume() -> Self;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// The first `n` lanes, `1 ≤ n ≤ LANES`.
+    fn tail(self, n: usize) -> Self::Tail;
+
+    /// # Safety
+    /// `LANES` elements from `p` must be readable.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// Lanes outside the tail become zero; their memory is not touched.
+    ///
+    /// # Safety
+    /// As many elements from `p` as `tail` chooses must be readable.
+    unsafe fn load_tail(self, p: *const f32, tail: Self::Tail) -> Self::V;
+    /// # Safety
+    /// `LANES` elements from `p` must be writable.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Memory outside the tail is not touched.
+    ///
+    /// # Safety
+    /// As many elements from `p` as `tail` chooses must be writable.
+    unsafe fn store_tail(self, p: *mut f32, v: Self::V, tail: Self::Tail);
+    /// Transposes a `LANES × LANES` block: row `i` is read at `src + i · src_stride`, row `j` written at
+    /// `dst + j · dst_stride`.
+    ///
+    /// # Safety
+    /// All rows must be readable and writable respectively, and the blocks must not overlap.
+    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize);
+
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b + c`, rounded once.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a · b`, rounded once.
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `|a|`
+    fn abs(self, a: Self::V) -> Self::V;
+    /// `|magnitude|` with the sign of `sign`.
+    fn copysign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
+    /// Nearest integer, ties to even.
+    fn round(self, a: Self::V) -> Self::V;
+    /// `a · 2ⁿ` rounded once, also into the subnormal range, for `1/2 ≤ |a| < 4` and integral `-252 ≤ n ≤ 126`.
+    fn scale_by_pow2(self, a: Self::V, n: Self::V) -> Self::V;
+    /// `a < b`, false where either is NaN.
+    fn lt(self, a: Self::V, b: Self::V) -> Self::Mask;
+    /// `mask ? a : b`
+    fn select(self, mask: Self::Mask, a: Self::V, b: Self::V) -> Self::V;
+
+    /// The sum of sixteen lanes held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane `l` takes
+    /// lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
+    fn fold<const H: usize>(self, v: [Self::V; H]) -> f32;
+}

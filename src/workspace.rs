@@ -1,0 +1,63 @@
+//! Scratch memory: allocated once, aligned to cache lines, handed out in pieces.
+
+use bytemuck::{Pod, Zeroable};
+
+/// `f32`s in one cache line.
+const LINE: usize = 16;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+// SAFETY: all zero bits are sixteen zeros.
+unsafe impl Zeroable for Line {}
+// SAFETY: sixteen `f32`s fill the 64 bytes, so there is no padding, and any bits are valid.
+unsafe impl Pod for Line {}
+
+/// Scratch memory for the calls of one thread at a time.
+///
+/// A [`Dense`](crate::Dense) owns one of the size it needs; a workspace of your own serves several layers in turn
+/// ([`Dense::forward_in`](crate::Dense::forward_in)), as long as it is as large as the largest asks for
+/// ([`Dense::workspace_len`](crate::Dense::workspace_len)).
+#[derive(Clone, Default)]
+pub struct Workspace {
+    lines: Vec<Line>,
+}
+
+impl Workspace {
+    /// A workspace of at least `len` elements (`f32`); empty where the memory cannot be had.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        let (count, mut lines) = (len.div_ceil(LINE), Vec::new());
+        // Memory that cannot be had leaves the workspace empty, which every call reports.
+        if lines.try_reserve_exact(count).is_ok() {
+            lines.resize(count, Line::zeroed());
+        }
+        Self { lines }
+    }
+
+    /// Elements (`f32`) that it holds.
+    pub fn len(&self) -> usize {
+        self.lines.len() * LINE
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.lines)
+    }
+}
+
+impl core::fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Workspace").field("len", &self.len()).finish()
+    }
+}
+
+/// `len` rounded up so that a piece behind it begins on a cache line of its own; `None` on overflow.
+pub(crate) fn padded(len: usize) -> Option<usize> {
+    len.checked_next_multiple_of(LINE)
+}
