@@ -126,15 +126,6 @@ pub enum Error {
         /// The lowest instruction set that the build holds kernels for.
         lowest: Isa,
     },
-    /// A loss or cost was asked of slices of different lengths, or of ones that are no whole number of samples.
-    Samples {
-        /// Length of the predictions (`a` or `z`).
-        predictions: usize,
-        /// Length of the targets.
-        targets: usize,
-        /// Values in one sample.
-        outputs: usize,
-    },
 }
 
 impl fmt::Display for Error {
@@ -179,11 +170,6 @@ impl fmt::Display for Error {
             Self::IsaNotBuilt { cap, lowest } => write!(
                 f,
                 "instruction set cap: expected {lowest} or higher (this build holds no lesser kernels), found {cap}"
-            ),
-            Self::Samples { predictions, targets, outputs } => write!(
-                f,
-                "loss: expected as many targets as predictions, in whole samples of {outputs}, found \
-                 {predictions} predictions and {targets} targets"
             ),
         }
     }

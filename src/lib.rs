@@ -7,6 +7,7 @@ mod gemm;
 mod isa;
 mod kernel;
 mod layer;
+pub mod loss;
 mod matrix;
 mod plan;
 pub mod reference;

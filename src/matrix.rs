@@ -287,7 +287,7 @@ fn whole_rows(operand: Operand, len: usize, cols: usize) -> Result<Option<usize>
     }
 }
 
-fn check_len(operand: Operand, found: usize, rows: usize, cols: usize) -> Result<(), Error> {
+pub(crate) fn check_len(operand: Operand, found: usize, rows: usize, cols: usize) -> Result<(), Error> {
     let expected = rows.checked_mul(cols).ok_or(Error::TooLarge { operand })?;
     if found == expected { Ok(()) } else { Err(Error::Length { operand, expected, found }) }
 }
