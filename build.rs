@@ -102,6 +102,7 @@ mod {name} {{
         "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }>",
     );
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
+    shim("", "left_pack", "Panel", "pack::left::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
     shim("<B: elementwise::Backward>", "slab", "Slab", "elementwise::slab::<SELF, B>");
 
@@ -137,6 +138,7 @@ mod {name} {{
         padded_tiles: {padded_tiles},
         dot_tiles: {dot_tiles},
         transpose_pack,
+        left_pack,
         activate: {activate},
         dz_from_a: {dz_from_a},
         dz_from_z: {dz_from_z},

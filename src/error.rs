@@ -109,10 +109,28 @@ pub enum Error {
         /// Elements that the workspace holds.
         found: usize,
     },
-    /// A size that the call needs overflows `usize`.
+    /// A size that the call needs overflows `usize`, or is more memory than can be had.
     TooLarge {
         /// Which operand.
         operand: Operand,
+    },
+    /// A network was made of no layers.
+    NoLayers,
+    /// A network's layer does not take what the layer before it gives.
+    Chain {
+        /// Which layer, counted from 0.
+        layer: usize,
+        /// The outputs of the layer before.
+        expected: usize,
+        /// The layer's inputs.
+        found: usize,
+    },
+    /// A network was given more samples than it has room for.
+    BatchTooLarge {
+        /// The most samples that it was made for.
+        max: usize,
+        /// Samples in the batch.
+        found: usize,
     },
     /// The environment variable `FUSED_DENSE_ISA` names no instruction set.
     UnknownIsa {
@@ -162,7 +180,15 @@ impl fmt::Display for Error {
                 write!(f, "workspace: expected at least {expected} elements, found {found}")
             }
             Self::TooLarge { operand } => {
-                write!(f, "{operand}: expected a size that fits usize, found one that overflows")
+                write!(f, "{operand}: expected a size that fits memory, found one that does not")
+            }
+            Self::NoLayers => f.write_str("network: expected at least one layer, found none"),
+            Self::Chain { layer, expected, found } => write!(
+                f,
+                "network: expected layer {layer} to take the {expected} outputs of the layer before, found {found} inputs"
+            ),
+            Self::BatchTooLarge { max, found } => {
+                write!(f, "network: expected a batch of at most {max} samples, found {found}")
             }
             Self::UnknownIsa { found } => {
                 write!(f, "FUSED_DENSE_ISA: expected portable, avx2 or avx512, found {found:?}")

@@ -2,7 +2,7 @@
 //! only place that decides.
 
 use crate::isa::Kernels;
-use crate::summation::Summation;
+use crate::summation::{SUM_BLOCK, Summation};
 use core::ops::Range;
 
 /// What a plan for one product looks at: `c` is `m × n`, its sums have `k` terms; strides are `(row, column)`.
@@ -49,36 +49,95 @@ pub(crate) enum Packing {
 }
 
 /// How one product is computed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strategy {
     /// `Chain` or `Lanes`.
     pub(crate) summation: Summation,
     /// Whether the transposed problem is computed instead.
     pub(crate) transposed: bool,
     pub(crate) packing: Packing,
-    /// Whether tiles are computed in scratch memory and scattered, because the output's rows are not contiguous.
+    /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
+    /// line, and often a page, for every term.
+    pub(crate) pack_left: bool,
+    /// Whether the next panel is brought nearer while the present one is in use.
+    pub(crate) prefetch: bool,
+    /// Whether panels of the output are computed in scratch memory and scattered, because the output's rows are not
+    /// contiguous.
     pub(crate) scattered: bool,
 }
 
-/// Rows of the left operand from which on packing the right one costs less than reading it in place at 256 bits and
-/// fewer, where power-of-two strides alias in the first-level cache.
-const PACK_MIN_ROWS: usize = 32;
+/// Cycles to pack one element by transposition, and to scatter one.
+const TRANSPOSE_COST: f64 = 0.25;
+
+/// Cycles to pack one element by copying.
+const COPY_COST: f64 = 0.12;
+
+/// Cycles that one vector multiply-add of the micro-kernel takes.
+const FMA_COST: f64 = 0.5;
+
+/// Rows from which on a copied panel pays for itself where reading in place is slow.
+const PACK_MIN_ROWS: usize = 48;
+
+/// Row strides from which on reading the right operand in place is slow: a page a row.
+const PAGE_STRIDE: usize = 1024;
+
+/// Panels of the right operand from which on packing the left one pays for itself.
+const PACK_LEFT_MIN_PANELS: usize = 3;
+
+/// Elements of the right operand that stay in the second-level cache without being asked for ahead.
+const PREFETCH_MIN_LEN: usize = 1 << 16;
 
 /// Decides for one product.
 pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
     if summation == Summation::Lanes {
-        return Strategy { summation, transposed: false, packing: Packing::InPlace, scattered: false };
+        return Strategy {
+            summation,
+            transposed: false,
+            packing: Packing::InPlace,
+            pack_left: false,
+            prefetch: false,
+            scattered: false,
+        };
     }
     let flipped = shape.transposed();
-    let transposed = !shape.has_contiguous_rows() && flipped.has_contiguous_rows();
+    let transposed = cost(kernels, &flipped) < cost(kernels, shape);
     let chosen = if transposed { &flipped } else { shape };
-    let packing = match chosen.b_strides {
-        (_, 1) if kernels.masked_loads_are_free || chosen.m < PACK_MIN_ROWS => Packing::InPlace,
-        (_, 1) => Packing::Copy,
+    let scattered = !chosen.has_contiguous_rows();
+    Strategy {
+        summation,
+        transposed,
+        packing: packing(kernels, chosen),
+        pack_left: !scattered
+            && chosen.a_strides.0 == 1
+            && chosen.a_strides.1 > kernels.lanes
+            && chosen.k <= SUM_BLOCK
+            && chosen.n > PACK_LEFT_MIN_PANELS * kernels.nr(),
+        prefetch: chosen.k.saturating_mul(chosen.n) >= PREFETCH_MIN_LEN,
+        scattered,
+    }
+}
+
+fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
+    let narrow = !kernels.masked_loads_are_free;
+    match shape.b_strides {
+        (stride, 1) if shape.m >= PACK_MIN_ROWS && (narrow || stride >= PAGE_STRIDE) => Packing::Copy,
+        (_, 1) => Packing::InPlace,
         (1, _) => Packing::Transpose,
         _ => Packing::Copy,
+    }
+}
+
+/// Cycles that the chain kernels are expected to take: multiply-adds of whole vectors, packing, scattering.
+fn cost(kernels: &Kernels, shape: &ProductShape) -> f64 {
+    let (m, n, k) = (shape.m as f64, shape.n as f64, shape.k as f64);
+    let vectors = shape.n.div_ceil(kernels.lanes) as f64;
+    let pack = match packing(kernels, shape) {
+        Packing::InPlace => 0.0,
+        Packing::Copy => COPY_COST,
+        Packing::Transpose => TRANSPOSE_COST,
     };
-    Strategy { summation, transposed, packing, scattered: !chosen.has_contiguous_rows() }
+    let scatter = if shape.has_contiguous_rows() { 0.0 } else { TRANSPOSE_COST };
+    FMA_COST * m * k * vectors + pack * k * n + scatter * m * n
 }
 
 /// The rectangle of an output that one worker computes.

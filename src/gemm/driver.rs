@@ -22,28 +22,31 @@ use crate::kernel::elementwise::Rows;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{Packing, Part, Strategy};
+use crate::simd::prefetch;
 use crate::summation::{SUM_BLOCK, Summation};
 use core::ops::Range;
 
-/// Elements of scratch that one worker needs for any product whose sums have at most `k` terms.
+/// Elements of scratch that one worker needs for any product with no dimension but the batch above `longest`.
 ///
 /// `None` where the number overflows.
-pub(crate) fn scratch_len(kernels: &Kernels, k: usize) -> Option<usize> {
-    let chain = SUM_BLOCK * kernels.nr() + tile_len(kernels);
-    let dot_rows = kernels.dot_tiles.len() + kernels.dot_tiles[0].len();
-    Some(chain.max(dot_rows.checked_mul(k)?))
+pub(crate) fn scratch_len(kernels: &Kernels, longest: usize) -> Option<usize> {
+    let left = SUM_BLOCK.max(kernels.nr()).checked_mul(longest)?;
+    let chain = left.checked_add(SUM_BLOCK * kernels.nr() + kernels.lanes)?;
+    let (rows, cols) = dot_tile(kernels);
+    Some(chain.max((rows + cols).checked_mul(longest)?))
 }
 
-/// Elements of the largest tile.
-fn tile_len(kernels: &Kernels) -> usize {
-    (1..=kernels.tiles.len()).map(|vectors| vectors * kernels.lanes * kernels.mr(vectors)).max().unwrap_or(0)
+/// Rows and columns of the largest dot-product tile.
+fn dot_tile(kernels: &Kernels) -> (usize, usize) {
+    (kernels.dot_tiles.len(), kernels.dot_tiles[0].len())
 }
 
-/// `0..len` cut into the fewest ranges of at most `most`, as equal as can be.
-fn balanced(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let (start, len) = (range.start, range.len());
-    let count = len.div_ceil(most);
-    (0..count).map(move |i| start + len * i / count..start + len * (i + 1) / count)
+/// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
+fn balanced(range: Range<usize>, most: usize, grain: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
+    let grains = range.len().div_ceil(grain);
+    let count = grains.div_ceil(most / grain);
+    let at = move |i: usize| (range.start + grains * i / count * grain).min(range.end);
+    (0..count).map(move |i| at(i)..at(i + 1))
 }
 
 /// Computes one worker's part of a product.
@@ -71,67 +74,135 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
 /// # Safety
 /// As [`run`].
 unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
-    let (panel, tile_scratch) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
-    let totals = gemm.totals();
+    let (right_scratch, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
     let blocks = gemm.k.div_ceil(SUM_BLOCK).max(1);
+    let block_terms = |block: usize| block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
+    let panels = || balanced(part.cols.clone(), kernels.nr(), kernels.lanes);
+    // One cut of the rows for all panels, so that a packed left operand fits each.
+    let widest = panels().map(|cols| cols.len().div_ceil(kernels.lanes)).max().unwrap_or(1);
+    let tiles = || balanced(part.rows.clone(), kernels.mr(widest), 1);
+    let packed_left_at = |row: usize| (row - part.rows.start) * SUM_BLOCK;
     // SAFETY: every tile lies inside the part and every block inside the sum, where the caller vouches for all
-    // operands; a panel has at most SUM_BLOCK rows of at most nr columns.
+    // operands; a right panel has at most SUM_BLOCK rows of at most nr columns; the packed left operand has one block
+    // of the part's rows, and the strip, which is never used together with it, nr columns of them.
     unsafe {
-        for cols in balanced(part.cols.clone(), kernels.nr()) {
+        if strategy.pack_left {
+            for rows in tiles() {
+                let source = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a }.transposed();
+                let dst = rest.as_mut_ptr().add(packed_left_at(rows.start));
+                let (depth, width) = (gemm.k, rows.len());
+                (kernels.left_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
+            }
+        }
+        for (index, cols) in panels().enumerate() {
             let vectors = cols.len().div_ceil(kernels.lanes);
-            let tail = cols.len() - (vectors - 1) * kernels.lanes;
+            let padding = vectors * kernels.lanes - cols.len();
+            let totals = if strategy.scattered {
+                let strip = Sink { ptr: rest.as_mut_ptr(), row_stride: cols.len() + padding, col_stride: 1 };
+                if gemm.add {
+                    collect(gemm.c, part.rows.clone(), cols.clone(), strip);
+                }
+                strip
+            } else {
+                let totals = gemm.totals();
+                Sink { ptr: totals.at(part.rows.start, cols.start), ..totals }
+            };
             for block in 0..blocks {
-                let terms = block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
+                let terms = block_terms(block);
                 let right = Source { ptr: gemm.b.at(terms.start, cols.start), ..gemm.b };
-                let (tiles, b, b_depth_stride) = match strategy.packing {
+                let (kernel_table, b, b_depth_stride) = match strategy.packing {
                     Packing::InPlace => (kernels.tiles, right.ptr, right.row_stride),
                     packing => {
-                        let row_len = vectors * kernels.lanes;
-                        let dst = panel.as_mut_ptr();
-                        let panel = Panel { source: right, depth: terms.len(), width: cols.len(), dst, row_len };
+                        let (dst, dst_stride) = (right_scratch.as_mut_ptr(), cols.len() + padding);
+                        let (depth, width) = (terms.len(), cols.len());
+                        let panel = Panel { source: right, depth, width, dst, dst_stride, padding };
                         match packing {
                             Packing::Transpose => (kernels.transpose_pack)(&panel),
                             _ => gather(&panel),
                         }
-                        (kernels.padded_tiles, dst.cast_const(), row_len)
+                        (kernels.padded_tiles, dst.cast_const(), dst_stride)
                     }
                 };
-                let last = block + 1 == blocks;
-                for rows in balanced(part.rows.clone(), kernels.mr(vectors)) {
-                    let c = Sink { ptr: totals.at(rows.start, cols.start), ..totals };
-                    let mut tile = Tile {
+                let mut ahead = if !strategy.prefetch {
+                    Ahead::nothing()
+                } else if block + 1 < blocks {
+                    Ahead::new(gemm, block_terms(block + 1), cols.clone(), tiles().len())
+                } else {
+                    match panels().nth(index + 1) {
+                        Some(next) => Ahead::new(gemm, block_terms(0), next, tiles().len()),
+                        None => Ahead::nothing(),
+                    }
+                };
+                for rows in tiles() {
+                    let (a, a_row_stride, a_depth_stride) = if strategy.pack_left {
+                        (rest.as_ptr().add(packed_left_at(rows.start)), 1, rows.len())
+                    } else {
+                        (gemm.a.at(rows.start, terms.start), gemm.a.row_stride, gemm.a.col_stride)
+                    };
+                    ahead.step();
+                    kernel_table[vectors - 1][rows.len() - 1](&Tile {
                         depth: terms.len(),
-                        a: gemm.a.at(rows.start, terms.start),
-                        a_row_stride: gemm.a.row_stride,
-                        a_depth_stride: gemm.a.col_stride,
+                        a,
+                        a_row_stride,
+                        a_depth_stride,
                         b,
                         b_depth_stride,
-                        c: c.ptr,
-                        c_row_stride: c.row_stride,
-                        tail,
+                        c: totals.at(rows.start - part.rows.start, 0),
+                        c_row_stride: totals.row_stride,
+                        tail: kernels.lanes - padding,
                         start: if block == 0 { gemm.start.at(rows.start, cols.start) } else { Start::Zero },
                         scale: gemm.scale,
                         add: gemm.add || block > 0,
-                    };
-                    let kernel = tiles[vectors - 1][rows.len() - 1];
-                    if strategy.scattered {
-                        tile.c = tile_scratch.as_mut_ptr();
-                        tile.c_row_stride = cols.len();
-                        let shape = (rows.len(), cols.len());
-                        if tile.add {
-                            collect(c, shape, tile.c);
-                        }
-                        kernel(&tile);
-                        scatter(tile.c, shape, c);
-                    } else {
-                        kernel(&tile);
-                    }
-                    if last {
-                        activate(kernels, gemm, &Part { rows, cols: cols.clone() }, tile_scratch);
+                    });
+                    if block + 1 == blocks && !strategy.scattered {
+                        activate(kernels, gemm, &Part { rows, cols: cols.clone() }, &mut []);
                     }
                 }
             }
+            if strategy.scattered {
+                finish_strip(kernels, gemm, &Part { rows: part.rows.clone(), cols }, totals);
+            }
         }
+    }
+}
+
+/// The activation over a strip of totals in scratch, and its way to the output.
+///
+/// # Safety
+/// As [`run`], where the strip holds the part's totals.
+unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink) {
+    let (rows, cols) = (part.rows.len(), part.cols.len());
+    // SAFETY: the part lies inside the outputs, for which the caller vouches, as for the strip.
+    unsafe {
+        let scatter = |to: Sink| {
+            let dst = to.at(part.rows.start, part.cols.start);
+            // The strip's columns are the panel's rows: contiguous wherever the output's columns are.
+            let source = strip.as_source().transposed();
+            let panel = Panel { source, depth: cols, width: rows, dst, dst_stride: to.col_stride, padding: 0 };
+            if to.row_stride == 1 {
+                (kernels.transpose_pack)(&panel);
+            } else {
+                for i in 0..rows {
+                    for j in 0..cols {
+                        *dst.add(i * to.row_stride + j * to.col_stride) = *strip.at(i, j);
+                    }
+                }
+            }
+        };
+        if let Some(z) = gemm.z {
+            scatter(z);
+        }
+        if gemm.activation != Activation::Identity {
+            (kernels.activate[gemm.activation.index()])(&Rows {
+                rows,
+                cols,
+                src: strip.ptr,
+                src_row_stride: strip.row_stride,
+                dst: strip.ptr,
+                dst_row_stride: strip.row_stride,
+            });
+        }
+        scatter(gemm.c);
     }
 }
 
@@ -139,15 +210,15 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
 /// As [`run`].
 unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
     let totals = gemm.totals();
-    let (most_rows, most_cols) = (kernels.dot_tiles.len(), kernels.dot_tiles[0].len());
+    let (most_rows, most_cols) = dot_tile(kernels);
     let (a_scratch, b_scratch) = scratch.split_at_mut(most_rows * gemm.k);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at
     // most as many rows of k as the scratch has room for.
     unsafe {
-        for cols in balanced(part.cols.clone(), most_cols) {
+        for cols in balanced(part.cols.clone(), most_cols, 1) {
             let right = Source { ptr: gemm.b.at(0, cols.start), ..gemm.b }.transposed();
             let (b, b_col_stride) = contiguous_rows(right, cols.len(), gemm.k, b_scratch);
-            for rows in balanced(part.rows.clone(), most_rows) {
+            for rows in balanced(part.rows.clone(), most_rows, 1) {
                 let left = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a };
                 let (a, a_row_stride) = contiguous_rows(left, rows.len(), gemm.k, a_scratch);
                 let kernel = kernels.dot_tiles[rows.len() - 1][cols.len() - 1];
@@ -179,8 +250,9 @@ unsafe fn contiguous_rows(source: Source, rows: usize, len: usize, scratch: &mut
         return (source.ptr, source.row_stride);
     }
     let dst = &mut scratch[..rows * len];
+    let panel = Panel { source, depth: rows, width: len, dst: dst.as_mut_ptr(), dst_stride: len, padding: 0 };
     // SAFETY: the caller vouches for the source; the slice just taken has room for the panel.
-    unsafe { gather(&Panel { source, depth: rows, width: len, dst: dst.as_mut_ptr(), row_len: len }) };
+    unsafe { gather(&panel) };
     (dst.as_ptr(), len)
 }
 
@@ -210,39 +282,78 @@ unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f
             return;
         }
         for i in part.rows.clone() {
-            for cols in balanced(part.cols.clone(), scratch.len()) {
-                let (shape, row) = ((1, cols.len()), scratch.as_mut_ptr());
-                collect(Sink { ptr: totals.at(i, cols.start), ..totals }, shape, row);
-                let cols_len = cols.len();
-                kernel(&Rows { rows: 1, cols: cols_len, src: row, src_row_stride: 0, dst: row, dst_row_stride: 0 });
-                scatter(row, shape, Sink { ptr: c.at(i, cols.start), ..c });
+            for cols in balanced(part.cols.clone(), scratch.len(), 1) {
+                let row = Sink { ptr: scratch.as_mut_ptr(), row_stride: 0, col_stride: 1 };
+                collect(totals, i..i + 1, cols.clone(), row);
+                let (src, dst, cols_len) = (row.ptr, row.ptr, cols.len());
+                kernel(&Rows { rows: 1, cols: cols_len, src, src_row_stride: 0, dst, dst_row_stride: 0 });
+                for (offset, j) in cols.enumerate() {
+                    *c.at(i, j) = *row.at(0, offset);
+                }
             }
         }
     }
 }
 
-/// Copies a strided block into contiguous rows.
+/// Copies a rectangle of a matrix to the corner of another.
 ///
 /// # Safety
-/// `from` must be readable at the whole shape, `to` writable at as many contiguous elements.
-unsafe fn collect(from: Sink, (rows, cols): (usize, usize), to: *mut f32) {
-    for i in 0..rows {
-        for j in 0..cols {
-            // SAFETY: i < rows and j < cols, inside both.
-            unsafe { *to.add(i * cols + j) = *from.at(i, j) };
+/// `from` must be readable at the rectangle, `to` writable at one of its size.
+unsafe fn collect(from: Sink, rows: Range<usize>, cols: Range<usize>, to: Sink) {
+    for (i, row) in rows.enumerate() {
+        for (j, col) in cols.clone().enumerate() {
+            // SAFETY: covered by the caller's promise.
+            unsafe { *to.at(i, j) = *from.at(row, col) };
         }
     }
 }
 
-/// Copies contiguous rows into a strided block.
-///
-/// # Safety
-/// `to` must be writable at the whole shape, `from` readable at as many contiguous elements.
-unsafe fn scatter(from: *const f32, (rows, cols): (usize, usize), to: Sink) {
-    for i in 0..rows {
-        for j in 0..cols {
-            // SAFETY: i < rows and j < cols, inside both.
-            unsafe { *to.at(i, j) = *from.add(i * cols + j) };
+/// The right operand's next panel, brought into the second-level cache a few lines at each tile.
+struct Ahead {
+    next: *const f32,
+    /// Contiguous stretches of the panel still to come, and how far apart they are.
+    stretches: usize,
+    stride: usize,
+    /// Elements of one stretch, and how many of the present one are done.
+    len: usize,
+    done: usize,
+    lines_per_step: usize,
+}
+
+impl Ahead {
+    /// Elements in one cache line.
+    const LINE: usize = 16;
+
+    fn nothing() -> Self {
+        Self { next: core::ptr::null(), stretches: 0, stride: 0, len: 0, done: 0, lines_per_step: 0 }
+    }
+
+    /// # Safety
+    /// `terms` and `cols` must lie inside the right operand.
+    unsafe fn new(gemm: &Gemm, terms: Range<usize>, cols: Range<usize>, steps: usize) -> Self {
+        // SAFETY: the caller's promise.
+        let next = unsafe { gemm.b.at(terms.start, cols.start) };
+        let (stretches, stride, len) = if gemm.b.col_stride == 1 {
+            (terms.len(), gemm.b.row_stride, cols.len())
+        } else {
+            (cols.len(), gemm.b.col_stride, terms.len())
+        };
+        let lines = stretches * len.div_ceil(Self::LINE);
+        Self { next, stretches, stride, len, done: 0, lines_per_step: lines.div_ceil(steps.max(1)) }
+    }
+
+    fn step(&mut self) {
+        for _ in 0..self.lines_per_step {
+            if self.stretches == 0 {
+                return;
+            }
+            prefetch(self.next.wrapping_add(self.done));
+            self.done += Self::LINE;
+            if self.done >= self.len {
+                self.done = 0;
+                self.stretches -= 1;
+                self.next = self.next.wrapping_add(self.stride);
+            }
         }
     }
 }

@@ -49,7 +49,8 @@ impl DzPass {
                 let len = strip.len();
                 let collect = |from: &Source, to: &mut [f32]| {
                     let source = Source { ptr: from.at(0, j), ..*from };
-                    gather(&Panel { source, depth: self.rows, width: len, dst: to.as_mut_ptr(), row_len: len });
+                    let (dst, depth) = (to.as_mut_ptr(), self.rows);
+                    gather(&Panel { source, depth, width: len, dst, dst_stride: len, padding: 0 });
                     Source { ptr: to.as_ptr(), row_stride: len, col_stride: 1 }
                 };
                 let upstream = collect(&self.upstream, first);

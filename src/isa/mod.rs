@@ -87,6 +87,7 @@ pub(crate) struct Kernels {
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     pub(crate) transpose_pack: unsafe fn(&Panel),
+    pub(crate) left_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).
     pub(crate) activate: [unsafe fn(&Rows); ACTIVATIONS.len()],
     /// By activation, `dz` from `a`.

@@ -11,7 +11,14 @@
 //!
 //! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
 
-use crate::simd::Simd;
+use crate::simd::{Simd, independent};
+
+/// Rows of the left operand that share an address register: with one more for the stride, x86 addressing reaches
+/// `0`, `1` and `2` strides from it.
+const GROUP_ROWS: usize = 3;
+
+/// Groups of the tallest tile.
+const MOST_GROUPS: usize = 5;
 
 /// What the accumulators of a tile begin with.
 #[derive(Clone, Copy)]
@@ -75,6 +82,7 @@ pub(crate) struct Tile {
 /// - `1 ≤ tail ≤ LANES`.
 #[inline(always)]
 pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool>(simd: S, tile: &Tile) {
+    const { assert!(MR <= GROUP_ROWS * MOST_GROUPS) };
     let tail = simd.tail(tile.tail);
     let mut acc = [[simd.splat(0.0); NV]; MR];
 
@@ -99,7 +107,11 @@ pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const
             }
         }
 
-        let (mut a, mut b) = (tile.a, tile.b);
+        let mut a = [tile.a; MOST_GROUPS];
+        for g in 1..MR.div_ceil(GROUP_ROWS) {
+            a[g] = independent(tile.a.add(g * GROUP_ROWS * tile.a_row_stride));
+        }
+        let mut b = tile.b;
         for _ in 0..tile.depth {
             let mut b_row = [simd.splat(0.0); NV];
             for v in 0..NV {
@@ -107,13 +119,15 @@ pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const
                 b_row[v] = if MASKED_B && v == NV - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
             }
             for i in 0..MR {
-                let a_i = simd.splat(*a.add(i * tile.a_row_stride));
+                let a_i = simd.splat(*a[i / GROUP_ROWS].add(i % GROUP_ROWS * tile.a_row_stride));
                 for v in 0..NV {
                     acc[i][v] = simd.mul_add(a_i, b_row[v], acc[i][v]);
                 }
             }
             // The last step may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
-            a = a.wrapping_add(tile.a_depth_stride);
+            for group in a.iter_mut().take(MR.div_ceil(GROUP_ROWS)) {
+                *group = group.wrapping_add(tile.a_depth_stride);
+            }
             b = b.wrapping_add(tile.b_depth_stride);
         }
 

@@ -16,6 +16,33 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512::Avx512;
 pub(crate) use portable::{PORTABLE_IS_FUSED, Portable};
 
+/// Asks for the cache line at `p` to be brought into the second-level cache; no access, so any address will do.
+#[inline(always)]
+pub(crate) fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: part of every x86-64; a prefetch never faults.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
+/// The same pointer, in a register of its own: the compiler forgets that it was computed from another and so cannot
+/// turn independent addresses into a chain of additions, one waiting for the other.
+#[inline(always)]
+pub(crate) fn independent(p: *const f32) -> *const f32 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    {
+        let mut p = p;
+        // SAFETY: no instruction at all.
+        unsafe { core::arch::asm!("/* {p} */", p = inout(reg) p, options(pure, nomem, nostack, preserves_flags)) };
+        p
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    p
+}
+
 /// A vector of `LANES` `f32`s and its operations.
 ///
 /// Every operation rounds as IEEE 754 says, so that equal sequences of operations give equal bits on all

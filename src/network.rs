@@ -1,0 +1,294 @@
+//! Layers in a chain that own their parameters, and one step of gradient descent through all of them.
+
+use crate::activation::Activation;
+use crate::error::{Error, Operand};
+use crate::layer::{Dense, Gradients, Outputs, Upstream};
+use crate::loss;
+use crate::matrix::{Input, check_len};
+
+/// The cost that a [`Network`] descends, a mean over the batch; [`loss`] has the formulas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cost {
+    /// Cross-entropy of each output on its own. The last layer has to be a sigmoid: the cost is computed from its `z`
+    /// and descended by `dz = a - y`, both exact where the sigmoid has saturated.
+    BinaryCrossEntropy,
+    /// `½‖a-y‖²`, behind any activation.
+    Quadratic,
+}
+
+/// One layer of a [`Network`] with its parameters and their gradients.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    dense: Dense,
+    w: Vec<f32>,
+    b: Vec<f32>,
+    d_w: Vec<f32>,
+    d_b: Vec<f32>,
+    /// Room for `max_batch` rows.
+    a: Vec<f32>,
+    d_a: Vec<f32>,
+}
+
+impl Layer {
+    fn new(dense: Dense, max_batch: usize) -> Result<Self, Error> {
+        let (inputs, outputs) = (dense.inputs(), dense.outputs());
+        Ok(Self {
+            w: zeros(Operand::W, outputs, inputs)?,
+            b: zeros(Operand::B, 1, outputs)?,
+            d_w: zeros(Operand::DW, outputs, inputs)?,
+            d_b: zeros(Operand::DB, 1, outputs)?,
+            a: zeros(Operand::A, max_batch, outputs)?,
+            d_a: zeros(Operand::DA, max_batch, outputs)?,
+            dense,
+        })
+    }
+
+    /// The layer's shape, activation and plan.
+    pub fn dense(&self) -> &Dense {
+        &self.dense
+    }
+
+    /// The weights, `outputs × inputs`.
+    pub fn w(&self) -> &[f32] {
+        &self.w
+    }
+
+    /// The weights, to be initialised or changed.
+    pub fn w_mut(&mut self) -> &mut [f32] {
+        &mut self.w
+    }
+
+    /// The bias, one value for each output.
+    pub fn b(&self) -> &[f32] {
+        &self.b
+    }
+
+    /// The bias, to be initialised or changed.
+    pub fn b_mut(&mut self) -> &mut [f32] {
+        &mut self.b
+    }
+
+    /// The cost's gradient by the weights, of the last [`Network::gradients`] or [`Network::step`].
+    pub fn d_w(&self) -> &[f32] {
+        &self.d_w
+    }
+
+    /// The cost's gradient by the bias, of the last [`Network::gradients`] or [`Network::step`].
+    pub fn d_b(&self) -> &[f32] {
+        &self.d_b
+    }
+
+    /// Weights and bias, each beside its gradient: what an optimiser works on.
+    pub fn parameters_mut(&mut self) -> [(&mut [f32], &[f32]); 2] {
+        [(&mut self.w, &self.d_w), (&mut self.b, &self.d_b)]
+    }
+}
+
+/// Dense layers in a chain, trained by gradient descent on mini-batches.
+///
+/// The network owns parameters, activations and gradients, all allocated when it is made: no call allocates. Parameters
+/// start at zero; give the weights values of your own, since layers of equal weights stay equal.
+///
+/// ```
+/// use fused_dense::{Activation, Cost, Dense, Network};
+///
+/// // Exclusive or: the smallest problem that needs a hidden layer.
+/// let x = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
+/// let y = [0.0, 1.0, 1.0, 0.0];
+///
+/// let layers = [Dense::new(2, 3, Activation::Tanh), Dense::new(3, 1, Activation::Sigmoid)];
+/// let mut network = Network::new(layers, Cost::BinaryCrossEntropy, 4)?;
+/// network.layers_mut()[0].w_mut().copy_from_slice(&[1.0, -1.0, -1.0, 1.0, 0.5, 0.5]);
+/// network.layers_mut()[1].w_mut().copy_from_slice(&[0.5, -0.5, 1.0]);
+///
+/// for _ in 0..500 {
+///     network.step(&x, &y, 0.5)?;
+/// }
+/// let a = network.forward(&x)?;
+/// assert!(a.iter().zip(y).all(|(a, y)| a.round() == y));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Network {
+    layers: Vec<Layer>,
+    cost: Cost,
+    max_batch: usize,
+    /// The last layer's pre-activation.
+    z: Vec<f32>,
+}
+
+impl Network {
+    /// Chains layers, from the input's to the output's, for batches of up to `max_batch` samples.
+    ///
+    /// Each layer keeps its own options (threads, order of summation, instruction set).
+    ///
+    /// # Errors
+    /// [`Error::NoLayers`] and [`Error::Chain`] where the layers make no chain, [`Error::TargetsNeedSigmoid`] where
+    /// the cost does not fit the last layer, [`Error::TooLarge`] where memory cannot be had, and what is wrong with
+    /// a layer's instruction set.
+    pub fn new(layers: impl IntoIterator<Item = Dense>, cost: Cost, max_batch: usize) -> Result<Self, Error> {
+        let mut chain: Vec<Layer> = Vec::new();
+        for dense in layers {
+            dense.isa()?;
+            if let Some(before) = chain.last()
+                && before.dense.outputs() != dense.inputs()
+            {
+                let (expected, found) = (before.dense.outputs(), dense.inputs());
+                return Err(Error::Chain { layer: chain.len(), expected, found });
+            }
+            chain.push(Layer::new(dense, max_batch)?);
+        }
+        let last = chain.last().ok_or(Error::NoLayers)?;
+        if cost == Cost::BinaryCrossEntropy && last.dense.activation() != Activation::Sigmoid {
+            return Err(Error::TargetsNeedSigmoid { found: last.dense.activation() });
+        }
+        let z = zeros(Operand::Z, max_batch, last.dense.outputs())?;
+        Ok(Self { layers: chain, cost, max_batch, z })
+    }
+
+    /// The layers, from the input's to the output's.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The layers, with parameters to be initialised or changed.
+    pub fn layers_mut(&mut self) -> &mut [Layer] {
+        &mut self.layers
+    }
+
+    /// The cost that a step descends.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// The most samples in one call.
+    pub fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// The network's output `a: batch × outputs` for `x: batch × inputs`.
+    ///
+    /// # Errors
+    /// [`Error::BatchTooLarge`], and where `x` has the wrong size or shape.
+    pub fn forward<'a>(&mut self, x: impl Into<Input<'a>>) -> Result<&[f32], Error> {
+        let x = x.into();
+        let batch = self.batch(x)?.unwrap_or(0);
+        self.forward_pass(x, batch)?;
+        let output = self.layers.last().ok_or(Error::NoLayers)?;
+        Ok(&output.a[..batch * output.dense.outputs()])
+    }
+
+    /// One pass forward and one backward: the cost of the batch, and its gradients by all parameters
+    /// ([`Layer::d_w`], [`Layer::d_b`]), for an optimiser of your own ([`Layer::parameters_mut`]).
+    ///
+    /// `x: batch × inputs`, `y: batch × outputs`. Gradients are means over the batch, as the cost is. An empty batch
+    /// has cost 0 and gradients 0.
+    ///
+    /// # Errors
+    /// [`Error::BatchTooLarge`], and where `x` or `y` has the wrong size or shape; no gradient is touched then.
+    pub fn gradients<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32]) -> Result<f64, Error> {
+        let x = x.into();
+        let outputs = self.layers.last().ok_or(Error::NoLayers)?.dense.outputs();
+        let batch = match self.batch(x)? {
+            Some(batch) => batch,
+            None => self.fitting(Input::Slice(y).batch(Operand::Targets, outputs)?.unwrap_or(0))?,
+        };
+        check_len(Operand::Targets, y.len(), batch, outputs)?;
+        self.forward_pass(x, batch)?;
+        self.backward_pass(x, y, batch)
+    }
+
+    /// One step of gradient descent, `w -= η·dw` and `b -= η·db`: returns the cost of the batch before the step.
+    ///
+    /// `x: batch × inputs`, `y: batch × outputs`, `η` the learning rate. Each parameter takes two roundings, that of the
+    /// product and that of the difference.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients); no parameter is touched then.
+    pub fn step<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32], learning_rate: f32) -> Result<f64, Error> {
+        let cost = self.gradients(x, y)?;
+        for (parameters, gradients) in self.layers.iter_mut().flat_map(Layer::parameters_mut) {
+            for (parameter, gradient) in parameters.iter_mut().zip(gradients) {
+                *parameter -= learning_rate * gradient;
+            }
+        }
+        Ok(cost)
+    }
+
+    /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.
+    fn batch(&self, x: Input<'_>) -> Result<Option<usize>, Error> {
+        let first = self.layers.first().ok_or(Error::NoLayers)?;
+        x.batch(Operand::APrev, first.dense.inputs())?.map(|batch| self.fitting(batch)).transpose()
+    }
+
+    fn fitting(&self, batch: usize) -> Result<usize, Error> {
+        if batch <= self.max_batch {
+            Ok(batch)
+        } else {
+            Err(Error::BatchTooLarge { max: self.max_batch, found: batch })
+        }
+    }
+
+    /// Every layer's `a`, and the last one's `z`.
+    fn forward_pass(&mut self, x: Input<'_>, batch: usize) -> Result<(), Error> {
+        let (last, hidden) = self.layers.split_last_mut().ok_or(Error::NoLayers)?;
+        let mut a_prev = x;
+        for Layer { dense, w, b, a, .. } in hidden {
+            let a = &mut a[..batch * dense.outputs()];
+            dense.forward(a_prev, &*w, &*b, &mut *a)?;
+            a_prev = Input::Slice(a);
+        }
+        let rows = ..batch * last.dense.outputs();
+        last.dense.forward(a_prev, &last.w, &last.b, Outputs::new(&mut last.a[rows]).z(&mut self.z[rows]))
+    }
+
+    /// The cost, and from the last layer to the first the gradients that lead to it.
+    fn backward_pass(&mut self, x: Input<'_>, y: &[f32], batch: usize) -> Result<f64, Error> {
+        let Layer { dense, a, d_a, .. } = self.layers.last_mut().ok_or(Error::NoLayers)?;
+        let outputs = dense.outputs();
+        let rows = ..batch * outputs;
+        let cost = match self.cost {
+            Cost::BinaryCrossEntropy => loss::binary_cross_entropy_from_z(&self.z[rows], y, outputs)?,
+            Cost::Quadratic => {
+                loss::quadratic_gradient(&a[rows], y, &mut d_a[rows])?;
+                loss::quadratic(&a[rows], y, outputs)?
+            }
+        };
+
+        // An empty batch has gradients 0, not 0 · ∞.
+        let scale = 1.0 / batch.max(1) as f32;
+        let mut targets = (self.cost == Cost::BinaryCrossEntropy).then_some(y);
+        let mut above = &mut self.layers[..];
+        while let Some((layer, below)) = above.split_last_mut() {
+            let Layer { dense, w, a, d_a, d_w, d_b, .. } = layer;
+            let rows = ..batch * dense.outputs();
+            let upstream = match targets.take() {
+                Some(y) => Upstream::Targets(y),
+                None => Upstream::Activation(&d_a[rows]),
+            };
+            let gradients = Gradients::new().w(d_w).b(d_b).scale(scale);
+            // Nobody asks for the gradient by `x`.
+            let (a_prev, gradients) = match below.last_mut() {
+                None => (x, gradients),
+                Some(Layer { dense, a, d_a, .. }) => {
+                    let rows = ..batch * dense.outputs();
+                    (Input::Slice(&a[rows]), gradients.a_prev(&mut d_a[rows]))
+                }
+            };
+            dense.backward(a_prev, &*w, &a[rows], upstream, gradients)?;
+            above = below;
+        }
+        Ok(cost)
+    }
+}
+
+/// `rows · cols` zeros.
+fn zeros(operand: Operand, rows: usize, cols: usize) -> Result<Vec<f32>, Error> {
+    let too_large = Error::TooLarge { operand };
+    let len = rows.checked_mul(cols).ok_or(too_large.clone())?;
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(len).map_err(|_| too_large)?;
+    zeros.resize(len, 0.0);
+    Ok(zeros)
+}
