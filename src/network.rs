@@ -97,13 +97,13 @@ impl Layer {
 /// let x = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
 /// let y = [0.0, 1.0, 1.0, 0.0];
 ///
-/// let layers = [Dense::new(2, 3, Activation::Tanh), Dense::new(3, 1, Activation::Sigmoid)];
+/// let layers = [Dense::new(2, 2, Activation::Tanh), Dense::new(2, 1, Activation::Sigmoid)];
 /// let mut network = Network::new(layers, Cost::BinaryCrossEntropy, 4)?;
-/// network.layers_mut()[0].w_mut().copy_from_slice(&[1.0, -1.0, -1.0, 1.0, 0.5, 0.5]);
-/// network.layers_mut()[1].w_mut().copy_from_slice(&[0.5, -0.5, 1.0]);
+/// network.layers_mut()[0].w_mut().copy_from_slice(&[1.0, -1.0, -1.0, 1.0]);
+/// network.layers_mut()[1].w_mut().copy_from_slice(&[1.0, 1.0]);
 ///
-/// for _ in 0..500 {
-///     network.step(&x, &y, 0.5)?;
+/// for _ in 0..200 {
+///     network.step(&x, &y, 1.0)?;
 /// }
 /// let a = network.forward(&x)?;
 /// assert!(a.iter().zip(y).all(|(a, y)| a.round() == y));
