@@ -1,0 +1,129 @@
+//! Every kernel against the scalar reference, to the bit, on every instruction set.
+
+mod support;
+
+use fused_dense::{Activation, MatrixViewMut};
+use support::isas::{self, SUMMATIONS};
+use support::options::{BackwardOptions, Cycle, ForwardOptions};
+use support::problem::Problem;
+use support::stored::{CANARY, Placement};
+use support::{compare::assert_bits, edges};
+
+/// Checks every shape `(batch, inputs, outputs)` on every instruction set in every order of summation, with the
+/// activations and all options taking turns.
+fn check(shapes: impl Iterator<Item = (usize, usize, usize)> + Clone) {
+    let mut options = Cycle::default();
+    let mut activations = Activation::all().iter().cycle();
+    for isa in isas::all() {
+        for summation in SUMMATIONS {
+            for (batch, inputs, outputs) in shapes.clone() {
+                let activation = *activations.next().expect("a cycle");
+                let problem = Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch);
+                let (forward, backward) = options.next();
+                problem.check(&forward, &backward, &Placement::PLAIN);
+            }
+        }
+    }
+}
+
+#[test]
+fn small_batches_with_every_remainder_of_outputs() {
+    check((1..=17).flat_map(|batch| (1..=66).map(move |outputs| (batch, 3, outputs))));
+}
+
+#[test]
+fn small_batches_with_every_remainder_of_inputs() {
+    check((1..=9).flat_map(|batch| (1..=66).map(move |inputs| (batch, inputs, 5))));
+}
+
+#[test]
+fn edges_of_the_batch() {
+    check(edges().flat_map(|batch| [(batch, 3, 19), (batch, 33, 2), (batch, 1, 1)]));
+}
+
+#[test]
+fn edges_of_the_inputs() {
+    check(edges().flat_map(|inputs| [(7, inputs, 18), (33, inputs, 3), (1, inputs, 1)]));
+}
+
+#[test]
+fn edges_of_the_outputs() {
+    check(edges().flat_map(|outputs| [(7, 18, outputs), (34, 3, outputs), (1, 1, outputs)]));
+}
+
+#[test]
+fn edges_of_all_three_together() {
+    let sizes = [15, 17, 31, 33, 48, 49, 63, 64, 65];
+    let index = 0..sizes.len();
+    check(index.flat_map(|i| (0..sizes.len()).map(move |j| (sizes[i], sizes[j], sizes[(i + 2 * j) % sizes.len()]))));
+}
+
+#[test]
+fn several_blocks_of_every_sum() {
+    check([(300, 270, 70), (70, 520, 300), (515, 20, 260), (257, 257, 257)].into_iter());
+}
+
+#[test]
+fn empty_batches_and_empty_layers() {
+    let sizes = [0, 1, 17, 300];
+    let shapes = sizes.into_iter().flat_map(move |m| sizes.into_iter().map(move |k| (m, k)));
+    let shapes = shapes.flat_map(move |(m, k)| sizes.into_iter().map(move |n| (m, k, n)));
+    check(shapes.filter(|&(m, k, n)| m * k * n == 0));
+}
+
+#[test]
+fn every_option_with_every_activation() {
+    for isa in isas::all() {
+        for (summation, activation) in
+            SUMMATIONS.into_iter().flat_map(|s| Activation::all().iter().map(move |a| (s, *a)))
+        {
+            let problem = Problem::new(isas::layer(isa, summation, 11, 19, activation), 5);
+            for (i, backward) in BackwardOptions::all().enumerate() {
+                problem.check(&ForwardOptions::ALL[i % 4], &backward, &Placement::PLAIN);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_option_over_several_blocks_of_the_batch() {
+    for isa in isas::all() {
+        let problem = Problem::new(isas::layer(isa, SUMMATIONS[0], 5, 3, Activation::Sigmoid), 258);
+        for backward in BackwardOptions::all() {
+            problem.check(&ForwardOptions::ALL[0], &backward, &Placement::PLAIN);
+        }
+    }
+}
+
+/// A pinned order makes a sample's result independent of the batch it stands in.
+#[test]
+fn pinned_orders_do_not_see_the_batch() {
+    for isa in isas::all() {
+        for summation in &SUMMATIONS[1..] {
+            let problem = Problem::new(isas::layer(isa, *summation, 37, 21, Activation::Tanh), 40);
+            let whole = &problem.forward(&ForwardOptions::ALL[0], &Placement::PLAIN)[0].1;
+            for batch in [1, 2, 15, 16, 17, 39] {
+                let mut part = problem.clone();
+                part.batch = batch;
+                part.a_prev.truncate(batch * 37);
+                let rows = &part.forward(&ForwardOptions::ALL[0], &Placement::PLAIN)[0].1;
+                assert_bits(format_args!("{part}: rows of {batch} samples"), rows, &whole[..batch * 21]);
+            }
+        }
+    }
+}
+
+#[test]
+fn uninitialised_outputs_are_written_whole() {
+    use core::mem::MaybeUninit;
+    for isa in isas::all() {
+        let mut problem = Problem::new(isas::layer(isa, SUMMATIONS[0], 19, 23, Activation::Sigmoid), 5);
+        let expected = &problem.forward(&ForwardOptions::ALL[1], &Placement::PLAIN)[0].1;
+        let mut memory = [MaybeUninit::new(CANARY); 5 * 23];
+        let a = MatrixViewMut::from_uninit(&mut memory, 5, 23, 23, 1).expect("a valid view");
+        problem.layer.forward(&problem.a_prev, &problem.w, &problem.b, a).expect("a valid call");
+        // SAFETY: every element was initialised, above.
+        let a = memory.map(|x| unsafe { x.assume_init() });
+        assert_bits(format_args!("{problem}"), &a, expected);
+    }
+}

@@ -1,0 +1,116 @@
+//! No call reads or writes outside its operands: each lies flush against an inaccessible page, at its last element or
+//! at its first, so that one element too far faults.
+
+#![cfg(unix)]
+
+mod support;
+
+use fused_dense::{Activation, Operand, Saved};
+use support::guarded::{Flush, Guarded};
+use support::isas::{self, SUMMATIONS};
+use support::options::Cycle;
+use support::problem::Problem;
+use support::stored::{Layout, Placement};
+use support::{compare::assert_bits, values};
+
+/// Operands in guarded memory, on both sides in turn.
+fn placements<'p>(layout: &'p dyn Fn(Operand) -> Layout) -> [Placement<'p>; 2] {
+    [
+        Placement { layout, allocate: |len| Box::new(Guarded::new(len, Flush::Last)), margin: 0 },
+        Placement { layout, allocate: |len| Box::new(Guarded::new(len, Flush::First)), margin: 0 },
+    ]
+}
+
+fn check(layout: &dyn Fn(Operand) -> Layout, shapes: impl Iterator<Item = (usize, usize, usize)> + Clone) {
+    let mut options = Cycle::default();
+    let mut activations = Activation::all().iter().cycle();
+    for isa in isas::all() {
+        for summation in SUMMATIONS {
+            for (batch, inputs, outputs) in shapes.clone() {
+                let activation = *activations.next().expect("a cycle");
+                let problem = Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch);
+                for placement in placements(layout) {
+                    let (forward, backward) = options.next();
+                    problem.check(&forward, &backward, &placement);
+                }
+            }
+        }
+    }
+}
+
+fn plain(_: Operand) -> Layout {
+    Layout::Slice
+}
+
+#[test]
+fn plain_slices_with_every_remainder_of_outputs() {
+    check(&plain, (1..=65).flat_map(|outputs| [(1, 5, outputs), (7, 17, outputs), (34, 3, outputs)]));
+}
+
+#[test]
+fn plain_slices_with_every_remainder_of_inputs() {
+    check(&plain, (1..=65).flat_map(|inputs| [(1, inputs, 5), (7, inputs, 17), (34, inputs, 3)]));
+}
+
+#[test]
+fn plain_slices_with_every_remainder_of_the_batch() {
+    check(&plain, (1..=35).flat_map(|batch| [(batch, 5, 17), (batch, 17, 5)]));
+}
+
+#[test]
+fn plain_slices_over_several_blocks() {
+    check(&plain, [(255, 3, 9), (257, 9, 3), (3, 257, 9), (9, 3, 257), (65, 300, 65)].into_iter());
+}
+
+const SHAPES: [(usize, usize, usize); 6] =
+    [(1, 7, 5), (5, 16, 17), (17, 3, 65), (18, 66, 33), (33, 20, 18), (257, 9, 17)];
+
+#[test]
+fn rows_with_gaps() {
+    check(&|_| Layout::Rows { step: 1, gap: 3 }, SHAPES.into_iter());
+    check(&|_| Layout::Rows { step: 2, gap: 1 }, SHAPES.into_iter());
+}
+
+#[test]
+fn feature_major_arrays() {
+    check(&|_| Layout::Columns { step: 1, gap: 0 }, SHAPES.into_iter());
+    check(&|_| Layout::Columns { step: 2, gap: 3 }, SHAPES.into_iter());
+}
+
+#[test]
+fn mixed_layouts() {
+    let layouts = [Layout::Slice, Layout::Columns { step: 1, gap: 1 }, Layout::Rows { step: 1, gap: 1 }];
+    for first in 0..layouts.len() {
+        check(&|operand| layouts[(first + operand as usize) % layouts.len()], SHAPES.into_iter());
+    }
+}
+
+#[test]
+fn activations_alone() {
+    for isa in isas::all() {
+        for &g in Activation::all() {
+            for (len, flush) in (0..=130).flat_map(|len| [(len, Flush::First), (len, Flush::Last)]) {
+                let guarded = |values: &[f32]| {
+                    let mut memory = Guarded::new(values.len(), flush);
+                    memory.copy_from_slice(values);
+                    memory
+                };
+                let (z, d_a) = (values(len, 1), values(len, 2));
+                let (mut a, mut d_z) = (vec![0.0; len], vec![0.0; len]);
+                g.forward_with_isa(isa, &z, &mut a).expect("a valid call");
+                g.backward_with_isa(isa, &a, &d_a, &mut d_z).expect("a valid call");
+
+                let (mut guarded_a, mut guarded_d_z) = (Guarded::new(len, flush), Guarded::new(len, flush));
+                g.forward_with_isa(isa, &guarded(&z), &mut guarded_a).expect("a valid call");
+                assert_bits(format_args!("{g} of {len} on {isa}"), &guarded_a, &a);
+                g.backward_with_isa(isa, &*guarded_a, &guarded(&d_a), &mut guarded_d_z).expect("a valid call");
+                assert_bits(format_args!("{g}' of {len} on {isa}"), &guarded_d_z, &d_z);
+
+                g.backward_with_isa(isa, Saved::z(&z), &d_a, &mut d_z).expect("a valid call");
+                g.backward_with_isa(isa, Saved::z(&*guarded(&z)), &guarded(&d_a), &mut guarded_d_z)
+                    .expect("a valid call");
+                assert_bits(format_args!("{g}' from z of {len} on {isa}"), &guarded_d_z, &d_z);
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Views of any strides give the bits of plain slices, and nothing beside a view is written or used.
+
+mod support;
+
+use fused_dense::{Activation, Operand, Summation};
+use support::isas::{self, SUMMATIONS};
+use support::options::Cycle;
+use support::problem::Problem;
+use support::stored::{Layout, Placement, Stored};
+
+const OPERANDS: [Operand; 11] = [
+    Operand::APrev,
+    Operand::W,
+    Operand::B,
+    Operand::Z,
+    Operand::A,
+    Operand::Targets,
+    Operand::DA,
+    Operand::DZ,
+    Operand::DW,
+    Operand::DB,
+    Operand::DAPrev,
+];
+
+/// Row gaps, column strides, and both of the transposed memory.
+const LAYOUTS: [Layout; 6] = [
+    Layout::Rows { step: 1, gap: 0 },
+    Layout::Rows { step: 1, gap: 5 },
+    Layout::Rows { step: 2, gap: 3 },
+    Layout::Columns { step: 1, gap: 0 },
+    Layout::Columns { step: 1, gap: 7 },
+    Layout::Columns { step: 3, gap: 1 },
+];
+
+/// `(batch, inputs, outputs)`: within a tile, across tiles, across blocks of the sum.
+const SHAPES: [(usize, usize, usize); 5] = [(1, 7, 5), (17, 3, 65), (18, 66, 33), (33, 20, 18), (258, 9, 17)];
+
+/// Checks every shape, instruction set and order of summation with these layouts.
+fn check(layout: &dyn Fn(Operand) -> Layout) {
+    let placement = Placement::views(layout);
+    let mut options = Cycle::default();
+    let mut activations = Activation::all().iter().cycle();
+    for isa in isas::all() {
+        for summation in SUMMATIONS {
+            for (batch, inputs, outputs) in SHAPES {
+                let activation = *activations.next().expect("a cycle");
+                let problem = Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch);
+                let (forward, backward) = options.next();
+                problem.check(&forward, &backward, &placement);
+                // With the order left open, weights of another layout may be summed in another order.
+                if summation != Summation::Auto {
+                    let plain = &Placement::PLAIN;
+                    problem.assert_equal(
+                        &problem.forward(&forward, &placement),
+                        &problem.forward(&forward, plain),
+                        &forward,
+                    );
+                    problem.assert_equal(
+                        &problem.backward(&backward, &placement),
+                        &problem.backward(&backward, plain),
+                        &backward,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn each_operand_alone() {
+    for strided in OPERANDS {
+        for layout in LAYOUTS {
+            check(&|operand| if operand == strided { layout } else { Layout::Slice });
+        }
+    }
+}
+
+#[test]
+fn all_operands_together() {
+    for layout in LAYOUTS {
+        check(&|_| layout);
+    }
+}
+
+#[test]
+fn each_operand_in_another_layout() {
+    for first in 0..LAYOUTS.len() {
+        check(&|operand| LAYOUTS[(first + operand as usize) % LAYOUTS.len()]);
+    }
+}
+
+/// The textbook's arrays: features by samples, and weights `[inputs, outputs]`.
+#[test]
+fn feature_major_arrays() {
+    let feature_major = Layout::Columns { step: 1, gap: 0 };
+    check(&|operand| match operand {
+        Operand::B | Operand::DB => Layout::Slice,
+        _ => feature_major,
+    });
+    check(&|operand| match operand {
+        Operand::W | Operand::DW => feature_major,
+        _ => Layout::Slice,
+    });
+}
+
+/// Overwrites each row of a matrix by the first.
+fn repeat_row(values: &mut [f32], cols: usize) {
+    let (first, others) = values.split_at_mut(cols.min(values.len()));
+    others.chunks_mut(cols).for_each(|row| row.copy_from_slice(first));
+}
+
+/// Overwrites each element by the first of its row.
+fn repeat_column(values: &mut [f32], cols: usize) {
+    values.chunks_mut(cols).for_each(|row| row.fill(row[0]));
+}
+
+#[test]
+fn inputs_of_stride_zero() {
+    let repeats: [(Layout, fn(&mut [f32], usize)); 2] =
+        [(Layout::RepeatedRow, repeat_row), (Layout::RepeatedColumn, repeat_column)];
+    let mut options = Cycle::default();
+    for isa in isas::all() {
+        for summation in SUMMATIONS {
+            for (batch, inputs, outputs) in SHAPES {
+                for (layout, repeat) in repeats {
+                    let layer = isas::layer(isa, summation, inputs, outputs, Activation::Sigmoid);
+                    let mut problem = Problem::new(layer, batch);
+                    repeat(&mut problem.a_prev, inputs);
+                    repeat(&mut problem.w, inputs);
+                    repeat(&mut problem.b, outputs);
+                    for upstream in [&mut problem.d_a, &mut problem.d_z, &mut problem.targets] {
+                        repeat(upstream, outputs);
+                    }
+                    let (forward, mut backward) = options.next();
+                    for repeated in [Operand::APrev, Operand::W, Operand::B, Operand::DA, Operand::DZ, Operand::Targets]
+                    {
+                        // `d_z` is an input only where it comes from above; an output has no stride of 0.
+                        backward.keep_dz &= repeated != Operand::DZ;
+                        let layout = |operand| if operand == repeated { layout } else { Layout::Slice };
+                        problem.check(&forward, &backward, &Placement::views(&layout));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The canaries themselves: each misuse of memory must be noticed.
+mod canaries {
+    use super::*;
+
+    const GAPS: Placement<'static> = Placement::views(&|_| Layout::Rows { step: 1, gap: 2 });
+
+    #[test]
+    #[should_panic(expected = "place beside the elements")]
+    fn notice_a_write_into_a_gap() {
+        let mut stored = Stored::new(&GAPS, Operand::A, 2, 4, &[1.0; 8]);
+        stored.poke(4, 0.0);
+        stored.written(Operand::A);
+    }
+
+    #[test]
+    #[should_panic(expected = "place beside the elements")]
+    fn notice_a_write_before_the_first_element() {
+        let mut stored = Stored::new(&GAPS, Operand::A, 2, 4, &[1.0; 8]);
+        stored.poke(-1, 0.0);
+        stored.written(Operand::A);
+    }
+
+    #[test]
+    #[should_panic(expected = "element that was not written")]
+    fn notice_an_element_left_unwritten() {
+        Stored::canaries(&GAPS, Operand::A, 2, 4).written(Operand::A);
+    }
+}

@@ -1,0 +1,45 @@
+//! Which instruction sets a test runs over: all that the CPU has and the build promises.
+
+use fused_dense::{Activation, Dense, Isa, Summation};
+
+/// Every order of summation that a caller can ask for.
+pub(crate) const SUMMATIONS: [Summation; 3] = [Summation::Auto, Summation::Chain, Summation::Lanes];
+
+/// The instruction sets that must be available, best first: all that the CPU has, down to the first that the build's
+/// target features include.
+pub(crate) fn promised() -> Vec<Isa> {
+    let mut isas = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            isas.push(Isa::Avx512);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            isas.push(Isa::Avx2);
+        }
+        if cfg!(target_feature = "avx512f") {
+            return vec![Isa::Avx512];
+        }
+        if cfg!(all(target_feature = "avx2", target_feature = "fma")) {
+            return isas;
+        }
+    }
+    isas.push(Isa::Portable);
+    isas
+}
+
+/// The instruction sets to test. Fails where one that is promised is missing.
+#[track_caller]
+pub(crate) fn all() -> Vec<Isa> {
+    let isas = Isa::available();
+    assert_eq!(isas, promised(), "instruction sets of this build and CPU");
+    isas
+}
+
+/// A layer on exactly this instruction set.
+#[track_caller]
+pub(crate) fn layer(isa: Isa, summation: Summation, inputs: usize, outputs: usize, activation: Activation) -> Dense {
+    let layer = Dense::new(inputs, outputs, activation).with_isa(isa).with_summation(summation);
+    assert_eq!(layer.isa(), Ok(isa));
+    layer
+}

@@ -1,0 +1,110 @@
+//! Everything that a caller can choose for one call.
+
+/// What a forward call is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForwardOptions {
+    pub(crate) bias: bool,
+    pub(crate) keep_z: bool,
+}
+
+impl ForwardOptions {
+    /// Every combination.
+    pub(crate) const ALL: [Self; 4] = [
+        Self { bias: true, keep_z: true },
+        Self { bias: true, keep_z: false },
+        Self { bias: false, keep_z: true },
+        Self { bias: false, keep_z: false },
+    ];
+}
+
+/// The operand that comes down from above.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Above {
+    Activation,
+    PreActivation,
+    Targets,
+}
+
+/// What was saved of the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kept {
+    A,
+    Z,
+}
+
+/// What becomes of a gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Want {
+    Nothing,
+    Overwrite,
+    Add,
+}
+
+/// What a backward call is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BackwardOptions {
+    pub(crate) from: Above,
+    pub(crate) kept: Kept,
+    pub(crate) w: Want,
+    pub(crate) b: Want,
+    pub(crate) a_prev: Want,
+    pub(crate) keep_dz: bool,
+    pub(crate) scale: f32,
+}
+
+impl BackwardOptions {
+    /// Number of combinations.
+    pub(crate) const COUNT: usize = 3 * 2 * 3 * 3 * 3 * 2 * 2;
+
+    /// All gradients overwritten, from `dA` and the saved `a`.
+    pub(crate) const PLAIN: Self = Self {
+        from: Above::Activation,
+        kept: Kept::A,
+        w: Want::Overwrite,
+        b: Want::Overwrite,
+        a_prev: Want::Overwrite,
+        keep_dz: true,
+        scale: 0.125,
+    };
+
+    /// Combination `index`, modulo their number.
+    pub(crate) fn nth(index: usize) -> Self {
+        let mut rest = index;
+        let mut digit = |base: usize| {
+            let digit = rest % base;
+            rest /= base;
+            digit
+        };
+        let wants = [Want::Overwrite, Want::Add, Want::Nothing];
+        Self {
+            w: wants[digit(3)],
+            b: wants[digit(3)],
+            a_prev: wants[digit(3)],
+            from: [Above::Activation, Above::PreActivation, Above::Targets][digit(3)],
+            kept: [Kept::A, Kept::Z][digit(2)],
+            keep_dz: digit(2) == 1,
+            scale: [1.0, 0.1][digit(2)],
+        }
+    }
+
+    /// Every combination.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self::nth)
+    }
+}
+
+/// Walks through all combinations of options, each call with the next one.
+#[derive(Default)]
+pub(crate) struct Cycle {
+    count: usize,
+}
+
+impl Cycle {
+    pub(crate) fn next(&mut self) -> (ForwardOptions, BackwardOptions) {
+        self.count += 1;
+        // A stride without common factor with the number of combinations visits them all.
+        const STRIDE: usize = 131;
+        const { assert!(BackwardOptions::COUNT % STRIDE != 0) };
+        (ForwardOptions::ALL[self.count % 4], BackwardOptions::nth(self.count * STRIDE % BackwardOptions::COUNT))
+    }
+}

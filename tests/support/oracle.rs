@@ -1,0 +1,210 @@
+//! The exact results in `f64`, each with a bound of the error that single precision may add.
+//!
+//! A sum of `n` products, in either order of summation and with or without fused multiply-add, puts each term through
+//! at most `n + 6` roundings: its product, the additions behind it, start, scale and the addition to an old value. Its
+//! error is therefore at most `γ(n + 6) · Σ|terms|` with `γ(n) = n·u / (1 - n·u)`, `u = 2⁻²⁴` (Higham, Accuracy and
+//! Stability of Numerical Algorithms, 3.1), plus half the smallest subnormal for each product that underflows. Errors
+//! of the operands are carried along.
+
+use super::options::{Above, BackwardOptions, ForwardOptions, Kept, Want};
+use super::problem::{Problem, Results};
+use fused_dense::{Activation, Operand};
+
+/// Unit roundoff of single precision.
+pub(crate) const U: f64 = 1.0 / (1 << 24) as f64;
+
+/// Smallest subnormal of single precision.
+const TINY: f64 = 1.401_298_464_324_817_1e-45;
+
+/// Bound of the absolute error of an activation's value, whose slope is at most 1.
+const VALUE_ERROR: f64 = 4.0 * U;
+
+/// Bound of the absolute error of a derivative, which is at most 1: a quotient of few operations.
+const DERIVATIVE_ERROR: f64 = 16.0 * U;
+
+/// An exact value, and how far a single-precision result may be from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounded {
+    pub(crate) exact: f64,
+    pub(crate) error: f64,
+}
+
+impl From<f32> for Bounded {
+    fn from(x: f32) -> Self {
+        Self { exact: x.into(), error: 0.0 }
+    }
+}
+
+impl Bounded {
+    pub(crate) fn admits(&self, found: f32) -> bool {
+        (f64::from(found) - self.exact).abs() <= self.error
+    }
+
+    /// The largest magnitude that a result may have.
+    fn most(self) -> f64 {
+        self.exact.abs() + self.error
+    }
+
+    fn times(self, other: Self) -> Self {
+        let error = self.most() * other.most() - (self.exact * other.exact).abs();
+        Self { exact: self.exact * other.exact, error }
+    }
+
+    /// One more rounding.
+    fn rounded(self) -> Self {
+        Self { error: self.error + U * self.most() + TINY, ..self }
+    }
+}
+
+fn gamma(n: usize) -> f64 {
+    let nu = n as f64 * U;
+    nu / (1.0 - nu)
+}
+
+/// `old + scale · (start + Σ a·b)` over `len` terms.
+pub(crate) fn sum_of_products(
+    len: usize,
+    [start, old]: [Option<f32>; 2],
+    scale: f32,
+    term: impl Fn(usize) -> (Bounded, Bounded),
+) -> Bounded {
+    let (scale, old, start) = (f64::from(scale), f64::from(old.unwrap_or(0.0)), f64::from(start.unwrap_or(0.0)));
+    let (mut exact, mut error, mut magnitude) = (start, 0.0, start.abs());
+    for p in 0..len {
+        let (a, b) = term(p);
+        let product = a.times(b);
+        exact += product.exact;
+        error += product.error;
+        magnitude += product.most();
+    }
+    let rounding = gamma(len + 6) * (scale.abs() * magnitude + old.abs()) + (len + 6) as f64 * TINY;
+    Bounded { exact: old + scale * exact, error: scale.abs() * error + rounding }
+}
+
+/// `g(z)` and `g'(z)`.
+fn activate(g: Activation, z: f64) -> (f64, f64) {
+    match g {
+        Activation::Identity => (z, 1.0),
+        Activation::Sigmoid => {
+            let a = 1.0 / (1.0 + (-z).exp());
+            (a, 1.0 / (1.0 + (-z).exp()) / (1.0 + z.exp()))
+        }
+        Activation::Tanh => (z.tanh(), 1.0 / z.cosh().powi(2)),
+        Activation::Relu => (z.max(0.0), f64::from(u8::from(z > 0.0))),
+        other => unreachable!("no oracle for {other}"),
+    }
+}
+
+/// `g(z)`; no slope exceeds 1.
+pub(crate) fn value(g: Activation, z: Bounded) -> Bounded {
+    let own = if matches!(g, Activation::Identity | Activation::Relu) { 0.0 } else { VALUE_ERROR };
+    Bounded { exact: activate(g, z.exact).0, error: z.error + own }
+}
+
+/// `g'(z)`, from `a` or `z`. As functions of `a` the derivatives have slopes of at most 2, as functions of `z` of at
+/// most 1; ReLU's steps where its argument is zero, from which an error must not reach.
+pub(crate) fn derivative(g: Activation, kept: Kept, saved: Bounded) -> Bounded {
+    let x = saved.exact;
+    let exact = match (g, kept) {
+        (Activation::Sigmoid, Kept::A) => x * (1.0 - x),
+        (Activation::Tanh, Kept::A) => 1.0 - x * x,
+        _ => activate(g, x).1,
+    };
+    let error = match g {
+        Activation::Identity => 0.0,
+        Activation::Relu => {
+            assert!(saved.error == 0.0 || x.abs() > saved.error, "ReLU near its step");
+            0.0
+        }
+        _ => 2.0 * saved.error + DERIVATIVE_ERROR,
+    };
+    Bounded { exact, error }
+}
+
+/// `z` and `a`, from exact parameters and bounded inputs.
+pub(crate) fn layer(problem: &Problem, a_prev: &[Bounded], bias: bool) -> (Vec<Bounded>, Vec<Bounded>) {
+    let (inputs, outputs) = (problem.layer.inputs(), problem.layer.outputs());
+    let z: Vec<Bounded> = each(problem.batch, outputs, |i, j| {
+        let b = bias.then(|| problem.b[j]);
+        sum_of_products(inputs, [b, None], 1.0, |p| (a_prev[i * inputs + p], problem.w[j * inputs + p].into()))
+    });
+    let a = z.iter().map(|&z| value(problem.layer.activation(), z)).collect();
+    (z, a)
+}
+
+pub(crate) fn bounded(values: &[f32]) -> Vec<Bounded> {
+    values.iter().map(|&x| x.into()).collect()
+}
+
+/// What the forward call must come near to.
+pub(crate) fn forward(problem: &Problem, options: &ForwardOptions) -> Results<Bounded> {
+    let (z, a) = layer(problem, &bounded(&problem.a_prev), options.bias);
+    let mut results = vec![(Operand::A, a)];
+    if options.keep_z {
+        results.push((Operand::Z, z));
+    }
+    results
+}
+
+/// What the backward call must come near to.
+pub(crate) fn backward(problem: &Problem, options: &BackwardOptions) -> Results<Bounded> {
+    let (from, upstream, saved) = problem.backward_inputs(options);
+    gradients(problem, options, from, &bounded(upstream), &bounded(&saved))
+}
+
+/// The gradients that follow from bounded upstream and saved values.
+pub(crate) fn gradients(
+    problem: &Problem,
+    options: &BackwardOptions,
+    from: Above,
+    upstream: &[Bounded],
+    saved: &[Bounded],
+) -> Results<Bounded> {
+    let (g, batch) = (problem.layer.activation(), problem.batch);
+    let (inputs, outputs) = (problem.layer.inputs(), problem.layer.outputs());
+    let dz: Vec<Bounded> = upstream
+        .iter()
+        .zip(saved)
+        .map(|(&upstream, &saved)| match from {
+            Above::Activation => upstream.times(derivative(g, options.kept, saved)).rounded(),
+            Above::PreActivation => upstream,
+            Above::Targets => {
+                let a = if options.kept == Kept::A { saved } else { value(g, saved) };
+                Bounded { exact: a.exact - upstream.exact, error: a.error + upstream.error }.rounded()
+            }
+        })
+        .collect();
+    let old = |want: Want, old: &[f32], at: usize| (want == Want::Add).then(|| old[at]);
+    let mut results = Results::new();
+    if options.w != Want::Nothing {
+        let d_w = each(outputs, inputs, |i, j| {
+            let old = old(options.w, &problem.old_w, i * inputs + j);
+            let term = |p: usize| (dz[p * outputs + i], problem.a_prev[p * inputs + j].into());
+            sum_of_products(batch, [None, old], options.scale, term)
+        });
+        results.push((Operand::DW, d_w));
+    }
+    if options.b != Want::Nothing {
+        let d_b = each(1, outputs, |_, j| {
+            let old = old(options.b, &problem.old_b, j);
+            sum_of_products(batch, [None, old], options.scale, |p| (dz[p * outputs + j], 1.0.into()))
+        });
+        results.push((Operand::DB, d_b));
+    }
+    if options.a_prev != Want::Nothing {
+        let d_a_prev = each(batch, inputs, |i, j| {
+            let old = old(options.a_prev, &problem.old_a_prev, i * inputs + j);
+            let term = |p: usize| (dz[i * outputs + p], problem.w[p * inputs + j].into());
+            sum_of_products(outputs, [None, old], 1.0, term)
+        });
+        results.push((Operand::DAPrev, d_a_prev));
+    }
+    if options.keep_dz {
+        results.push((Operand::DZ, dz));
+    }
+    results
+}
+
+fn each(rows: usize, cols: usize, value: impl Fn(usize, usize) -> Bounded) -> Vec<Bounded> {
+    (0..rows * cols).map(|at| value(at / cols, at % cols)).collect()
+}
