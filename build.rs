@@ -119,8 +119,7 @@ mod {name} {{
     };
     let tiles = |masked: bool| ladder(&|vectors, rows| format!("tile::<{rows}, {vectors}, {masked}>"), spec.tile_rows);
     let padded_tiles = tiles(spec.masked_loads_are_free);
-    let (dot_rows, dot_cols) = spec.dot_tile;
-    let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), &vec![dot_cols; dot_rows]);
+    let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), spec.dot_cols);
     let by_activation = |instance: &dyn Fn(&str) -> String| {
         let instances: Vec<String> =
             ["Identity", "Sigmoid", "Tanh", "Relu"].iter().map(|f| instance(&format!("activation::{f}"))).collect();
@@ -133,6 +132,7 @@ mod {name} {{
         isa: Isa::{variant},
         detect,
         lanes: {lanes},
+        panel_vectors: {panel_vectors},
         masked_loads_are_free: {free},
         tiles: {exact_tiles},
         padded_tiles: {padded_tiles},
@@ -151,6 +151,7 @@ mod {name} {{
 }}
 ",
         lanes = spec.lanes,
+        panel_vectors = spec.panel_vectors,
         free = spec.masked_loads_are_free,
         exact_tiles = tiles(true),
         activate = by_activation(&|f| format!("activate::<{f}>")),

@@ -1,6 +1,7 @@
 //! Strided matrix views, and the arguments that take either a view or a plain slice.
 
 use crate::error::{Error, Operand};
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
 /// Elements that a `rows × cols` view with these strides spans, from its first to its last; `None` on overflow.
@@ -35,12 +36,20 @@ fn check_bounds(len: usize, rows: usize, cols: usize, row_stride: usize, col_str
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MatrixView<'a> {
-    data: &'a [f32],
+    /// Valid for reads, for `'a`, at the place of every element. A slice would claim the gaps between them too, where
+    /// another view may be writing.
+    first: *const f32,
+    data: PhantomData<&'a [f32]>,
     rows: usize,
     cols: usize,
     row_stride: usize,
     col_stride: usize,
 }
+
+// SAFETY: the view is a shared borrow of `f32`s.
+unsafe impl Send for MatrixView<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for MatrixView<'_> {}
 
 impl<'a> MatrixView<'a> {
     /// A view with both strides given.
@@ -49,7 +58,22 @@ impl<'a> MatrixView<'a> {
     /// [`Error::OutOfBounds`] where the last element would lie outside `data`.
     pub fn new(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<Self, Error> {
         check_bounds(data.len(), rows, cols, row_stride, col_stride)?;
-        Ok(Self { data, rows, cols, row_stride, col_stride })
+        // SAFETY: every element lies inside `data`, which is borrowed for `'a`.
+        Ok(unsafe { Self::from_raw(data.as_ptr(), rows, cols, row_stride, col_stride) })
+    }
+
+    /// A view from the address of its first element.
+    ///
+    /// # Safety
+    /// Every element's place must be valid for reads, and nobody may write there, for `'a`.
+    pub(crate) unsafe fn from_raw(
+        first: *const f32,
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Self {
+        Self { first, data: PhantomData, rows, cols, row_stride, col_stride }
     }
 
     /// A contiguous row-major view.
@@ -68,7 +92,9 @@ impl<'a> MatrixView<'a> {
 
     /// Element `(row, col)`, or `None` outside the matrix.
     pub fn get(&self, row: usize, col: usize) -> Option<f32> {
-        (row < self.rows && col < self.cols).then(|| self.data[row * self.row_stride + col * self.col_stride])
+        // SAFETY: the element is inside the matrix, so that its place is valid for reads.
+        (row < self.rows && col < self.cols)
+            .then(|| unsafe { *self.first.add(row * self.row_stride + col * self.col_stride) })
     }
 
     /// Number of rows.
@@ -92,7 +118,7 @@ impl<'a> MatrixView<'a> {
     }
 
     pub(crate) fn as_ptr(&self) -> *const f32 {
-        self.data.as_ptr()
+        self.first
     }
 }
 
@@ -101,13 +127,20 @@ impl<'a> MatrixView<'a> {
 /// No two elements share a place: of the two strides, one must reach past the whole extent of the other.
 #[derive(Debug)]
 pub struct MatrixViewMut<'a> {
-    data: &'a mut [MaybeUninit<f32>],
+    /// Valid for writes, for `'a`, at the place of every element, and there alone, as [`MatrixView`]'s.
+    first: *mut f32,
+    data: PhantomData<&'a mut [f32]>,
     initialised: bool,
     rows: usize,
     cols: usize,
     row_stride: usize,
     col_stride: usize,
 }
+
+// SAFETY: the view is an exclusive borrow of `f32`s.
+unsafe impl Send for MatrixViewMut<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for MatrixViewMut<'_> {}
 
 impl<'a> MatrixViewMut<'a> {
     /// A view with both strides given.
@@ -122,8 +155,9 @@ impl<'a> MatrixViewMut<'a> {
         row_stride: usize,
         col_stride: usize,
     ) -> Result<Self, Error> {
-        Self::check(data.len(), rows, cols, row_stride, col_stride)?;
-        Ok(Self { data: as_uninit(data), initialised: true, rows, cols, row_stride, col_stride })
+        check_bounds(data.len(), rows, cols, row_stride, col_stride)?;
+        // SAFETY: every element lies inside `data`, which is initialised and exclusively borrowed for `'a`.
+        unsafe { Self::from_raw(data.as_mut_ptr(), rows, cols, row_stride, col_stride) }
     }
 
     /// A contiguous row-major view.
@@ -146,12 +180,27 @@ impl<'a> MatrixViewMut<'a> {
         row_stride: usize,
         col_stride: usize,
     ) -> Result<Self, Error> {
-        Self::check(data.len(), rows, cols, row_stride, col_stride)?;
-        Ok(Self { data, initialised: false, rows, cols, row_stride, col_stride })
+        check_bounds(data.len(), rows, cols, row_stride, col_stride)?;
+        // SAFETY: every element lies inside `data`, which is exclusively borrowed for `'a`; it is marked as uninitialised.
+        let view = unsafe { Self::from_raw(data.as_mut_ptr().cast(), rows, cols, row_stride, col_stride)? };
+        Ok(Self { initialised: false, ..view })
     }
 
-    fn check(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<(), Error> {
-        check_bounds(len, rows, cols, row_stride, col_stride)?;
+    /// A view of initialised memory from the address of its first element.
+    ///
+    /// # Errors
+    /// [`Error::Overlapping`] where the strides do not keep the elements apart.
+    ///
+    /// # Safety
+    /// Every element's place must be valid for writes, and nobody else may use it, for `'a`; the span of all must not
+    /// overflow `usize`.
+    pub(crate) unsafe fn from_raw(
+        first: *mut f32,
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Result<Self, Error> {
         let apart = |outer: usize, outer_stride: usize, inner: usize, inner_stride: usize| {
             // `span` of the inner axis alone cannot overflow: it is at most the checked span of both.
             (inner == 1 || inner_stride > 0) && (outer == 1 || outer_stride > (inner - 1) * inner_stride)
@@ -161,7 +210,7 @@ impl<'a> MatrixViewMut<'a> {
             || apart(rows, row_stride, cols, col_stride)
             || apart(cols, col_stride, rows, row_stride)
         {
-            Ok(())
+            Ok(Self { first, data: PhantomData, initialised: true, rows, cols, row_stride, col_stride })
         } else {
             Err(Error::Overlapping { shape: (rows, cols), strides: (row_stride, col_stride) })
         }
@@ -192,15 +241,8 @@ impl<'a> MatrixViewMut<'a> {
     }
 
     pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
-        self.data.as_mut_ptr().cast()
+        self.first
     }
-}
-
-fn as_uninit(data: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    let (ptr, len) = (data.as_mut_ptr(), data.len());
-    // SAFETY: same address, length and layout, and the exclusive borrow moves on to the result. Kernels only ever
-    // write initialised values through it, so the caller's `f32`s stay initialised.
-    unsafe { core::slice::from_raw_parts_mut(ptr.cast(), len) }
 }
 
 /// An input: a plain contiguous row-major slice, or a [`MatrixView`].
@@ -227,7 +269,7 @@ impl<'a> Input<'a> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
-                Ok(MatrixView { data, rows, cols, row_stride: cols, col_stride: 1 })
+                MatrixView::row_major(data, rows, cols)
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;
@@ -261,8 +303,7 @@ impl<'a> Output<'a> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
-                let data = as_uninit(data);
-                Ok(MatrixViewMut { data, initialised: true, rows, cols, row_stride: cols, col_stride: 1 })
+                MatrixViewMut::row_major(data, rows, cols)
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;

@@ -56,6 +56,8 @@ pub(crate) struct Strategy {
     /// Whether the transposed problem is computed instead.
     pub(crate) transposed: bool,
     pub(crate) packing: Packing,
+    /// Vectors in a panel: few rows leave registers for a wide one, which reads long stretches of the operand.
+    pub(crate) panel_vectors: usize,
     /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
@@ -94,6 +96,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
             summation,
             transposed: false,
             packing: Packing::InPlace,
+            panel_vectors: kernels.panel_vectors,
             pack_left: false,
             prefetch: false,
             scattered: false,
@@ -103,10 +106,13 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
     let transposed = cost(kernels, &flipped) < cost(kernels, shape);
     let chosen = if transposed { &flipped } else { shape };
     let scattered = !chosen.has_contiguous_rows();
+    let packing = packing(kernels, chosen);
+    let is_wide = packing == Packing::InPlace && !scattered;
     Strategy {
         summation,
         transposed,
-        packing: packing(kernels, chosen),
+        packing,
+        panel_vectors: if is_wide { kernels.widest_vectors(chosen.m) } else { kernels.panel_vectors },
         pack_left: !scattered
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes

@@ -32,13 +32,7 @@ use core::ops::Range;
 pub(crate) fn scratch_len(kernels: &Kernels, longest: usize) -> Option<usize> {
     let left = SUM_BLOCK.max(kernels.nr()).checked_mul(longest)?;
     let chain = left.checked_add(SUM_BLOCK * kernels.nr() + kernels.lanes)?;
-    let (rows, cols) = dot_tile(kernels);
-    Some(chain.max((rows + cols).checked_mul(longest)?))
-}
-
-/// Rows and columns of the largest dot-product tile.
-fn dot_tile(kernels: &Kernels) -> (usize, usize) {
-    (kernels.dot_tiles.len(), kernels.dot_tiles[0].len())
+    Some(chain.max((kernels.dot_rows() + kernels.dot_cols(1)).checked_mul(longest)?))
 }
 
 /// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
@@ -77,7 +71,7 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
     let (right_scratch, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
     let blocks = gemm.k.div_ceil(SUM_BLOCK).max(1);
     let block_terms = |block: usize| block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
-    let panels = || balanced(part.cols.clone(), kernels.nr(), kernels.lanes);
+    let panels = || balanced(part.cols.clone(), strategy.panel_vectors * kernels.lanes, kernels.lanes);
     // One cut of the rows for all panels, so that a packed left operand fits each.
     let widest = panels().map(|cols| cols.len().div_ceil(kernels.lanes)).max().unwrap_or(1);
     let tiles = || balanced(part.rows.clone(), kernels.mr(widest), 1);
@@ -210,8 +204,9 @@ unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink)
 /// As [`run`].
 unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
     let totals = gemm.totals();
-    let (most_rows, most_cols) = dot_tile(kernels);
-    let (a_scratch, b_scratch) = scratch.split_at_mut(most_rows * gemm.k);
+    let most_rows = kernels.dot_rows().min(part.rows.len());
+    let most_cols = kernels.dot_cols(most_rows);
+    let (a_scratch, b_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at
     // most as many rows of k as the scratch has room for.
     unsafe {

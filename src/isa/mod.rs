@@ -78,6 +78,8 @@ pub(crate) struct Kernels {
     detect: fn() -> bool,
     /// `f32` lanes of one vector.
     pub(crate) lanes: usize,
+    /// Vectors in a panel for tall products.
+    pub(crate) panel_vectors: usize,
     /// Whether chain kernels never read the right operand beyond a tile's columns; if not, `padded_tiles` do.
     pub(crate) masked_loads_are_free: bool,
     /// Chain kernels with exact reads, `[vectors - 1][rows - 1]`.
@@ -106,9 +108,24 @@ impl fmt::Debug for Kernels {
 }
 
 impl Kernels {
-    /// Most columns of a chain tile.
+    /// Columns of a panel for tall products.
     pub(crate) fn nr(&self) -> usize {
-        self.tiles.len() * self.lanes
+        self.panel_vectors * self.lanes
+    }
+
+    /// Vectors of the widest chain tile that has room for `rows` rows, or of a tall product's panel.
+    pub(crate) fn widest_vectors(&self, rows: usize) -> usize {
+        self.tiles.iter().rposition(|ladder| ladder.len() >= rows).map_or(0, |last| last + 1).max(self.panel_vectors)
+    }
+
+    /// Most rows of a dot-product tile.
+    pub(crate) fn dot_rows(&self) -> usize {
+        self.dot_tiles.len()
+    }
+
+    /// Most columns of a dot-product tile of this many rows.
+    pub(crate) fn dot_cols(&self, rows: usize) -> usize {
+        self.dot_tiles[rows - 1].len()
     }
 
     /// Most rows of a chain tile `vectors` wide.

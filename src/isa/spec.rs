@@ -23,8 +23,11 @@ pub(crate) struct IsaSpec {
     pub(crate) masked_loads_are_free: bool,
     /// Rows of the chain kernels, by width: entry `v` is the most rows of a tile `v + 1` vectors wide.
     pub(crate) tile_rows: &'static [usize],
-    /// Most rows and columns of a dot-product tile (the *lanes* order, one accumulator of sixteen lanes per output).
-    pub(crate) dot_tile: (usize, usize),
+    /// Vectors in a panel for tall products: the widest that leaves rows enough to reuse it.
+    pub(crate) panel_vectors: usize,
+    /// Columns of the dot-product kernels (the *lanes* order, one accumulator of sixteen lanes per output), by height:
+    /// entry `r` is the most columns of a tile of `r + 1` rows.
+    pub(crate) dot_cols: &'static [usize],
 }
 
 /// Every instruction set, best first.
@@ -38,8 +41,9 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         lanes: 16,
         registers: 32,
         masked_loads_are_free: true,
-        tile_rows: &[14, 12, 8, 6],
-        dot_tile: (4, 6),
+        tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+        panel_vectors: 4,
+        dot_cols: &[12, 8, 6, 6],
     },
     IsaSpec {
         name: "avx2",
@@ -50,8 +54,9 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         lanes: 8,
         registers: 16,
         masked_loads_are_free: false,
-        tile_rows: &[8, 6],
-        dot_tile: (2, 3),
+        tile_rows: &[8, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
+        panel_vectors: 2,
+        dot_cols: &[6, 3],
     },
     IsaSpec {
         name: "portable",
@@ -63,7 +68,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 16,
         masked_loads_are_free: false,
         tile_rows: &[6],
-        dot_tile: (2, 2),
+        panel_vectors: 1,
+        dot_cols: &[2, 2],
     },
 ];
 
@@ -75,9 +81,13 @@ const _: () = {
         let mut v = 0;
         while v < spec.tile_rows.len() {
             let vectors = v + 1;
-            assert!(spec.tile_rows[v] * vectors + vectors < spec.registers);
+            // A single row takes the right operand from memory.
+            let right = if spec.tile_rows[v] == 1 { 1 } else { vectors };
+            assert!(spec.tile_rows[v] * vectors + right < spec.registers);
+            assert!(v == 0 || spec.tile_rows[v] <= spec.tile_rows[v - 1]);
             v += 1;
         }
+        assert!(spec.panel_vectors <= spec.tile_rows.len());
         i += 1;
     }
 };

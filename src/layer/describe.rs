@@ -68,9 +68,12 @@ impl Dense {
     fn describe_product(&self, kernels: &Kernels, gemm: &Gemm, summation: Summation) -> ProductPlan {
         let strategy = plan::strategy(kernels, &gemm.shape(), summation);
         let tile = match summation {
-            Summation::Lanes => (kernels.dot_tiles.len(), kernels.dot_tiles[0].len()),
+            Summation::Lanes => {
+                let rows = kernels.dot_rows().min(gemm.m.max(1));
+                (rows, kernels.dot_cols(rows))
+            }
             Summation::Auto | Summation::Chain => {
-                let vectors = gemm.n.div_ceil(kernels.lanes).clamp(1, kernels.tiles.len());
+                let vectors = gemm.n.div_ceil(kernels.lanes).clamp(1, strategy.panel_vectors);
                 (kernels.mr(vectors), vectors * kernels.lanes)
             }
         };
