@@ -1,1 +1,31 @@
-fn main() {}
+//! The project's tools; `cargo xtask help` lists them.
+
+mod bench;
+mod codegen;
+mod lockfile;
+mod machine;
+mod peers;
+mod spills;
+mod workspace;
+
+use clap::Parser;
+
+/// The project's tools.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Compare our layers with other libraries'
+    Bench(bench::Args),
+    /// Print the kernel table that build.rs generates
+    Codegen,
+    /// Show that the micro-kernels' loops keep everything in registers
+    Spills,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Task::parse() {
+        Task::Bench(args) => bench::main(&args),
+        Task::Codegen => codegen::main(),
+        Task::Spills => spills::main(),
+    }
+}

@@ -1,0 +1,24 @@
+//! The crate `faer`.
+
+use super::unfused::{self, Factor};
+use ::faer::linalg::matmul::matmul;
+use ::faer::{Accum, MatMut, MatRef, Par};
+
+pub struct Sgemm;
+
+impl unfused::Sgemm for Sgemm {
+    fn sgemm(&self, threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, c: &mut [f32]) {
+        let parallelism = if threads == 1 { Par::Seq } else { Par::rayon(threads) };
+        let c = MatMut::from_row_major_slice_mut(c, a.rows, b.cols);
+        matmul(c, Accum::Replace, view(a), view(b), alpha, parallelism);
+    }
+}
+
+fn view(factor: Factor<'_>) -> MatRef<'_, f32> {
+    let Factor { data, rows, cols, row_stride, col_stride } = factor;
+    if col_stride == 1 {
+        MatRef::from_row_major_slice_with_stride(data, rows, cols, row_stride)
+    } else {
+        MatRef::from_column_major_slice_with_stride(data, rows, cols, col_stride)
+    }
+}

@@ -1,0 +1,136 @@
+//! Just enough of a parser for the assembly that the compiler writes (AT&T syntax): functions, loops, stack accesses.
+
+/// One function's lines.
+pub struct Function<'a> {
+    pub symbol: &'a str,
+    lines: Vec<&'a str>,
+}
+
+/// What a loop does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Fused multiply-adds of whole vectors.
+    pub fmas: usize,
+    /// Vector instructions that read memory, broadcasts included.
+    pub loads: usize,
+    /// Vector instructions that read or write the stack.
+    pub spills: usize,
+    /// Divisions, which only activations have.
+    divisions: usize,
+}
+
+/// Splits a file into its functions.
+pub fn functions(text: &str) -> Vec<Function<'_>> {
+    let mut functions: Vec<Function<'_>> = Vec::new();
+    for line in text.lines() {
+        match line.strip_suffix(':') {
+            Some(label) if !label.starts_with(['.', '\t', ' ', '#']) => {
+                functions.push(Function { symbol: label, lines: Vec::new() });
+            }
+            _ => {
+                if let Some(function) = functions.last_mut() {
+                    function.lines.push(line.trim());
+                }
+            }
+        }
+    }
+    functions
+}
+
+impl Function<'_> {
+    /// The loops that run along the sum: innermost, with at least one multiply-add for each accumulator. Loops with a
+    /// division belong to an activation behind them, where accumulators may well be in memory.
+    pub fn main_loops(&self, accumulators: usize) -> Vec<Counts> {
+        let spans = self.loops();
+        let is_innermost = |&(start, end): &(usize, usize)| {
+            !spans.iter().any(|&other| other != (start, end) && start <= other.0 && other.1 <= end)
+        };
+        let counted = spans.iter().copied().filter(is_innermost).map(|(start, end)| self.counts(start, end));
+        counted.filter(|counts| counts.fmas >= accumulators && counts.divisions == 0).collect()
+    }
+
+    /// First and last line of each stretch that a backward jump repeats.
+    fn loops(&self) -> Vec<(usize, usize)> {
+        let mut spans = Vec::new();
+        for (end, line) in self.lines.iter().enumerate() {
+            let mut words = line.split_whitespace();
+            if let (Some(instruction), Some(target)) = (words.next(), words.next())
+                && instruction.starts_with('j')
+                && let Some(start) = self.lines[..end].iter().position(|line| line.strip_suffix(':') == Some(target))
+            {
+                spans.push((start, end));
+            }
+        }
+        spans
+    }
+
+    fn counts(&self, start: usize, end: usize) -> Counts {
+        // Without a frame, the compiler uses rbp like any other register.
+        let has_frame = self.lines.contains(&"movq\t%rsp, %rbp");
+        let mut counts = Counts::default();
+        for line in &self.lines[start..=end] {
+            let Some((instruction, operands)) = line.split_once(char::is_whitespace) else { continue };
+            if !["%zmm", "%ymm", "%xmm"].iter().any(|register| operands.contains(register)) {
+                continue;
+            }
+            let is_whole = !operands.contains("%xmm");
+            counts.fmas += usize::from(is_whole && instruction.starts_with("vf") && instruction.contains("madd"));
+            counts.divisions += usize::from(instruction.starts_with("vdiv"));
+            let on_stack = operands.contains("(%rsp") || (has_frame && operands.contains("(%rbp"));
+            counts.spills += usize::from(on_stack);
+            // Sources stand in front: an instruction whose last operand is memory writes it.
+            counts.loads += usize::from(operands.contains('(') && !operands.trim_end().ends_with(')'));
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = "\
+\t.text
+clean:
+\t.cfi_startproc
+.LBB0_1:
+\tmovq\t8(%rsp), %rdx
+.LBB0_2:
+\tvmovups\t(%rax), %zmm4
+\tvbroadcastss\t(%rbp), %zmm5
+\tvfmadd231ps\t%zmm4, %zmm5, %zmm0
+\tvfmadd231ps\t(%rbp,%rcx,4){1to16}, %zmm4, %zmm1
+\tjne\t.LBB0_2
+\tjne\t.LBB0_1
+.LBB0_3:
+\tvfmadd231ps\t64(%rsp), %zmm4, %zmm1
+\tvfmadd231ps\t%zmm4, %zmm4, %zmm1
+\tvdivps\t%zmm1, %zmm2, %zmm3
+\tjb\t.LBB0_3
+\tretq
+spilling:
+\tmovq\t%rsp, %rbp
+.LBB1_1:
+\tvfmadd231ps\t-64(%rbp), %ymm4, %ymm1
+\tvmovups\t%ymm3, 32(%rsp)
+\tjne\t.LBB1_1
+\tjmp\t.LBB1_9
+.LBB1_9:
+\tretq
+";
+
+    #[test]
+    fn only_innermost_loops_of_multiply_adds_count() {
+        let functions = functions(SAMPLE);
+        assert_eq!(functions.iter().map(|function| function.symbol).collect::<Vec<_>>(), ["clean", "spilling"]);
+        let loops = functions[0].main_loops(2);
+        assert_eq!(loops, [Counts { fmas: 2, loads: 3, spills: 0, divisions: 0 }]);
+        assert!(functions[0].main_loops(3).is_empty());
+    }
+
+    #[test]
+    fn stack_accesses_of_vectors_are_spills() {
+        let loops = functions(SAMPLE)[1].main_loops(1);
+        assert_eq!(loops, [Counts { fmas: 1, loads: 1, spills: 2, divisions: 0 }]);
+    }
+}

@@ -1,0 +1,184 @@
+//! `cargo xtask spills`: shows that the micro-kernels' main loops keep every vector in a register.
+
+mod assembly;
+
+use crate::workspace;
+use anstream::println;
+use anyhow::{Context, bail, ensure};
+use assembly::Function;
+use owo_colors::OwoColorize;
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+/// The tiles that large products run on; they must be among what is found.
+const FULL_SIZE: [Kernel; 2] = [
+    Kernel { isa: Isa::Avx512, kind: Kind::Chain, rows: 6, cols: 4, masked: true },
+    Kernel { isa: Isa::Avx2, kind: Kind::Chain, rows: 6, cols: 2, masked: false },
+];
+
+/// Modules that hold kernels with fused multiply-adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Isa {
+    Avx512,
+    Avx2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Chain,
+    Dot,
+}
+
+/// One instance of a micro-kernel, as its symbol tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kernel {
+    isa: Isa,
+    kind: Kind,
+    rows: usize,
+    /// Vectors of a chain tile, outputs of a dot tile.
+    cols: usize,
+    masked: bool,
+}
+
+impl Kernel {
+    /// Reads a symbol mangled by Rust's v0 scheme: the path of the shim, then its constants (`Kj6_` is 6).
+    fn of_symbol(symbol: &str) -> Option<Self> {
+        let (isa, rest) = [("6avx512", Isa::Avx512), ("4avx2", Isa::Avx2)]
+            .into_iter()
+            .find_map(|(module, isa)| Some((isa, symbol.split_once(&format!("3isa{module}"))?.1)))?;
+        let (kind, rest) = match (rest.strip_prefix("4tile"), rest.strip_prefix("3dot")) {
+            (Some(rest), _) => (Kind::Chain, rest),
+            (_, Some(rest)) => (Kind::Dot, rest),
+            _ => return None,
+        };
+        let mut constants: Vec<usize> = Vec::new();
+        for constant in rest.split_terminator('_') {
+            let Some(constant) = constant.strip_prefix('K') else { break };
+            // A constant like the one before is written as a reference back to it (`KBf_`).
+            let value = match (constant.starts_with('B'), constants.last()) {
+                (true, Some(&repeated)) => repeated,
+                _ => usize::from_str_radix(constant.get(1..)?, 16).ok()?,
+            };
+            constants.push(value);
+        }
+        let (&rows, &cols) = (constants.first()?, constants.get(1)?);
+        Some(Self { isa, kind, rows, cols, masked: constants.get(2) == Some(&1) })
+    }
+
+    /// Registers that its accumulators fill.
+    fn accumulators(&self) -> usize {
+        match (self.kind, self.isa) {
+            (Kind::Chain, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
+            // Sixteen lanes of the sum are two registers.
+            (Kind::Dot, Isa::Avx2) => 2 * self.rows * self.cols,
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let isa = match self.isa {
+            Isa::Avx512 => "avx512",
+            Isa::Avx2 => "avx2",
+        };
+        let kind = match (self.kind, self.masked) {
+            (Kind::Chain, true) => "chain, masked",
+            (Kind::Chain, false) => "chain",
+            (Kind::Dot, _) => "dot",
+        };
+        f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))
+    }
+}
+
+/// Builds the library's assembly and checks every kernel in it.
+///
+/// # Errors
+/// Where a loop spills, a full-size tile is missing, or a kernel has no loop that can be checked.
+pub fn main() -> anyhow::Result<()> {
+    let text = fs::read_to_string(build()?)?;
+    let mut kernels: Vec<(Kernel, Function<'_>)> = assembly::functions(&text)
+        .into_iter()
+        .filter_map(|function| Some((Kernel::of_symbol(function.symbol)?, function)))
+        .collect();
+    kernels.sort_by_key(|(kernel, _)| (kernel.isa, kernel.kind, -(kernel.accumulators() as isize), *kernel));
+    for full_size in FULL_SIZE {
+        ensure!(kernels.iter().any(|(kernel, _)| *kernel == full_size), "there is no kernel {full_size}");
+    }
+
+    println!("{}", format!("{:<24} {:>5} {:>6} {:>6}", "main loop of", "FMAs", "loads", "spills").bold());
+    let (mut spilling, mut without_loop) = (Vec::new(), Vec::new());
+    for (kernel, function) in &kernels {
+        let name = kernel.to_string();
+        let loops = function.main_loops(kernel.accumulators());
+        if loops.is_empty() {
+            without_loop.push(name.clone());
+        }
+        for counts in loops {
+            let spills = format!("{:>6}", counts.spills);
+            let spills = if counts.spills == 0 { spills.green().to_string() } else { spills.red().to_string() };
+            println!("{name:<24} {:>5} {:>6} {spills}", counts.fmas, counts.loads);
+            if counts.spills > 0 {
+                spilling.push(name.clone());
+            }
+        }
+    }
+    ensure!(without_loop.is_empty(), "no main loop found in {}", without_loop.join(", "));
+    if !spilling.is_empty() {
+        bail!("vectors are spilled in {}", spilling.join(", "));
+    }
+    println!("{} kernels, no spill", kernels.len());
+    Ok(())
+}
+
+/// Compiles the library to assembly and returns the file's path.
+fn build() -> anyhow::Result<PathBuf> {
+    let target = workspace::target().join("spills");
+    let mut build = workspace::cargo();
+    build.args([
+        "rustc",
+        "--release",
+        "--lib",
+        "--quiet",
+        "--package",
+        "fused-dense",
+        "--message-format=json-render-diagnostics",
+    ]);
+    build.arg("--target-dir").arg(&target);
+    // One unit of code, so that there is one file; the v0 mangling keeps the kernels' constants in their names.
+    build.args(["--", "--emit", "asm,link", "-C", "codegen-units=1", "-C", "symbol-mangling-version=v0"]);
+    let messages = workspace::output(&mut build)?;
+    let library = library(&messages).context("cargo names no library")?;
+    let stem = library.file_stem().and_then(|stem| stem.to_str()).context("the library has no name")?;
+    Ok(library.with_file_name(stem.trim_start_matches("lib")).with_extension("s"))
+}
+
+/// The compiled library's metadata file, beside which the assembly lies.
+fn library(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut of_ours = messages
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == "fused_dense");
+    let files = of_ours.next()?;
+    let files: Vec<PathBuf> =
+        files["filenames"].as_array()?.iter().filter_map(|file| file.as_str().map(PathBuf::from)).collect();
+    files.into_iter().find(|file| file.extension().is_some_and(|extension| extension == "rmeta"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_tell_the_kernel() {
+        let of = Kernel::of_symbol;
+        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa6avx5124tileKj6_Kj4_Kb1_EB6_"), Some(FULL_SIZE[0]));
+        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa4avx24tileKj6_Kj2_Kb0_EB6_"), Some(FULL_SIZE[1]));
+        let wide = of("_RINvNtNtCs1_11fused_dense3isa6avx5124tileKje_Kj1_Kb1_EB6_").unwrap();
+        assert_eq!((wide.rows, wide.accumulators()), (14, 14));
+        let square = of("_RINvNtNtCs1_11fused_dense3isa4avx23dotKj2_KB15_EB6_").unwrap();
+        assert_eq!((square.rows, square.cols), (2, 2));
+        let dot = of("_RINvNtNtCs1_11fused_dense3isa4avx23dotKj2_Kj3_EB6_").unwrap();
+        assert_eq!((dot.kind, dot.accumulators()), (Kind::Dot, 12));
+        assert_eq!(of("_RNvNtNtCs1_11fused_dense3isa4avx26detect"), None);
+    }
+}
