@@ -86,6 +86,13 @@ pub enum Error {
         /// `(row_stride, col_stride)` of the view.
         strides: (usize, usize),
     },
+    /// An array view runs backwards along an axis; matrix views only run forwards.
+    NegativeStride {
+        /// The axis: 0 for rows, 1 for columns.
+        axis: usize,
+        /// Its stride.
+        found: isize,
+    },
     /// An output that the call adds to was given as uninitialised memory.
     Uninitialised {
         /// Which operand.
@@ -169,6 +176,9 @@ impl fmt::Display for Error {
                 "mutable matrix view: expected strides that keep the elements of {r}×{c} apart, found \
                  row stride {rs} and column stride {cs}"
             ),
+            Self::NegativeStride { axis, found } => {
+                write!(f, "array view: expected a stride of 0 or more along axis {axis}, found {found}")
+            }
             Self::Uninitialised { operand } => {
                 write!(f, "{operand}: expected initialised memory to add to, found an uninitialised view")
             }

@@ -9,6 +9,8 @@ mod kernel;
 mod layer;
 pub mod loss;
 mod matrix;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 mod network;
 mod plan;
 pub mod reference;

@@ -92,9 +92,10 @@ impl<'a> MatrixView<'a> {
 
     /// Element `(row, col)`, or `None` outside the matrix.
     pub fn get(&self, row: usize, col: usize) -> Option<f32> {
-        // SAFETY: the element is inside the matrix, so that its place is valid for reads.
-        (row < self.rows && col < self.cols)
-            .then(|| unsafe { *self.first.add(row * self.row_stride + col * self.col_stride) })
+        (row < self.rows && col < self.cols).then(|| {
+            // SAFETY: the element is inside the matrix, so that its place is valid for reads.
+            unsafe { *self.first.add(row * self.row_stride + col * self.col_stride) }
+        })
     }
 
     /// Number of rows.
@@ -269,7 +270,8 @@ impl<'a> Input<'a> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
-                MatrixView::row_major(data, rows, cols)
+                let first = data.as_ptr();
+                Ok(MatrixView { first, data: PhantomData, rows, cols, row_stride: cols, col_stride: 1 })
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;
@@ -303,7 +305,8 @@ impl<'a> Output<'a> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
-                MatrixViewMut::row_major(data, rows, cols)
+                let (first, data, initialised) = (data.as_mut_ptr(), PhantomData, true);
+                Ok(MatrixViewMut { first, data, initialised, rows, cols, row_stride: cols, col_stride: 1 })
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;
