@@ -101,6 +101,7 @@ mod {name} {{
         "DotTile",
         "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }>",
     );
+    shim("", "outer_product", "Outer", &format!("outer::outer::<SELF, {}>", spec.registers / 2));
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
     shim("", "left_pack", "Panel", "pack::left::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
@@ -137,6 +138,7 @@ mod {name} {{
         tiles: {exact_tiles},
         padded_tiles: {padded_tiles},
         dot_tiles: {dot_tiles},
+        outer: outer_product,
         transpose_pack,
         left_pack,
         activate: {activate},

@@ -15,6 +15,8 @@ pub(crate) struct ProductShape {
     pub(crate) b_strides: (usize, usize),
     pub(crate) c_strides: (usize, usize),
     pub(crate) z_strides: Option<(usize, usize)>,
+    /// Whether the product is all: no bias before, no activation behind.
+    pub(crate) is_plain: bool,
 }
 
 impl ProductShape {
@@ -29,6 +31,7 @@ impl ProductShape {
             b_strides: flip(self.a_strides),
             c_strides: flip(self.c_strides),
             z_strides: self.z_strides.map(flip),
+            is_plain: self.is_plain,
         }
     }
 
@@ -58,6 +61,8 @@ pub(crate) struct Strategy {
     pub(crate) packing: Packing,
     /// Vectors in a panel: few rows leave registers for a wide one, which reads long stretches of the operand.
     pub(crate) panel_vectors: usize,
+    /// Whether the sums have one term and go to the outer-product kernel.
+    pub(crate) outer: bool,
     /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
@@ -89,6 +94,9 @@ const PACK_LEFT_MIN_PANELS: usize = 3;
 /// Elements of the right operand that stay in the second-level cache without being asked for ahead.
 const PREFETCH_MIN_LEN: usize = 1 << 16;
 
+/// Rows over which the prefetches of one panel spread: in a burst they would hold up the loads in need.
+const PREFETCH_MIN_ROWS: usize = 32;
+
 /// Decides for one product.
 pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
     if summation == Summation::Lanes {
@@ -97,6 +105,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
             transposed: false,
             packing: Packing::InPlace,
             panel_vectors: kernels.panel_vectors,
+            outer: false,
             pack_left: false,
             prefetch: false,
             scattered: false,
@@ -113,12 +122,14 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         transposed,
         packing,
         panel_vectors: if is_wide { kernels.widest_vectors(chosen.m) } else { kernels.panel_vectors },
+        outer: is_wide && chosen.k == 1 && chosen.is_plain,
         pack_left: !scattered
+            && chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes
             && chosen.k <= SUM_BLOCK
             && chosen.n > PACK_LEFT_MIN_PANELS * kernels.nr(),
-        prefetch: chosen.k.saturating_mul(chosen.n) >= PREFETCH_MIN_LEN,
+        prefetch: chosen.m >= PREFETCH_MIN_ROWS && chosen.k.saturating_mul(chosen.n) >= PREFETCH_MIN_LEN,
         scattered,
     }
 }
@@ -126,7 +137,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
 fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
     let narrow = !kernels.masked_loads_are_free;
     match shape.b_strides {
-        (stride, 1) if shape.m >= PACK_MIN_ROWS && (narrow || stride >= PAGE_STRIDE) => Packing::Copy,
+        (stride, 1) if shape.m >= PACK_MIN_ROWS && shape.k > 1 && (narrow || stride >= PAGE_STRIDE) => Packing::Copy,
         (_, 1) => Packing::InPlace,
         (1, _) => Packing::Transpose,
         _ => Packing::Copy,

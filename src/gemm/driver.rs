@@ -19,6 +19,7 @@ use crate::isa::Kernels;
 use crate::kernel::chain::{Start, Tile};
 use crate::kernel::dot::DotTile;
 use crate::kernel::elementwise::Rows;
+use crate::kernel::outer::Outer;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{Packing, Part, Strategy};
@@ -60,6 +61,17 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
     unsafe {
         match strategy.summation {
             Summation::Lanes => lanes(kernels, gemm, part, scratch),
+            Summation::Auto | Summation::Chain if strategy.outer => (kernels.outer)(&Outer {
+                rows: part.rows.len(),
+                cols: part.cols.len(),
+                a: gemm.a.at(part.rows.start, 0),
+                a_stride: gemm.a.row_stride,
+                b: gemm.b.at(0, part.cols.start),
+                c: gemm.c.at(part.rows.start, part.cols.start),
+                c_row_stride: gemm.c.row_stride,
+                scale: gemm.scale,
+                add: gemm.add,
+            }),
             Summation::Auto | Summation::Chain => chain(kernels, gemm, strategy, part, scratch),
         }
     }

@@ -63,6 +63,7 @@ impl Gemm {
             b_strides: (self.b.row_stride, self.b.col_stride),
             c_strides: strides(self.c),
             z_strides: self.z.map(strides),
+            is_plain: matches!(self.start, Start::Zero) && self.z.is_none() && self.activation == Activation::Identity,
         }
     }
 

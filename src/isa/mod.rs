@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::kernel::chain::{Tile, chain_tile};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, FromA, FromZ, Given, Rows, Slab, TargetsFromA, TargetsFromZ};
+use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
 use crate::simd::{self, Simd};
 use crate::summation::SUM_LANES;
@@ -88,6 +89,7 @@ pub(crate) struct Kernels {
     pub(crate) padded_tiles: &'static [&'static [unsafe fn(&Tile)]],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
+    pub(crate) outer: unsafe fn(&Outer),
     pub(crate) transpose_pack: unsafe fn(&Panel),
     pub(crate) left_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).

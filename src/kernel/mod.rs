@@ -1,5 +1,5 @@
 //! The kernels, written once over [`Simd`](crate::simd::Simd): `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `pack` brings the right operand into the order in which it is read, `elementwise`
+//! in the two orders of summation, `outer` a product whose sums have one term, `pack` brings the right operand into the order in which it is read, `elementwise`
 //! holds the activation behind a tile and `dz` with its column sums.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
@@ -7,6 +7,7 @@
 pub(crate) mod chain;
 pub(crate) mod dot;
 pub(crate) mod elementwise;
+pub(crate) mod outer;
 pub(crate) mod pack;
 
 /// A matrix to read: element `(i, j)` at `i · row_stride + j · col_stride`.
