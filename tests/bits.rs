@@ -48,7 +48,14 @@ fn edges_of_the_inputs() {
 
 #[test]
 fn edges_of_the_outputs() {
-    check(edges().flat_map(|outputs| [(7, 18, outputs), (34, 3, outputs), (1, 1, outputs)]));
+    check(edges().flat_map(|outputs| [(1, 1, outputs), (3, 5, outputs), (7, 18, outputs), (34, 3, outputs)]));
+}
+
+/// Few rows go through panels of many vectors.
+#[test]
+fn wide_panels() {
+    check((1..=6).flat_map(|few| (65..=400).step_by(5).flat_map(move |wide| [(few, 2, wide), (few, wide, 3)])));
+    check((1..=6).flat_map(|few| (65..=400).step_by(7).flat_map(move |wide| [(2, wide, few), (20, few, wide)])));
 }
 
 #[test]
