@@ -381,9 +381,9 @@ fn sizes_that_overflow() {
     assert_eq!(Dense::new(usize::MAX, 2, Activation::Tanh).forward(&[], &[], Bias::None, &mut []), Err(w));
 
     // More than memory can hold, though it fits `usize`.
-    let mut layer = Dense::new(1 << 57, 1, Activation::Sigmoid);
+    let mut layer = Dense::new(1 << 54, 1, Activation::Sigmoid);
     let expected = layer.workspace_len().expect("a size");
-    let repeated = MatrixView::new(&[1.0], 1, 1 << 57, 0, 0).expect("a valid view");
+    let repeated = MatrixView::new(&[1.0], 1, 1 << 54, 0, 0).expect("a valid view");
     let mut a = [CANARY];
     let result = layer.forward(repeated, repeated, Bias::None, &mut a);
     assert_eq!(result, Err(Error::WorkspaceTooSmall { expected, found: 0 }));

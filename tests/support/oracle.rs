@@ -97,6 +97,9 @@ fn activate(g: Activation, z: f64) -> (f64, f64) {
 
 /// `g(z)`; no slope exceeds 1.
 pub(crate) fn value(g: Activation, z: Bounded) -> Bounded {
+    if g == Activation::Relu && z.exact + z.error < 0.0 {
+        return 0.0.into();
+    }
     let own = if matches!(g, Activation::Identity | Activation::Relu) { 0.0 } else { VALUE_ERROR };
     Bounded { exact: activate(g, z.exact).0, error: z.error + own }
 }

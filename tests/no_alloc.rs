@@ -1,0 +1,178 @@
+//! After planning, no call allocates. Alone in its binary: it counts every allocation of the process.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use fused_dense::{
+    Activation, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Saved,
+    Summation, Threads, Upstream, Workspace,
+};
+use std::alloc::System;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: forwards every call unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(block, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations while `call` runs, on all threads.
+fn allocations(call: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    call();
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+/// A layer with contiguous operands for every call.
+struct Operands {
+    layer: Dense,
+    batch: usize,
+    x: Vec<f32>,
+    w: Vec<f32>,
+    b: Vec<f32>,
+    a: Vec<f32>,
+    z: Vec<f32>,
+    d_z: Vec<f32>,
+    d_w: Vec<f32>,
+    d_b: Vec<f32>,
+    d_x: Vec<f32>,
+}
+
+impl Operands {
+    fn new(layer: Dense, batch: usize) -> Self {
+        let (inputs, outputs) = (layer.inputs(), layer.outputs());
+        let filled = |len| vec![0.5; len];
+        Self {
+            batch,
+            x: filled(batch * inputs),
+            w: filled(outputs * inputs),
+            b: filled(outputs),
+            a: filled(batch * outputs),
+            z: filled(batch * outputs),
+            d_z: filled(batch * outputs),
+            d_w: filled(outputs * inputs),
+            d_b: filled(outputs),
+            d_x: filled(batch * inputs),
+            layer,
+        }
+    }
+
+    /// Forward and backward, in every variant.
+    fn call_all(&mut self) -> Result<(), Error> {
+        let Self { layer, batch, x, w, b, a, z, d_z, d_w, d_b, d_x } = self;
+        let (batch, inputs, outputs) = (*batch, layer.inputs(), layer.outputs());
+        layer.forward(&*x, &*w, &*b, &mut *a)?;
+        layer.forward(&*x, &*w, Bias::None, Outputs::new(&mut *a).z(&mut *z))?;
+        // The same memory as feature-major arrays.
+        let transposed = |data, rows, cols| MatrixView::new(data, rows, cols, 1, rows);
+        let a_columns = MatrixViewMut::new(a, batch, outputs, 1, batch)?;
+        layer.forward(transposed(x, batch, inputs)?, transposed(w, outputs, inputs)?, &*b, a_columns)?;
+
+        let all = Gradients::new().w(&mut *d_w).b(&mut *d_b).a_prev(&mut *d_x).z(&mut *d_z).scale(0.5);
+        layer.backward(&*x, &*w, &*a, Upstream::Activation(&*z), all)?;
+        let add = Gradients::new().add_to_w(&mut *d_w).add_to_b(&mut *d_b).add_to_a_prev(&mut *d_x);
+        layer.backward(&*x, &*w, Saved::z(&*z), Upstream::PreActivation(&*d_z), add)?;
+        let columns = Gradients::new()
+            .w(MatrixViewMut::new(d_w, outputs, inputs, 1, outputs)?)
+            .a_prev(MatrixViewMut::new(d_x, batch, inputs, 1, batch)?);
+        layer.backward(
+            &*x,
+            transposed(w, outputs, inputs)?,
+            &*a,
+            Upstream::Activation(transposed(z, batch, outputs)?),
+            columns,
+        )?;
+        if layer.activation() == Activation::Sigmoid {
+            layer.backward(&*x, &*w, &*a, Upstream::Targets(&*z), Gradients::new().w(&mut *d_w).b(&mut *d_b))?;
+        }
+        Ok(())
+    }
+}
+
+fn layers() -> impl Iterator<Item = Dense> {
+    let shapes = [(1, 1), (30, 10), (5, 300), (784, 30), (300, 300)];
+    let options = Isa::available().into_iter().flat_map(move |isa| shapes.map(|shape| (isa, shape)));
+    options.flat_map(|(isa, (inputs, outputs))| {
+        [
+            (Summation::Auto, Activation::Sigmoid),
+            (Summation::Chain, Activation::Tanh),
+            (Summation::Lanes, Activation::Identity),
+        ]
+        .map(|(summation, g)| Dense::new(inputs, outputs, g).with_isa(isa).with_summation(summation))
+    })
+}
+
+/// One test, so that nothing runs beside what is counted.
+#[test]
+fn calls_do_not_allocate() {
+    assert_ne!(allocations(|| drop(core::hint::black_box(vec![0.0_f32; 100]))), 0, "the counter counts");
+
+    for layer in layers() {
+        for batch in [0, 1, 10, 300] {
+            let mut operands = Operands::new(layer.clone(), batch);
+            let mut result = Ok(());
+            // The very first call included: planning was all the preparation.
+            let count = allocations(|| result = operands.call_all());
+            assert_eq!((result, count), (Ok(()), 0), "{layer:?}, batch {batch}");
+        }
+    }
+
+    let mut layer = Dense::new(30, 10, Activation::Sigmoid);
+    let mut a = [0.0; 10];
+    let count = allocations(|| {
+        assert!(layer.forward(&[0.0; 3], &[], Bias::None, &mut a).is_err());
+        assert!(Activation::Tanh.forward(&[0.5; 10], &mut a).is_ok());
+        assert!(layer.describe(10).is_ok());
+    });
+    assert_eq!(count, 0, "errors, an activation alone, a description");
+
+    let mut workspace = Workspace::new(layer.workspace_len().expect("a size"));
+    let (x, w) = ([0.5; 30], [0.5; 300]);
+    let count = allocations(|| layer.forward_in(&mut workspace, &x, &w, Bias::None, &mut a).expect("a valid call"));
+    assert_eq!(count, 0, "with the caller's workspace");
+
+    let chain = [Dense::new(30, 20, Activation::Tanh), Dense::new(20, 10, Activation::Sigmoid)];
+    let mut network = Network::new(chain, Cost::BinaryCrossEntropy, 4).expect("a network");
+    let count = allocations(|| assert!(network.step(&[0.5; 90], &[1.0; 30], 0.1).is_ok()));
+    assert_eq!(count, 0, "a network's step");
+
+    in_a_warm_pool();
+}
+
+/// rayon allocates when a worker first steals; after that, sharing out is free of allocations too.
+fn in_a_warm_pool() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("a pool");
+    let layer = Dense::new(300, 400, Activation::Sigmoid).with_threads(Threads::CurrentPool { max: 4 });
+    let mut operands = Operands::new(layer, 300);
+    pool.install(|| {
+        assert!(operands.layer.describe(300).expect("a plan").forward.workers > 1, "nothing is shared");
+        for _ in 0..50 {
+            operands.call_all().expect("valid calls");
+        }
+        let count = allocations(|| {
+            for _ in 0..20 {
+                operands.call_all().expect("valid calls");
+            }
+        });
+        assert_eq!(count, 0, "in a warm pool");
+    });
+}

@@ -1,0 +1,101 @@
+//! Random shapes, layouts, options and instruction sets: always the reference's bits.
+
+mod support;
+
+use fused_dense::{Activation, Isa, Operand, Summation, Threads};
+use proptest::prelude::*;
+use proptest::sample::select;
+use support::isas::{self, SUMMATIONS};
+use support::options::{BackwardOptions, ForwardOptions};
+use support::problem::Problem;
+use support::stored::{Layout, Placement};
+
+/// Mostly within a few tiles, at times across blocks of the sum.
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![8 => 0..=40_usize, 2 => 41..=140_usize, 1 => 250..=270_usize]
+}
+
+fn shape() -> impl Strategy<Value = (usize, usize, usize)> {
+    (size(), size(), size()).prop_filter("small enough for scalar loops", |(m, k, n)| m * k * n <= 1 << 20)
+}
+
+fn layout() -> impl Strategy<Value = Layout> {
+    prop_oneof![
+        2 => Just(Layout::Slice),
+        1 => (1..=3_usize, 0..=20_usize).prop_map(|(step, gap)| Layout::Rows { step, gap }),
+        1 => (1..=3_usize, 0..=20_usize).prop_map(|(step, gap)| Layout::Columns { step, gap }),
+    ]
+}
+
+/// A layout for each operand.
+fn layouts() -> impl Strategy<Value = Vec<Layout>> {
+    proptest::collection::vec(layout(), Operand::DAPrev as usize + 1)
+}
+
+fn options() -> impl Strategy<Value = (ForwardOptions, BackwardOptions)> {
+    let scale = prop_oneof![Just(1.0_f32), Just(0.0), -2.0..2.0_f32];
+    (select(&ForwardOptions::ALL[..]), 0..BackwardOptions::COUNT, scale)
+        .prop_map(|(forward, index, scale)| (forward, BackwardOptions { scale, ..BackwardOptions::nth(index) }))
+}
+
+fn isa() -> impl Strategy<Value = Isa> {
+    select(isas::all())
+}
+
+fn problem(
+    isa: Isa,
+    summation: Summation,
+    (batch, inputs, outputs): (usize, usize, usize),
+    activation: Activation,
+) -> Problem {
+    Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch)
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_call_equals_the_reference(
+        shape in shape(),
+        layouts in layouts(),
+        isa in isa(),
+        summation in select(&SUMMATIONS[..]),
+        activation in select(Activation::all()),
+        (forward, backward) in options(),
+    ) {
+        let layout = |operand: Operand| layouts[operand as usize];
+        problem(isa, summation, shape, activation).check(&forward, &backward, &Placement::views(&layout));
+    }
+
+    /// Any two instruction sets with fused multiply-add, whatever the threads and layouts of each.
+    #[test]
+    fn instruction_sets_agree(
+        shape in shape(),
+        layouts in layouts(),
+        isas in (isa(), isa()).prop_filter("fused multiply-add", |(a, b)| a.is_bit_exact() && b.is_bit_exact()),
+        summation in select(&SUMMATIONS[1..]),
+        activation in select(Activation::all()),
+        threads in 1..=4_usize,
+        (forward, backward) in options(),
+    ) {
+        let one = problem(isas.0, summation, shape, activation);
+        let mut other = problem(isas.1, summation, shape, activation);
+        other.layer = other.layer.with_threads(Threads::CurrentPool { max: threads });
+        let layout = |operand: Operand| layouts[operand as usize];
+        let placement = Placement::views(&layout);
+        other.assert_equal(
+            &other.forward(&forward, &placement),
+            &one.forward(&forward, &Placement::PLAIN),
+            &forward,
+        );
+        other.assert_equal(
+            &other.backward(&backward, &placement),
+            &one.backward(&backward, &Placement::PLAIN),
+            &backward,
+        );
+    }
+}
