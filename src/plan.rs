@@ -189,3 +189,6 @@ const SHARE_MIN_WORK: usize = 1 << 20;
 pub(crate) fn workers(work: usize, threads: usize) -> usize {
     threads.min(work / SHARE_MIN_WORK).max(1)
 }
+
+#[cfg(test)]
+mod tests;

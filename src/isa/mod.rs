@@ -7,6 +7,8 @@
 // Read by `build.rs`; the crate itself only checks its table against it.
 #[cfg(test)]
 mod spec;
+#[cfg(test)]
+mod tests;
 
 use crate::activation::{self, ACTIVATIONS};
 use crate::error::Error;

@@ -1,0 +1,74 @@
+use super::spec::{ISA_SPECS, IsaSpec};
+use super::*;
+
+/// The specification's rows that belong in this build's table: those of the target, down to the first that every CPU
+/// of the target has.
+fn rows() -> Vec<&'static IsaSpec> {
+    let of_arch = ISA_SPECS.iter().filter(|spec| spec.arch.is_none_or(|arch| arch == std::env::consts::ARCH));
+    let mut rows = Vec::new();
+    for spec in of_arch {
+        rows.push(spec);
+        if spec.features.iter().all(|feature| is_baseline(feature)) {
+            break;
+        }
+    }
+    rows
+}
+
+/// Whether the build may use a target feature without detection.
+fn is_baseline(feature: &str) -> bool {
+    match feature {
+        "avx2" => cfg!(target_feature = "avx2"),
+        "fma" => cfg!(target_feature = "fma"),
+        "avx512f" => cfg!(target_feature = "avx512f"),
+        other => panic!("a feature that this test must learn: {other}"),
+    }
+}
+
+#[test]
+fn the_table_is_what_the_specification_says() {
+    let rows = rows();
+    assert_eq!(TABLE.len(), rows.len());
+    for (kernels, spec) in TABLE.iter().zip(rows) {
+        assert_eq!(kernels.isa.name(), spec.name);
+        assert_eq!(format!("{:?}", kernels.isa), spec.variant);
+        assert_eq!(spec.token, spec.variant, "the token bears the instruction set's name");
+        assert_eq!((kernels.lanes, kernels.panel_vectors), (spec.lanes, spec.panel_vectors));
+        assert_eq!(kernels.masked_loads_are_free, spec.masked_loads_are_free);
+        let rungs = |ladder: &[&[unsafe fn(&Tile)]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
+        assert_eq!(rungs(kernels.tiles), spec.tile_rows);
+        assert!(!kernels.padded_tiles.is_empty() && kernels.padded_tiles.len() >= spec.panel_vectors);
+        let dots: Vec<usize> = kernels.dot_tiles.iter().map(|rung| rung.len()).collect();
+        assert_eq!(dots, spec.dot_cols);
+        assert_eq!(SUM_LANES % kernels.lanes, 0);
+    }
+}
+
+#[test]
+fn the_best_comes_first() {
+    assert!(TABLE.windows(2).all(|pair| pair[0].isa > pair[1].isa));
+    assert!(Isa::ALL.is_sorted());
+    assert!(Isa::available().is_sorted_by(|a, b| a > b));
+}
+
+#[test]
+fn the_last_row_runs_everywhere() {
+    let last = TABLE[TABLE.len() - 1];
+    assert!((last.detect)());
+    assert_eq!(select(last.isa).map(|kernels| kernels.isa), Ok(last.isa));
+}
+
+#[test]
+fn selection_takes_the_best_below_the_cap() {
+    for cap in Isa::ALL {
+        let best = Isa::available().into_iter().find(|isa| *isa <= cap);
+        assert_eq!(select(cap).ok().map(|kernels| kernels.isa), best, "{cap}");
+    }
+}
+
+#[test]
+fn activations_stand_at_their_index() {
+    for (index, activation) in ACTIVATIONS.iter().enumerate() {
+        assert_eq!(activation.index(), index);
+    }
+}
