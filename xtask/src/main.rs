@@ -18,6 +18,9 @@ enum Task {
     Bench(bench::Args),
     /// Print the kernel table that build.rs generates
     Codegen,
+    /// Install or list the libraries to compare with
+    #[command(subcommand)]
+    Peers(peers::install::Action),
     /// Show that the micro-kernels' loops keep everything in registers
     Spills,
 }
@@ -26,6 +29,7 @@ fn main() -> anyhow::Result<()> {
     match Task::parse() {
         Task::Bench(args) => bench::main(&args),
         Task::Codegen => codegen::main(),
+        Task::Peers(action) => peers::install::main(&action),
         Task::Spills => spills::main(),
     }
 }

@@ -14,11 +14,12 @@ pub mod verify;
 pub mod workload;
 
 use crate::machine::{self, Ceilings, Machine};
-use crate::peers::{self, Contender, Fused};
+use crate::peers::{self, Contender, Found, Fused, library};
 use anyhow::{Context, bail};
 use fused_dense::{Activation, Dense, Isa};
 use indicatif::{ProgressBar, ProgressStyle};
 use measure::{Effort, Paired, Timed};
+use owo_colors::OwoColorize;
 use run::{PeerTime, Row, Run};
 use shape::{Pass, Shape};
 use statistics::Spread;
@@ -47,9 +48,12 @@ pub struct Args {
     /// Instruction set of our kernels; the best by default
     #[arg(long, value_parser = isa)]
     isa: Option<Isa>,
-    /// Peers to compare with, by name; all by default
+    /// Peers to compare with, by name; all that are found by default
     #[arg(long, value_delimiter = ',')]
     peer: Vec<String>,
+    /// More peers: shared libraries with the C interface of BLAS or of oneDNN
+    #[arg(long, value_name = "PATH")]
+    library: Vec<PathBuf>,
     /// Seconds for each pair of contenders
     #[arg(long, default_value_t = 0.3)]
     seconds: f64,
@@ -101,7 +105,9 @@ impl Args {
 pub fn main(args: &Args) -> anyhow::Result<()> {
     let isa = args.isa.map_or_else(|| Dense::new(1, 1, Activation::Identity).isa(), Ok)?;
     let ours = Fused { isa };
-    let contenders = chosen_peers(&args.peer)?;
+    // SAFETY: no other thread runs yet.
+    unsafe { library::prepare_environment(isa, args.threads.iter().copied().max().unwrap_or(1)) };
+    let contenders = chosen_peers(args)?;
     let (shapes, effort) = (args.shapes(), args.effort());
 
     let mut run = Run {
@@ -178,18 +184,21 @@ fn measure_row(
     Ok(Row { shape: work.shape, pass, threads, nanoseconds: Spread::of(&our_times).median, peers })
 }
 
-/// The peers that can be had, or those that were named.
-fn chosen_peers(names: &[String]) -> anyhow::Result<Vec<Box<dyn Contender>>> {
-    let mut found = peers::embedded();
-    if names.is_empty() {
-        return Ok(found);
+/// The peers that can be had, or those of them that were named.
+fn chosen_peers(args: &Args) -> anyhow::Result<Vec<Box<dyn Contender>>> {
+    if args.smoke {
+        return Ok(peers::embedded());
     }
-    if let Some(missing) = names.iter().find(|name| found.iter().all(|peer| peer.name() != **name)) {
-        let known: Vec<&str> = found.iter().map(|peer| peer.name()).collect();
+    let Found { mut contenders, absent } = peers::find(&args.library)?;
+    for (name, reason) in &absent {
+        anstream::eprintln!("{}", format!("without {name}: {reason}").dimmed());
+    }
+    if let Some(missing) = args.peer.iter().find(|name| contenders.iter().all(|peer| peer.name() != **name)) {
+        let known: Vec<&str> = contenders.iter().map(|peer| peer.name()).collect();
         bail!("no peer '{missing}' here, only {}", known.join(", "));
     }
-    found.retain(|peer| names.iter().any(|name| name == peer.name()));
-    Ok(found)
+    contenders.retain(|peer| args.peer.is_empty() || args.peer.iter().any(|name| name == peer.name()));
+    Ok(contenders)
 }
 
 /// The command that repeats this run.
@@ -208,11 +217,11 @@ fn progress_bar(pairs: usize) -> ProgressBar {
 mod tests {
     use super::*;
 
-    /// All embedded peers compute what we compute, at sizes that meet every tail.
+    /// All peers that are found compute what we compute, at sizes that meet every tail.
     #[test]
     fn peers_agree_with_ours() {
         let effort = Effort { per_pair: Duration::ZERO, min_rounds: 1, max_rounds: 1 };
-        let contenders = peers::embedded();
+        let contenders = peers::find(&[]).unwrap().contenders;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         for isa in Isa::available() {
             let ours = Fused { isa };

@@ -23,11 +23,6 @@ impl Spread {
             upper_quartile: quantile(&sorted, 0.75),
         }
     }
-
-    /// Distance between the quartiles.
-    pub fn width(&self) -> f64 {
-        self.upper_quartile - self.lower_quartile
-    }
 }
 
 /// Linear interpolation between the neighbours in a sorted sample.
@@ -55,7 +50,6 @@ mod tests {
     fn quartiles_interpolate() {
         let spread = Spread::of(&[4.0, 1.0, 3.0, 2.0]);
         assert_eq!(spread, Spread { lower_quartile: 1.75, median: 2.5, upper_quartile: 3.25 });
-        assert_eq!(spread.width(), 1.5);
         assert_eq!(Spread::of(&[7.0]).median, 7.0);
         assert_eq!(Spread::of(&[1.0, 1.0, 1.0, 100.0, 1.0]).upper_quartile, 1.0);
     }

@@ -16,7 +16,7 @@ impl unfused::Sgemm for Sgemm {
 
 fn view(factor: Factor<'_>) -> MatRef<'_, f32> {
     let Factor { data, rows, cols, row_stride, col_stride } = factor;
-    if col_stride == 1 {
+    if factor.is_row_major() {
         MatRef::from_row_major_slice_with_stride(data, rows, cols, row_stride)
     } else {
         MatRef::from_column_major_slice_with_stride(data, rows, cols, col_stride)

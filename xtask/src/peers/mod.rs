@@ -1,11 +1,15 @@
 //! The libraries under comparison, each behind the same two traits.
 
+pub mod install;
+pub mod library;
 pub mod passes;
 
+mod cblas;
 mod faer;
 mod fused;
 mod gemm;
 mod matrixmultiply;
+mod onednn;
 mod unfused;
 
 pub use fused::Fused;
@@ -13,6 +17,8 @@ pub use fused::Fused;
 use crate::bench::run::PeerInfo;
 use crate::bench::shape::Pass;
 use crate::bench::workload::{Quantity, Workload};
+use anyhow::bail;
+use std::path::{Path, PathBuf};
 use unfused::Unfused;
 
 /// A library that can compute a layer.
@@ -57,4 +63,51 @@ pub fn embedded() -> Vec<Box<dyn Contender>> {
         Box::new(Unfused::new("faer", version("faer"), faer::Sgemm)),
         Box::new(Unfused::new("gemm", version("gemm"), gemm::Sgemm)),
     ]
+}
+
+/// The contenders that can be had now, and those that were looked for in vain.
+pub struct Found {
+    pub contenders: Vec<Box<dyn Contender>>,
+    /// Names, with what kept them away.
+    pub absent: Vec<(String, String)>,
+}
+
+/// All contenders: the embedded ones, known libraries, and those at the paths given.
+///
+/// # Errors
+/// Where a path holds no library that can be used.
+pub fn find(paths: &[PathBuf]) -> anyhow::Result<Found> {
+    let mut found = Found { contenders: embedded(), absent: Vec::new() };
+    for (name, library) in cblas::known() {
+        match library {
+            Ok(library) => found.contenders.push(boxed(library)),
+            Err(error) => found.absent.push((name, error.to_string())),
+        }
+    }
+    for (name, library) in onednn::known() {
+        match library {
+            Ok(both) => found.contenders.extend(both.map(|one| Box::new(one) as Box<dyn Contender>)),
+            Err(error) => found.absent.push((name, error.to_string())),
+        }
+    }
+    for path in paths {
+        found.contenders.extend(at(path)?);
+    }
+    Ok(found)
+}
+
+/// The contenders that one library makes, whatever it is.
+fn at(path: &Path) -> anyhow::Result<Vec<Box<dyn Contender>>> {
+    let as_blas = match cblas::at(path) {
+        Ok(library) => return Ok(vec![boxed(library)]),
+        Err(error) => error,
+    };
+    match onednn::at(path) {
+        Ok(both) => Ok(both.into_iter().map(|one| Box::new(one) as Box<dyn Contender>).collect()),
+        Err(error) => bail!("{}: as BLAS, {as_blas}; as oneDNN, {error}", path.display()),
+    }
+}
+
+fn boxed(library: cblas::Cblas) -> Box<dyn Contender> {
+    Box::new(Unfused::new(library.name, library.version, library.sgemm))
 }

@@ -21,6 +21,11 @@ impl<'a> Factor<'a> {
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
+    /// Whether its rows, and not its columns, are contiguous.
+    pub fn is_row_major(&self) -> bool {
+        self.col_stride == 1 && self.row_stride >= self.cols
+    }
+
     fn transposed(self) -> Self {
         Self {
             data: self.data,
