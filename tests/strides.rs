@@ -103,6 +103,23 @@ fn feature_major_arrays() {
     });
 }
 
+/// Many rows, far apart in memory, over several blocks of every sum.
+#[test]
+fn rows_pages_apart() {
+    let mut options = Cycle::default();
+    for isa in isas::all() {
+        for layout in [Layout::Rows { step: 1, gap: 1100 }, Layout::Columns { step: 1, gap: 1100 }] {
+            for (batch, inputs, outputs) in
+                [(530, 260, 20), (530, 20, 260), (20, 530, 520), (300, 600, 18), (300, 18, 600)]
+            {
+                let layer = isas::layer(isa, Summation::Chain, inputs, outputs, Activation::Sigmoid);
+                let (forward, backward) = options.next();
+                Problem::new(layer, batch).check(&forward, &backward, &Placement::views(&|_| layout));
+            }
+        }
+    }
+}
+
 /// Overwrites each row of a matrix by the first.
 fn repeat_row(values: &mut [f32], cols: usize) {
     let (first, others) = values.split_at_mut(cols.min(values.len()));
