@@ -3,8 +3,10 @@
 //! Every figure comes with the peak and the bandwidth measured in the same run; both sides do the same work on the
 //! same operands, and nothing is timed before its results have been checked.
 
+pub mod against;
 pub mod buffer;
 pub mod measure;
+pub mod report;
 pub mod run;
 pub mod shape;
 pub mod statistics;
@@ -23,7 +25,7 @@ use owo_colors::OwoColorize;
 use run::{PeerTime, Row, Run};
 use shape::{Pass, Shape};
 use statistics::Spread;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use suite::Suite;
 use table::Table;
@@ -66,6 +68,18 @@ pub struct Args {
     /// Writes the run to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Compares with an earlier run's file
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Writes a report with charts: one HTML file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Refreshes the table of results in README.md, and its picture
+    #[arg(long)]
+    readme: bool,
+    /// Takes the run from a file instead of measuring
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "smoke"])]
+    from: Option<PathBuf>,
 }
 
 fn positive(text: &str) -> anyhow::Result<usize> {
@@ -101,8 +115,44 @@ impl Args {
     }
 }
 
-/// Runs the comparison.
+/// Runs the comparison, or takes it from a file, and reports.
 pub fn main(args: &Args) -> anyhow::Result<()> {
+    let before = args.against.as_deref().map(Run::read).transpose()?;
+    let run = match &args.from {
+        Some(path) => stored(path, args.all)?,
+        None => measured(args)?,
+    };
+    table::print_summary(&run);
+    if let Some(before) = &before {
+        against::print(before, &run)?;
+    }
+    if let Some(path) = &args.json {
+        run.write(path)?;
+    }
+    if let Some(path) = &args.html {
+        report::write_html(&run, path)?;
+    }
+    if args.readme {
+        report::refresh_readme(&run)?;
+    }
+    Ok(())
+}
+
+/// Reads a run and prints its table.
+fn stored(path: &Path, all: bool) -> anyhow::Result<Run> {
+    let run = Run::read(path)?;
+    table::print_machine(&run);
+    let names: Vec<String> = run.peers.iter().map(|peer| peer.name.clone()).collect();
+    let table = Table::new(run.rows.iter().map(|row| row.shape.to_string()), &names, all);
+    table.print_header();
+    for row in &run.rows {
+        table.print_row(row, run.ceilings(row.threads)?);
+    }
+    Ok(run)
+}
+
+/// Measures a run, printing its table row by row.
+fn measured(args: &Args) -> anyhow::Result<Run> {
     let isa = args.isa.map_or_else(|| Dense::new(1, 1, Activation::Identity).isa(), Ok)?;
     let ours = Fused { isa };
     // SAFETY: no other thread runs yet.
@@ -144,11 +194,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
         }
     }
     progress.finish_and_clear();
-    table::print_summary(&run);
-    if let Some(path) = &args.json {
-        run.write(path)?;
-    }
-    Ok(())
+    Ok(run)
 }
 
 /// Checks and measures one row.

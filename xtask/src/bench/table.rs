@@ -10,7 +10,7 @@ use owo_colors::{AnsiColors, OwoColorize};
 const FEW_PEERS: usize = 4;
 
 /// Ratio below which a row counts as lost; between it and one lies the noise.
-const LOST: f64 = 0.97;
+pub const LOST: f64 = 0.97;
 
 /// The columns of one run.
 pub struct Table {
