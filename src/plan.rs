@@ -66,15 +66,13 @@ pub(crate) struct Strategy {
     /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
-    /// Whether the next panel is brought nearer while the present one is in use.
-    pub(crate) prefetch: bool,
-    /// Whether panels of the output are computed in scratch memory and scattered, because the output's rows are not
-    /// contiguous.
-    pub(crate) scattered: bool,
+    /// Whether panels of totals stand in scratch memory until they are complete: because the output's rows are not
+    /// contiguous, or because several blocks of the sum would visit rows that lie pages apart.
+    pub(crate) strip: bool,
 }
 
 /// Cycles to pack one element by transposition, and to scatter one.
-const TRANSPOSE_COST: f64 = 0.25;
+const TRANSPOSE_COST: f64 = 0.4;
 
 /// Cycles to pack one element by copying.
 const COPY_COST: f64 = 0.12;
@@ -91,11 +89,9 @@ const PAGE_STRIDE: usize = 1024;
 /// Panels of the right operand from which on packing the left one pays for itself.
 const PACK_LEFT_MIN_PANELS: usize = 3;
 
-/// Elements of the right operand that stay in the second-level cache without being asked for ahead.
-const PREFETCH_MIN_LEN: usize = 1 << 16;
-
-/// Rows over which the prefetches of one panel spread: in a burst they would hold up the loads in need.
-const PREFETCH_MIN_ROWS: usize = 32;
+/// Rows, and elements from one row of the output to the next, from which on totals in scratch memory pay for the copy.
+const STRIP_MIN_ROWS: usize = 512;
+const STRIP_MIN_STRIDE: usize = 512;
 
 /// Decides for one product.
 pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
@@ -107,14 +103,14 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
             panel_vectors: kernels.panel_vectors,
             outer: false,
             pack_left: false,
-            prefetch: false,
-            scattered: false,
+            strip: false,
         };
     }
     let flipped = shape.transposed();
     let transposed = cost(kernels, &flipped) < cost(kernels, shape);
     let chosen = if transposed { &flipped } else { shape };
     let scattered = !chosen.has_contiguous_rows();
+    let spans_blocks = chosen.k > SUM_BLOCK && chosen.m >= STRIP_MIN_ROWS && chosen.c_strides.0 >= STRIP_MIN_STRIDE;
     let packing = packing(kernels, chosen);
     let is_wide = packing == Packing::InPlace && !scattered;
     Strategy {
@@ -123,14 +119,11 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         packing,
         panel_vectors: if is_wide { kernels.widest_vectors(chosen.m) } else { kernels.panel_vectors },
         outer: is_wide && chosen.k == 1 && chosen.is_plain,
-        pack_left: !scattered
-            && chosen.k > 1
+        pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes
-            && chosen.k <= SUM_BLOCK
             && chosen.n > PACK_LEFT_MIN_PANELS * kernels.nr(),
-        prefetch: chosen.m >= PREFETCH_MIN_ROWS && chosen.k.saturating_mul(chosen.n) >= PREFETCH_MIN_LEN,
-        scattered,
+        strip: scattered || spans_blocks,
     }
 }
 

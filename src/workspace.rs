@@ -61,3 +61,9 @@ impl core::fmt::Debug for Workspace {
 pub(crate) fn padded(len: usize) -> Option<usize> {
     len.checked_next_multiple_of(LINE)
 }
+
+/// A row stride for `len` elements that is no multiple of 2 KiB: rows that far apart share a few sets of the caches and
+/// drive each other out. `None` on overflow.
+pub(crate) fn apart(len: usize) -> Option<usize> {
+    if len > 0 && len.is_multiple_of(512) { len.checked_add(LINE) } else { Some(len) }
+}

@@ -16,25 +16,29 @@
 use super::Gemm;
 use crate::activation::Activation;
 use crate::isa::Kernels;
-use crate::kernel::chain::{Start, Tile};
+use crate::kernel::chain::{LINE, Start, Tile};
 use crate::kernel::dot::DotTile;
 use crate::kernel::elementwise::Rows;
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{Packing, Part, Strategy};
-use crate::simd::prefetch;
 use crate::summation::{SUM_BLOCK, Summation};
 use core::ops::Range;
 
-/// Elements of scratch that one worker needs for any product with no dimension but the batch above `longest`.
+/// Elements of scratch that one worker needs for any product with no dimension but the batch above `longest`, and
+/// samples taken `slab_rows` at a time.
 ///
 /// `None` where the number overflows.
-pub(crate) fn scratch_len(kernels: &Kernels, longest: usize) -> Option<usize> {
-    let left = SUM_BLOCK.max(kernels.nr()).checked_mul(longest)?;
-    let chain = left.checked_add(SUM_BLOCK * kernels.nr() + kernels.lanes)?;
-    Some(chain.max((kernels.dot_rows() + kernels.dot_cols(1)).checked_mul(longest)?))
+pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize) -> Option<usize> {
+    let rows = longest.checked_mul(slab_rows + kernels.nr())?;
+    let chain = rows.checked_add(SUM_BLOCK * kernels.nr() + kernels.lanes)?;
+    let dot = longest.checked_mul(kernels.dot_rows() + kernels.dot_cols(1))?;
+    Some(chain.max(dot))
 }
+
+/// Rows of a strip of totals that leave the second-level cache room for the panel beside it.
+const STRIP_MAX_ROWS: usize = 1024;
 
 /// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
 fn balanced(range: Range<usize>, most: usize, grain: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
@@ -72,7 +76,17 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
                 scale: gemm.scale,
                 add: gemm.add,
             }),
-            Summation::Auto | Summation::Chain => chain(kernels, gemm, strategy, part, scratch),
+            Summation::Auto | Summation::Chain => {
+                // As many rows at a time as the scratch holds of what they need there.
+                let room = scratch.len() - SUM_BLOCK * kernels.nr() - kernels.lanes;
+                let strip = if strategy.strip { kernels.nr() } else { 0 };
+                let left = if strategy.pack_left { gemm.k } else { 0 };
+                let most = room.checked_div(strip + left).unwrap_or(usize::MAX);
+                let most = if strategy.strip { most.min(STRIP_MAX_ROWS) } else { most };
+                for rows in balanced(part.rows.clone(), most.clamp(1, part.rows.len()), 1) {
+                    chain(kernels, gemm, strategy, &Part { rows, cols: part.cols.clone() }, scratch);
+                }
+            }
         }
     }
 }
@@ -81,30 +95,32 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
 /// As [`run`].
 unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
     let (right_scratch, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
+    let (strip_scratch, left_scratch) =
+        rest.split_at_mut(if strategy.strip { part.rows.len() * kernels.nr() } else { 0 });
     let blocks = gemm.k.div_ceil(SUM_BLOCK).max(1);
-    let block_terms = |block: usize| block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
     let panels = || balanced(part.cols.clone(), strategy.panel_vectors * kernels.lanes, kernels.lanes);
     // One cut of the rows for all panels, so that a packed left operand fits each.
     let widest = panels().map(|cols| cols.len().div_ceil(kernels.lanes)).max().unwrap_or(1);
     let tiles = || balanced(part.rows.clone(), kernels.mr(widest), 1);
-    let packed_left_at = |row: usize| (row - part.rows.start) * SUM_BLOCK;
+    // A tile's rows stand one tile behind the other, all terms of one before the next.
+    let packed_left_at = |row: usize, term: usize, rows: usize| (row - part.rows.start) * gemm.k + term * rows;
     // SAFETY: every tile lies inside the part and every block inside the sum, where the caller vouches for all
-    // operands; a right panel has at most SUM_BLOCK rows of at most nr columns; the packed left operand has one block
-    // of the part's rows, and the strip, which is never used together with it, nr columns of them.
+    // operands; a right panel has at most SUM_BLOCK rows of at most nr columns, and `run` has chosen the part so that
+    // the strip and the packed left operand fit the scratch.
     unsafe {
         if strategy.pack_left {
             for rows in tiles() {
                 let source = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a }.transposed();
-                let dst = rest.as_mut_ptr().add(packed_left_at(rows.start));
+                let dst = left_scratch.as_mut_ptr().add(packed_left_at(rows.start, 0, rows.len()));
                 let (depth, width) = (gemm.k, rows.len());
                 (kernels.left_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
             }
         }
-        for (index, cols) in panels().enumerate() {
+        for cols in panels() {
             let vectors = cols.len().div_ceil(kernels.lanes);
             let padding = vectors * kernels.lanes - cols.len();
-            let totals = if strategy.scattered {
-                let strip = Sink { ptr: rest.as_mut_ptr(), row_stride: cols.len() + padding, col_stride: 1 };
+            let totals = if strategy.strip {
+                let strip = Sink { ptr: strip_scratch.as_mut_ptr(), row_stride: cols.len() + padding, col_stride: 1 };
                 if gemm.add {
                     collect(gemm.c, part.rows.clone(), cols.clone(), strip);
                 }
@@ -114,7 +130,7 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                 Sink { ptr: totals.at(part.rows.start, cols.start), ..totals }
             };
             for block in 0..blocks {
-                let terms = block_terms(block);
+                let terms = block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
                 let right = Source { ptr: gemm.b.at(terms.start, cols.start), ..gemm.b };
                 let (kernel_table, b, b_depth_stride) = match strategy.packing {
                     Packing::InPlace => (kernels.tiles, right.ptr, right.row_stride),
@@ -129,28 +145,22 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                         (kernels.padded_tiles, dst.cast_const(), dst_stride)
                     }
                 };
-                let mut ahead = if !strategy.prefetch {
-                    Ahead::nothing()
-                } else if block + 1 < blocks {
-                    Ahead::new(gemm, block_terms(block + 1), cols.clone(), tiles().len())
-                } else {
-                    match panels().nth(index + 1) {
-                        Some(next) => Ahead::new(gemm, block_terms(0), next, tiles().len()),
-                        None => Ahead::nothing(),
-                    }
-                };
                 for rows in tiles() {
-                    let (a, a_row_stride, a_depth_stride) = if strategy.pack_left {
-                        (rest.as_ptr().add(packed_left_at(rows.start)), 1, rows.len())
+                    let next = rows.end.min(part.rows.end - 1);
+                    let (a, a_row_stride, a_depth_stride, next_a, next_a_stride) = if strategy.pack_left {
+                        let at = |row: usize| left_scratch.as_ptr().add(packed_left_at(row, terms.start, rows.len()));
+                        (at(rows.start), 1, rows.len(), at(next), LINE)
                     } else {
-                        (gemm.a.at(rows.start, terms.start), gemm.a.row_stride, gemm.a.col_stride)
+                        let at = |row: usize| gemm.a.at(row, terms.start);
+                        (at(rows.start), gemm.a.row_stride, gemm.a.col_stride, at(next), gemm.a.row_stride)
                     };
-                    ahead.step();
                     kernel_table[vectors - 1][rows.len() - 1](&Tile {
                         depth: terms.len(),
                         a,
                         a_row_stride,
                         a_depth_stride,
+                        next_a,
+                        next_a_stride,
                         b,
                         b_depth_stride,
                         c: totals.at(rows.start - part.rows.start, 0),
@@ -160,12 +170,12 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                         scale: gemm.scale,
                         add: gemm.add || block > 0,
                     });
-                    if block + 1 == blocks && !strategy.scattered {
+                    if block + 1 == blocks && !strategy.strip {
                         activate(kernels, gemm, &Part { rows, cols: cols.clone() }, &mut []);
                     }
                 }
             }
-            if strategy.scattered {
+            if strategy.strip {
                 finish_strip(kernels, gemm, &Part { rows: part.rows.clone(), cols }, totals);
             }
         }
@@ -187,6 +197,10 @@ unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink)
             let panel = Panel { source, depth: cols, width: rows, dst, dst_stride: to.col_stride, padding: 0 };
             if to.row_stride == 1 {
                 (kernels.transpose_pack)(&panel);
+            } else if to.col_stride == 1 {
+                for i in 0..rows {
+                    core::ptr::copy_nonoverlapping(strip.at(i, 0), dst.add(i * to.row_stride), cols);
+                }
             } else {
                 for i in 0..rows {
                     for j in 0..cols {
@@ -311,56 +325,6 @@ unsafe fn collect(from: Sink, rows: Range<usize>, cols: Range<usize>, to: Sink) 
         for (j, col) in cols.clone().enumerate() {
             // SAFETY: covered by the caller's promise.
             unsafe { *to.at(i, j) = *from.at(row, col) };
-        }
-    }
-}
-
-/// The right operand's next panel, brought into the second-level cache a few lines at each tile.
-struct Ahead {
-    next: *const f32,
-    /// Contiguous stretches of the panel still to come, and how far apart they are.
-    stretches: usize,
-    stride: usize,
-    /// Elements of one stretch, and how many of the present one are done.
-    len: usize,
-    done: usize,
-    lines_per_step: usize,
-}
-
-impl Ahead {
-    /// Elements in one cache line.
-    const LINE: usize = 16;
-
-    fn nothing() -> Self {
-        Self { next: core::ptr::null(), stretches: 0, stride: 0, len: 0, done: 0, lines_per_step: 0 }
-    }
-
-    /// # Safety
-    /// `terms` and `cols` must lie inside the right operand.
-    unsafe fn new(gemm: &Gemm, terms: Range<usize>, cols: Range<usize>, steps: usize) -> Self {
-        // SAFETY: the caller's promise.
-        let next = unsafe { gemm.b.at(terms.start, cols.start) };
-        let (stretches, stride, len) = if gemm.b.col_stride == 1 {
-            (terms.len(), gemm.b.row_stride, cols.len())
-        } else {
-            (cols.len(), gemm.b.col_stride, terms.len())
-        };
-        let lines = stretches * len.div_ceil(Self::LINE);
-        Self { next, stretches, stride, len, done: 0, lines_per_step: lines.div_ceil(steps.max(1)) }
-    }
-
-    fn step(&mut self) {
-        for _ in 0..self.lines_per_step {
-            if self.stretches == 0 {
-                return;
-            }
-            prefetch(self.next.wrapping_add(self.done));
-            self.done += Self::LINE;
-            if self.done >= self.len {
-                self.done = 0;
-                self.stretches -= 1;
-                self.next = self.next.wrapping_add(self.stride);
-            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The pass that makes `dz` and `db` of one block of the batch, for operands of any strides.
+//! The pass that makes `dz` and `db` of one slab of the batch, block by block of the sums over it, for operands of any strides.
 
 use crate::isa::Kernels;
 use crate::kernel::elementwise::Slab;
@@ -7,7 +7,7 @@ use crate::kernel::{Sink, Source};
 use crate::summation::SUM_BLOCK;
 use core::ops::Range;
 
-/// `dz` (`rows × cols`, at most [`SUM_BLOCK`] rows) from upstream and saved values, and its column sums.
+/// `dz` (`rows × cols`) from upstream and saved values, and its column sums.
 #[derive(Clone, Copy)]
 pub(crate) struct DzPass {
     pub(crate) kernel: unsafe fn(&Slab),
@@ -35,6 +35,27 @@ impl DzPass {
         if cols.is_empty() {
             return;
         }
+        for start in (0..self.rows.max(1)).step_by(SUM_BLOCK) {
+            // SAFETY: the rows and columns lie inside the operands.
+            unsafe {
+                let block = Self {
+                    rows: SUM_BLOCK.min(self.rows - start),
+                    upstream: Source { ptr: self.upstream.at(start, 0), ..self.upstream },
+                    saved: Source { ptr: self.saved.at(start, 0), ..self.saved },
+                    dz: Sink { ptr: self.dz.at(start, 0), ..self.dz },
+                    add: self.add || start > 0,
+                    ..*self
+                };
+                block.run_block(kernels, cols.clone(), scratch);
+            }
+        }
+    }
+
+    /// Computes the given columns of one block.
+    ///
+    /// # Safety
+    /// As [`DzPass::run`], for at most [`SUM_BLOCK`] rows.
+    unsafe fn run_block(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         // SAFETY: the columns lie inside the operands. In the strided path a strip is at most half a panel wide, and
         // two such strips of at most SUM_BLOCK rows fit the scratch.
         unsafe {

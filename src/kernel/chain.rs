@@ -11,11 +11,14 @@
 //!
 //! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
 
-use crate::simd::{Simd, independent};
+use crate::simd::{Simd, independent, prefetch};
 
 /// Rows of the left operand that share an address register: with one more for the stride, x86 addressing reaches
 /// `0`, `1` and `2` strides from it.
 const GROUP_ROWS: usize = 3;
+
+/// `f32`s in one cache line.
+pub(crate) const LINE: usize = 16;
 
 /// Groups of the tallest tile.
 const MOST_GROUPS: usize = 5;
@@ -56,6 +59,11 @@ pub(crate) struct Tile {
     pub(crate) a: *const f32,
     pub(crate) a_row_stride: usize,
     pub(crate) a_depth_stride: usize,
+    /// The left operand's next tile, brought into the second-level cache on the way, a cache line for each row every
+    /// [`LINE`] terms; any address will do.
+    pub(crate) next_a: *const f32,
+    /// Elements from one of these cache lines to the next.
+    pub(crate) next_a_stride: usize,
     /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
     pub(crate) b: *const f32,
     pub(crate) b_depth_stride: usize,
@@ -112,7 +120,12 @@ pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const
             a[g] = independent(tile.a.add(g * GROUP_ROWS * tile.a_row_stride));
         }
         let mut b = tile.b;
-        for _ in 0..tile.depth {
+        for p in 0..tile.depth {
+            if p % LINE == 0 {
+                for i in 0..MR {
+                    prefetch(tile.next_a.wrapping_add(i * tile.next_a_stride + p * tile.a_depth_stride));
+                }
+            }
             let mut b_row = [simd.splat(0.0); NV];
             for v in 0..NV {
                 let at = b.add(v * S::LANES);

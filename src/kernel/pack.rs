@@ -64,10 +64,22 @@ pub(crate) unsafe fn transpose<S: Simd>(simd: S, panel: &Panel) {
     // SAFETY: whole blocks lie inside the panel, row p of the source's block being its column; then come the rows
     // below them, and the columns to their right with the padding.
     unsafe {
-        for j in (0..whole_width).step_by(S::LANES) {
+        let block = |p: usize, j: usize| {
+            let block = panel.block((p, j), (S::LANES, S::LANES), 0);
+            simd.transpose_block(block.source.ptr, panel.source.col_stride, block.dst, panel.dst_stride);
+        };
+        // Along the contiguous side of whichever matrix has its rows farther apart, so that its lines are done at once.
+        if panel.source.col_stride > panel.dst_stride {
+            for j in (0..whole_width).step_by(S::LANES) {
+                for p in (0..whole_depth).step_by(S::LANES) {
+                    block(p, j);
+                }
+            }
+        } else {
             for p in (0..whole_depth).step_by(S::LANES) {
-                let block = panel.block((p, j), (S::LANES, S::LANES), 0);
-                simd.transpose_block(block.source.ptr, panel.source.col_stride, block.dst, panel.dst_stride);
+                for j in (0..whole_width).step_by(S::LANES) {
+                    block(p, j);
+                }
             }
         }
         gather(&panel.block((whole_depth, 0), (panel.depth - whole_depth, whole_width), 0));

@@ -1,5 +1,5 @@
-//! The backward pass: block by block of the batch, `dz` and `db` in one pass, then `dA_prev` and `dW` from that slab
-//! while it is in the second-level cache.
+//! The backward pass: slab by slab of the batch, `dz` and `db` in one pass, then `dA_prev` and `dW` from that slab while
+//! it is in the caches.
 
 use super::forward::run;
 use super::{Dense, Gradients, Saved, Upstream, sink, source};
@@ -13,9 +13,9 @@ use crate::kernel::elementwise::Slab;
 use crate::kernel::{Sink, Source};
 use crate::matrix::{Input, MatrixViewMut};
 use crate::plan;
-use crate::summation::{SUM_BLOCK, Summation};
+use crate::summation::Summation;
 use crate::threads::share_out;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, apart};
 
 impl Dense {
     /// `dz` from upstream, then `dw = s · dzᵀ · a_prev`, `db = s · Σ_batch dz` and `dA_prev = dz · w`, each where
@@ -160,7 +160,7 @@ struct Call<'c> {
 }
 
 impl Call<'_> {
-    /// Block by block of the batch: `dz` and `db`, then `dA_prev`, then `dW`.
+    /// Slab by slab of the batch: `dz` and `db`, then `dA_prev`, then `dW`.
     ///
     /// # Safety
     /// All operands must be valid for the layer's shape and the batch, outputs apart from everything else.
@@ -172,23 +172,24 @@ impl Call<'_> {
         }
         // A strided `db` is worked on in contiguous scratch.
         let db = self.d_b.map(|d_b| if d_b.sink.col_stride == 1 { d_b.sink.ptr } else { vector.as_mut_ptr() });
-        let slab = Sink { ptr: slab.as_mut_ptr(), row_stride: outputs, col_stride: 1 };
-        // An empty batch is one empty block, which sets the gradients to zero or leaves what they are added to.
-        for block in 0..self.batch.div_ceil(SUM_BLOCK).max(1) {
-            let start = block * SUM_BLOCK;
-            let rows = SUM_BLOCK.min(self.batch - start);
+        let slab_row = apart(outputs).unwrap_or(outputs);
+        let slab = Sink { ptr: slab.as_mut_ptr(), row_stride: slab_row, col_stride: 1 };
+        // An empty batch is one empty slab, which sets the gradients to zero or leaves what they are added to.
+        let slab_rows = self.layer.slab_rows();
+        for start in (0..self.batch.max(1)).step_by(slab_rows) {
+            let rows = slab_rows.min(self.batch - start);
             // SAFETY: rows start..start + rows lie inside the batch, for which the caller vouches.
             unsafe {
                 if let (Some(d_b), Some(db)) = (self.d_b, db)
                     && d_b.sink.ptr != db
                     && d_b.add
-                    && block == 0
+                    && start == 0
                 {
                     for j in 0..outputs {
                         *db.add(j) = *d_b.sink.at(0, j);
                     }
                 }
-                let dz = self.dz(start, rows, block, slab, db, workers, worker_len);
+                let dz = self.dz(start, rows, slab, db, workers, worker_len);
                 if let Some(target) = self.d_a_prev {
                     let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
                     let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, self.w, c, target.add);
@@ -196,7 +197,7 @@ impl Call<'_> {
                 }
                 if let Some(target) = self.d_w {
                     let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
-                    let add = target.add || block > 0;
+                    let add = target.add || start > 0;
                     let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, add);
                     run(self.layer, self.kernels, &gemm, Summation::Chain, workers, worker_len);
                 }
@@ -221,7 +222,6 @@ impl Call<'_> {
         &self,
         start: usize,
         rows: usize,
-        block: usize,
         slab: Sink,
         db: Option<*mut f32>,
         scratch: &mut [f32],
@@ -247,7 +247,7 @@ impl Call<'_> {
             dz: kept.unwrap_or(slab),
             db,
             scale: self.scale,
-            add: self.d_b.is_some_and(|d_b| d_b.add) || block > 0,
+            add: self.d_b.is_some_and(|d_b| d_b.add) || start > 0,
         };
         let workers = plan::workers(rows.saturating_mul(self.layer.outputs), self.layer.threads.here());
         share_out(workers, scratch, worker_len, &|index, scratch| {

@@ -17,7 +17,7 @@ use crate::kernel::{Sink, Source};
 use crate::matrix::{MatrixView, MatrixViewMut};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Threads;
-use crate::workspace::{Workspace, padded};
+use crate::workspace::{Workspace, apart, padded};
 
 /// A dense layer of `inputs → outputs` with an activation, planned once and called many times.
 ///
@@ -150,6 +150,13 @@ impl Dense {
         self.kernels.clone()
     }
 
+    /// Samples whose `dz` a backward pass makes and uses before it goes on to the next: a few blocks of the sums over
+    /// the batch, so that weights and their gradients pass through the caches once for all of them.
+    fn slab_rows(&self) -> usize {
+        let longest = self.inputs.max(self.outputs).max(1);
+        SUM_BLOCK * (SLAB_MAX_LEN / SUM_BLOCK / longest).clamp(1, SLAB_MAX_BLOCKS)
+    }
+
     /// Cuts the workspace into what a call uses.
     fn scratch<'w>(&self, kernels: &Kernels, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {
         let found = workspace.len();
@@ -164,11 +171,17 @@ impl Dense {
     }
 }
 
+/// Most blocks of the batch in a slab.
+const SLAB_MAX_BLOCKS: usize = 4;
+
+/// Elements of a slab from which on it has one block only.
+const SLAB_MAX_LEN: usize = 1 << 20;
+
 /// Elements of the workspace's pieces.
 struct WorkspaceLayout {
     /// The bias or its gradient, where the caller's is strided.
     vector: usize,
-    /// `dz` of one block of the batch.
+    /// `dz` of one slab of the batch.
     slab: usize,
     /// One worker's panels and tiles.
     worker: usize,
@@ -176,11 +189,10 @@ struct WorkspaceLayout {
 
 impl WorkspaceLayout {
     fn new(layer: &Dense, kernels: &Kernels) -> Option<Self> {
-        let longest_sum = layer.inputs.max(layer.outputs);
         Some(Self {
             vector: padded(layer.outputs)?,
-            slab: padded(layer.outputs.checked_mul(SUM_BLOCK)?)?,
-            worker: padded(driver::scratch_len(kernels, longest_sum)?)?,
+            slab: padded(apart(layer.outputs)?.checked_mul(layer.slab_rows())?)?,
+            worker: padded(driver::scratch_len(kernels, layer.inputs.max(layer.outputs), layer.slab_rows())?)?,
         })
     }
 

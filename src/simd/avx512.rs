@@ -73,34 +73,30 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
-        // 4×4 blocks are transposed inside the 128-bit quarters, then the quarters themselves.
+        // The quarters of a register take rows i, i + 4, i + 8 and i + 12 straight from memory, so that 4×4 transposes
+        // inside the quarters are all the shuffling; no 16-byte load crosses a cache line of an aligned matrix.
         // SAFETY: the caller vouches for sixteen rows of sixteen on both sides, the token for the CPU.
         unsafe {
-            let mut quarters = [_mm512_setzero_ps(); 16];
             for group in 0..4 {
-                let row = |i: usize| _mm512_loadu_ps(src.add((4 * group + i) * src_stride));
+                let row = |i: usize| {
+                    let at = |i: usize| _mm_loadu_ps(src.add(i * src_stride + 4 * group));
+                    let v = _mm512_castps128_ps512(at(i));
+                    let v = _mm512_mask_broadcast_f32x4(v, 0x00F0, at(i + 4));
+                    let v = _mm512_mask_broadcast_f32x4(v, 0x0F00, at(i + 8));
+                    _mm512_mask_broadcast_f32x4(v, 0xF000, at(i + 12))
+                };
                 let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
                 let lo01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
                 let hi01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
                 let lo23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
                 let hi23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
-                quarters[group] = _mm512_castpd_ps(_mm512_unpacklo_pd(lo01, lo23));
-                quarters[4 + group] = _mm512_castpd_ps(_mm512_unpackhi_pd(lo01, lo23));
-                quarters[8 + group] = _mm512_castpd_ps(_mm512_unpacklo_pd(hi01, hi23));
-                quarters[12 + group] = _mm512_castpd_ps(_mm512_unpackhi_pd(hi01, hi23));
-            }
-            for j in 0..4 {
-                let (q0, q1) = (quarters[4 * j], quarters[4 * j + 1]);
-                let (q2, q3) = (quarters[4 * j + 2], quarters[4 * j + 3]);
-                let even01 = _mm512_shuffle_f32x4::<0b10_00_10_00>(q0, q1);
-                let odd01 = _mm512_shuffle_f32x4::<0b11_01_11_01>(q0, q1);
-                let even23 = _mm512_shuffle_f32x4::<0b10_00_10_00>(q2, q3);
-                let odd23 = _mm512_shuffle_f32x4::<0b11_01_11_01>(q2, q3);
-                let put = |i: usize, v: __m512| _mm512_storeu_ps(dst.add((4 * i + j) * dst_stride), v);
-                put(0, _mm512_shuffle_f32x4::<0b10_00_10_00>(even01, even23));
-                put(1, _mm512_shuffle_f32x4::<0b10_00_10_00>(odd01, odd23));
-                put(2, _mm512_shuffle_f32x4::<0b11_01_11_01>(even01, even23));
-                put(3, _mm512_shuffle_f32x4::<0b11_01_11_01>(odd01, odd23));
+                let put = |j: usize, v: __m512d| {
+                    _mm512_storeu_ps(dst.add((4 * group + j) * dst_stride), _mm512_castpd_ps(v));
+                };
+                put(0, _mm512_unpacklo_pd(lo01, lo23));
+                put(1, _mm512_unpackhi_pd(lo01, lo23));
+                put(2, _mm512_unpacklo_pd(hi01, hi23));
+                put(3, _mm512_unpackhi_pd(hi01, hi23));
             }
         }
     }

@@ -36,7 +36,7 @@ pub(crate) fn independent(p: *const f32) -> *const f32 {
     {
         let mut p = p;
         // SAFETY: no instruction at all.
-        unsafe { core::arch::asm!("/* {p} */", p = inout(reg) p, options(pure, nomem, nostack, preserves_flags)) };
+        unsafe { core::arch::asm!("/* {p} */", p = inout(reg) p, options(pure, readonly, nostack, preserves_flags)) };
         p
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
