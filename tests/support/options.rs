@@ -104,7 +104,7 @@ impl Cycle {
         self.count += 1;
         // A stride without common factor with the number of combinations visits them all.
         const STRIDE: usize = 131;
-        const { assert!(BackwardOptions::COUNT % STRIDE != 0) };
+        const { assert!(!BackwardOptions::COUNT.is_multiple_of(STRIDE)) };
         (ForwardOptions::ALL[self.count % 4], BackwardOptions::nth(self.count * STRIDE % BackwardOptions::COUNT))
     }
 }

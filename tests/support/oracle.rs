@@ -14,7 +14,7 @@ use fused_dense::{Activation, Operand};
 pub(crate) const U: f64 = 1.0 / (1 << 24) as f64;
 
 /// Smallest subnormal of single precision.
-const TINY: f64 = 1.401_298_464_324_817_1e-45;
+const TINY: f64 = 1.401_298_464_324_817e-45;
 
 /// Bound of the absolute error of an activation's value, whose slope is at most 1.
 const VALUE_ERROR: f64 = 4.0 * U;
