@@ -6,6 +6,7 @@ mod lockfile;
 mod machine;
 mod peers;
 mod spills;
+mod training;
 mod workspace;
 
 use clap::Parser;
@@ -15,7 +16,7 @@ use clap::Parser;
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
     /// Compare our layers with other libraries'
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     /// Print the kernel table that build.rs generates
     Codegen,
     /// Install or list the libraries to compare with
@@ -23,6 +24,8 @@ enum Task {
     Peers(peers::install::Action),
     /// Show that the micro-kernels' loops keep everything in registers
     Spills,
+    /// Compare whole training steps with PyTorch and JAX
+    Training(training::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -31,5 +34,6 @@ fn main() -> anyhow::Result<()> {
         Task::Codegen => codegen::main(),
         Task::Peers(action) => peers::install::main(&action),
         Task::Spills => spills::main(),
+        Task::Training(args) => training::main(&args),
     }
 }

@@ -6,6 +6,7 @@
 pub mod against;
 pub mod buffer;
 pub mod measure;
+pub mod random;
 pub mod report;
 pub mod run;
 pub mod shape;

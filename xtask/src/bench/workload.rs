@@ -1,6 +1,7 @@
 //! The operands of one row, the same for every contender, and what must come out.
 
 use super::buffer::Buffer;
+use super::random::Random;
 use super::shape::{Pass, Shape};
 
 /// The operands of one layer, batch-major and contiguous.
@@ -53,10 +54,9 @@ impl Workload {
     /// Values as a network in training has them: inputs in `[0, 1)`, weights that keep `z` of order one.
     pub fn new(shape: Shape) -> Self {
         let Shape { batch, inputs, outputs } = shape;
-        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ shape.multiply_adds() as u64);
-        let mut fill = |len: usize, low: f32, high: f32| -> Buffer {
-            (0..len).map(|_| low + (high - low) * random.unit()).collect()
-        };
+        let mut random = Random::new(shape.multiply_adds() as u64);
+        let mut fill =
+            |len: usize, low: f32, high: f32| -> Buffer { (0..len).map(|_| random.between(low, high)).collect() };
         let spread = 2.0 / (inputs as f32).sqrt();
         Self {
             shape,
@@ -150,19 +150,6 @@ fn row(matrix: &[f32], index: usize, cols: usize) -> &[f32] {
 fn spread_out(len: usize, terms: usize) -> impl Iterator<Item = usize> {
     let count = (CHECK_BUDGET / terms.max(1)).clamp(2, len.max(2));
     (0..count).map(move |index| index * (len - 1) / (count - 1)).take(len)
-}
-
-/// A small generator (splitmix64): runs are repeatable.
-struct Random(u64);
-
-impl Random {
-    fn unit(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits >> 40) as f32 / (1_u64 << 24) as f32
-    }
 }
 
 #[cfg(test)]

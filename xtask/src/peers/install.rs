@@ -16,11 +16,18 @@ const WHEELS: [&str; 3] = ["scipy-openblas32==0.3.34.481.3", "mkl==2026.2.0", "o
 /// Debian packages that hold a library, or one that it needs.
 const DEBIAN: [&str; 2] = ["libdnnl2=2.6.3-1", "ocl-icd-libopencl1=2.3.1-1"];
 
+/// Python packages of the frameworks for `cargo xtask training`: several gigabytes.
+const FRAMEWORKS: [&str; 2] = ["torch==2.15.0", "jax==0.10.2"];
+
 /// What to do about peers.
 #[derive(clap::Subcommand, Debug)]
 pub enum Action {
     /// Install pinned versions of OpenBLAS, MKL and oneDNN into /peers, from Python and Debian packages
-    Install,
+    Install {
+        /// PyTorch and JAX too: several gigabytes
+        #[arg(long)]
+        frameworks: bool,
+    },
     /// List the peers that are found, with version and instruction set
     List,
 }
@@ -28,15 +35,17 @@ pub enum Action {
 /// Does it.
 pub fn main(action: &Action) -> anyhow::Result<()> {
     match action {
-        Action::Install => install(),
+        Action::Install { frameworks } => install(*frameworks),
         Action::List => list(),
     }
 }
 
-fn install() -> anyhow::Result<()> {
+fn install(frameworks: bool) -> anyhow::Result<()> {
     let folder = peers_folder();
     fs::create_dir_all(&folder)?;
-    for (kind, result) in [("Python", wheels(&folder)), ("Debian", debian(&folder))] {
+    let packages: Vec<&str> =
+        WHEELS.into_iter().chain(frameworks.then_some(FRAMEWORKS).into_iter().flatten()).collect();
+    for (kind, result) in [("Python", wheels(&folder, &packages)), ("Debian", debian(&folder))] {
         match result {
             Ok(()) => println!("{} {kind} packages", "installed".green()),
             Err(error) => println!("{} {kind} packages: {error:#}", "without".yellow()),
@@ -46,11 +55,11 @@ fn install() -> anyhow::Result<()> {
 }
 
 /// Into a virtual environment, whose `lib` then holds the libraries side by side.
-fn wheels(folder: &Path) -> anyhow::Result<()> {
+fn wheels(folder: &Path, packages: &[&str]) -> anyhow::Result<()> {
     let environment = folder.join("python");
     run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     let pip = environment.join("bin/pip");
-    run(Command::new(pip).args(["install", "--quiet", "--no-compile", "--disable-pip-version-check"]).args(WHEELS))
+    run(Command::new(pip).args(["install", "--quiet", "--no-compile", "--disable-pip-version-check"]).args(packages))
 }
 
 /// Unpacked beside the system, not into it.

@@ -47,19 +47,24 @@ fn failed(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("cannot draw: {error}")
 }
 
+/// Ratios beyond these are drawn at the edge.
+const SHOWN: (f64, f64) = (0.4, 4.0);
+
 /// Each row's peers by the ratio of their time to ours, on a logarithmic axis.
 ///
 /// # Errors
 /// Where it cannot be drawn.
 pub fn ratios(run: &Run) -> Result<String> {
+    const WIDTH: u32 = 960;
+    const LEGEND: u32 = 150;
     const ROW_HEIGHT: u32 = 22;
-    let all = || run.rows.iter().flat_map(|row| row.peers.iter().map(|peer| peer.ratio.median));
-    let lowest = all().fold(0.8, f64::min) / 1.1;
-    let highest = all().fold(1.25, f64::max) * 1.1;
+    let (lowest, highest) = (SHOWN.0 / 1.05, SHOWN.1 * 1.05);
     let count = run.rows.len();
-    svg((960, 120 + ROW_HEIGHT * count as u32), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .caption("Peer's time by ours: right of 1, ours is faster", ("sans-serif", 18))
+    let rows_height = ROW_HEIGHT * count.max(run.peers.len()) as u32;
+    svg((WIDTH, 100 + rows_height), |area| {
+        let (area, legend) = area.split_horizontally(WIDTH - LEGEND);
+        let mut chart = ChartBuilder::on(&area)
+            .caption("Peer's time by ours, from 0.4× to 4×: right of 1, ours is faster", ("sans-serif", 18))
             .margin(12)
             .x_label_area_size(32)
             .y_label_area_size(200)
@@ -70,7 +75,7 @@ pub fn ratios(run: &Run) -> Result<String> {
             .disable_y_mesh()
             .disable_y_axis()
             .y_labels(0)
-            .x_label_formatter(&|ratio| format!("{ratio:.2}×"))
+            .x_label_formatter(&|ratio| format!("{ratio:.1}×"))
             .light_line_style(WHITE)
             .draw()
             .map_err(failed)?;
@@ -79,30 +84,25 @@ pub fn ratios(run: &Run) -> Result<String> {
         let label = TextStyle::from(("sans-serif", 13).into_font()).pos(Pos::new(HPos::Right, VPos::Center));
         for (index, row) in run.rows.iter().enumerate() {
             let at = (count - 1 - index) as f64;
-            let text = row_label(row);
-            let element = EmptyElement::at((lowest, at)) + Text::new(text, (-8, 0), label.clone());
+            let element = EmptyElement::at((lowest, at)) + Text::new(row_label(row), (-8, 0), label.clone());
             chart.plotting_area().draw(&element).map_err(failed)?;
             chart.draw_series(LineSeries::new([(lowest, at), (highest, at)], BLACK.mix(0.1))).map_err(failed)?;
         }
         for (index, peer) in run.peers.iter().enumerate() {
             let colour = PALETTE[index % PALETTE.len()];
             let points = run.rows.iter().enumerate().filter_map(|(row_index, row)| {
-                let ratio = row.peer(&peer.name)?.ratio.median;
+                let ratio = row.peer(&peer.name)?.ratio.median.clamp(SHOWN.0, SHOWN.1);
                 Some(Circle::new((ratio, (count - 1 - row_index) as f64), 5, colour.mix(0.85).filled()))
             });
-            chart
-                .draw_series(points)
-                .map_err(failed)?
-                .label(peer.name.clone())
-                .legend(move |(x, y)| Circle::new((x + 8, y), 5, colour.filled()));
+            chart.draw_series(points).map_err(failed)?;
+            let at = (8, 50 + 20 * index as i32);
+            let left = TextStyle::from(("sans-serif", 13).into_font()).pos(Pos::new(HPos::Left, VPos::Center));
+            let line = EmptyElement::at(at)
+                + Circle::new((0, 0), 5, colour.filled())
+                + Text::new(peer.name.clone(), (12, 0), left);
+            legend.draw(&line).map_err(failed)?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .draw()
-            .map_err(failed)
+        Ok(())
     })
 }
 
