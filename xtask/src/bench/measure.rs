@@ -1,7 +1,10 @@
 //! Paired timing: ours, the peer, the peer, ours (A B B A), so that a slow drift of the machine cancels.
 
+use super::buffer::Buffer;
 use super::statistics::Spread;
 use crate::peers::Routine;
+use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// How long to measure.
@@ -13,7 +16,21 @@ pub struct Effort {
     pub min_rounds: usize,
     /// Rounds after which a pair's median is settled.
     pub max_rounds: usize,
+    pub caches: Caches,
 }
+
+/// What the caches hold when a timed stretch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Caches {
+    /// The operands, as far as they fit: the same call ran just before
+    Warm,
+    /// Nothing of use: other memory was written before each call
+    Cold,
+}
+
+/// Elements that are written to make caches cold: more than any last level holds for one core.
+const FLUSHED: usize = 16 << 20;
 
 /// Shortest timed stretch: a thousand times what reading the clock takes. Faster calls are repeated within it.
 const MIN_SAMPLE: Duration = Duration::from_micros(50);
@@ -31,13 +48,16 @@ pub struct Timed<'a> {
     /// Calls in one sample.
     calls: u32,
     settle: Duration,
+    /// Written before each sample, for cold caches.
+    flushed: Option<Buffer>,
 }
 
 impl<'a> Timed<'a> {
-    /// Finds how many calls make a sample.
-    pub fn calibrate(mut routine: Box<dyn Routine + 'a>, threads: usize) -> Self {
+    /// Finds how many calls make a sample: one where caches are to be cold.
+    pub fn calibrate(mut routine: Box<dyn Routine + 'a>, threads: usize, caches: Caches) -> Self {
+        let flushed = (caches == Caches::Cold).then(|| Buffer::filled(0.0, FLUSHED));
         let mut calls = 1;
-        loop {
+        while flushed.is_none() {
             // The better of two, in case something else ran in between.
             let elapsed = time(&mut *routine, calls).min(time(&mut *routine, calls));
             if elapsed >= MIN_SAMPLE {
@@ -47,15 +67,20 @@ impl<'a> Timed<'a> {
             calls = (calls * 2).max((MIN_SAMPLE.as_nanos() / elapsed.as_nanos().max(50)) as u32).min(calls * 8);
         }
         let settle = if threads == 1 { Duration::ZERO } else { SETTLE };
-        Self { routine, calls, settle }
+        Self { routine, calls, settle, flushed }
     }
 
-    /// Nanoseconds of one call, warm.
+    /// Nanoseconds of one call.
     fn sample(&mut self) -> f64 {
         if !self.settle.is_zero() {
             std::thread::sleep(self.settle);
             // Wakes the workers up again.
             time(&mut *self.routine, self.calls);
+        }
+        if let Some(flushed) = &mut self.flushed {
+            flushed.iter_mut().for_each(|value| *value += 1.0);
+            black_box(&mut **flushed);
+            return time(&mut *self.routine, 1).as_nanos() as f64;
         }
         let warm_up = time(&mut *self.routine, 1);
         if self.calls == 1 && warm_up > WARM_UP_MAX {
@@ -124,7 +149,7 @@ mod tests {
     }
 
     fn spin(micros: u64) -> Timed<'static> {
-        Timed::calibrate(Box::new(Spin(Duration::from_micros(micros))), 1)
+        Timed::calibrate(Box::new(Spin(Duration::from_micros(micros))), 1, Caches::Warm)
     }
 
     #[test]
@@ -134,8 +159,15 @@ mod tests {
     }
 
     #[test]
+    fn cold_calls_are_timed_one_by_one() {
+        let mut timed = Timed::calibrate(Box::new(Spin(Duration::from_micros(1))), 1, Caches::Cold);
+        assert_eq!(timed.calls, 1);
+        assert!(timed.sample() >= 1e3);
+    }
+
+    #[test]
     fn the_ratio_is_the_peers_time_by_ours() {
-        let effort = Effort { per_pair: Duration::from_millis(5), min_rounds: 5, max_rounds: 50 };
+        let effort = Effort { per_pair: Duration::from_millis(5), min_rounds: 5, max_rounds: 50, caches: Caches::Warm };
         let found = paired(&mut spin(20), &mut spin(60), &effort);
         assert!((2.0..4.5).contains(&found.ratio.median), "{:?}", found.ratio);
         assert_eq!(found.ours.len(), found.peer.len());

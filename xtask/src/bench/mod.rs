@@ -21,7 +21,7 @@ use crate::peers::{self, Contender, Found, Fused, library};
 use anyhow::{Context, bail};
 use fused_dense::{Activation, Dense, Isa};
 use indicatif::{ProgressBar, ProgressStyle};
-use measure::{Effort, Paired, Timed};
+use measure::{Caches, Effort, Paired, Timed};
 use owo_colors::OwoColorize;
 use run::{PeerTime, Row, Run};
 use shape::{Pass, Shape};
@@ -57,6 +57,9 @@ pub struct Args {
     /// More peers: shared libraries with the C interface of BLAS or of oneDNN
     #[arg(long, value_name = "PATH")]
     library: Vec<PathBuf>,
+    /// State of the caches when a call begins
+    #[arg(long, value_enum, default_value_t = Caches::Warm)]
+    caches: Caches,
     /// Seconds for each pair of contenders
     #[arg(long, default_value_t = 0.3)]
     seconds: f64,
@@ -108,10 +111,11 @@ impl Args {
     }
 
     fn effort(&self) -> Effort {
+        let caches = self.caches;
         if self.smoke {
-            Effort { per_pair: Duration::ZERO, min_rounds: 3, max_rounds: 3 }
+            Effort { per_pair: Duration::ZERO, min_rounds: 3, max_rounds: 3, caches }
         } else {
-            Effort { per_pair: Duration::from_secs_f64(self.seconds), min_rounds: 5, max_rounds: 500 }
+            Effort { per_pair: Duration::from_secs_f64(self.seconds), min_rounds: 5, max_rounds: 500, caches }
         }
     }
 }
@@ -163,6 +167,7 @@ fn measured(args: &Args) -> anyhow::Result<Run> {
 
     let mut run = Run {
         command: command_line(),
+        caches: args.caches,
         suite: if args.shape.is_empty() { args.suite.name().into() } else { "custom".into() },
         machine: Machine {
             cpu: machine::cpu_name(),
@@ -212,7 +217,7 @@ fn measure_row(
     let mut routine = ours.plan(work, pass, threads)?;
     routine.run();
     let judge = Judge::new(work.expected(pass), routine.results()?).with_context(|| what(ours.name()))?;
-    let mut timed = Timed::calibrate(routine, threads);
+    let mut timed = Timed::calibrate(routine, threads, effort.caches);
 
     let (mut our_times, mut peers) = (Vec::new(), Vec::new());
     for contender in contenders {
@@ -220,7 +225,8 @@ fn measure_row(
         routine.run();
         let results = routine.results().with_context(|| what(contender.name()))?;
         judge.check(&results).with_context(|| what(contender.name()))?;
-        let Paired { ours, peer, ratio } = measure::paired(&mut timed, &mut Timed::calibrate(routine, threads), effort);
+        let Paired { ours, peer, ratio } =
+            measure::paired(&mut timed, &mut Timed::calibrate(routine, threads, effort.caches), effort);
         our_times.extend(ours);
         peers.push(PeerTime { name: contender.name().into(), nanoseconds: Spread::of(&peer).median, ratio });
         progress.inc(1);
@@ -267,7 +273,7 @@ mod tests {
     /// All peers that are found compute what we compute, at sizes that meet every tail.
     #[test]
     fn peers_agree_with_ours() {
-        let effort = Effort { per_pair: Duration::ZERO, min_rounds: 1, max_rounds: 1 };
+        let effort = Effort { per_pair: Duration::ZERO, min_rounds: 1, max_rounds: 1, caches: Caches::Warm };
         let contenders = peers::find(&[]).unwrap().contenders;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         for isa in Isa::available() {

@@ -1,5 +1,6 @@
 //! What a run found: written to JSON, compared, drawn.
 
+use super::measure::Caches;
 use super::shape::{Pass, Shape};
 use super::statistics::{Spread, geometric_mean};
 use crate::machine::{Ceilings, Machine};
@@ -15,6 +16,7 @@ pub struct Run {
     /// The command that repeats it.
     pub command: String,
     pub suite: String,
+    pub caches: Caches,
     pub machine: Machine,
     pub peers: Vec<PeerInfo>,
     pub rows: Vec<Row>,
@@ -94,6 +96,14 @@ pub struct Summary {
 }
 
 impl Run {
+    /// The state of the caches, in words.
+    pub fn caches(&self) -> &'static str {
+        match self.caches {
+            Caches::Warm => "caches warm",
+            Caches::Cold => "caches cold",
+        }
+    }
+
     pub fn ceilings(&self, threads: usize) -> anyhow::Result<&Ceilings> {
         let mut ceilings = self.machine.ceilings.iter();
         ceilings.find(|ceilings| ceilings.threads == threads).context("no ceilings for this number of threads")
@@ -159,6 +169,7 @@ pub mod tests {
         Run {
             command: "cargo xtask bench".into(),
             suite: "quick".into(),
+            caches: Caches::Warm,
             machine: Machine {
                 cpu: "A <test> CPU".into(),
                 cores: 2,

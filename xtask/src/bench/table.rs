@@ -119,9 +119,10 @@ pub fn print_summary(run: &Run) {
         );
     }
     println!(
-        "Ratios are the peer's time by ours, above 1 where ours is faster: medians of paired rounds (A B B A), caches \
-         warm. Matrix\nlibraries get vectorised passes with a sigmoid within {} ULP; {BASELINE} a pass for each \
+        "Ratios are the peer's time by ours, above 1 where ours is faster: medians of paired rounds (A B B A), {}. \
+         Matrix\nlibraries get vectorised passes with a sigmoid within {} ULP; {BASELINE} a pass for each \
          operation.",
+        run.caches(),
         passes::SIGMOID_MAX_ULP,
     );
 }

@@ -51,11 +51,12 @@ fn page(run: &Run) -> anyhow::Result<String> {
     rows(&mut page, run)?;
     write!(
         page,
-        "<p>Ratios are the peer's time by ours: medians of paired rounds (A B B A) in one process, caches warm; in \
+        "<p>Ratios are the peer's time by ours: medians of paired rounds (A B B A) in one process, {}; in \
          brackets their quartiles. Both sides do the same work: bias and sigmoid; <i>dz</i>, <i>dW</i>, <i>db</i>, \
          <i>dA_prev</i> and the factor 1/m. Libraries that only multiply matrices get vectorised passes with a sigmoid \
          within {} ULP. Results are checked in double precision before anything is timed. <i>packed</i>: weights \
          reordered for the library before the timing starts.</p>\n</html>\n",
+        run.caches(),
         passes::SIGMOID_MAX_ULP,
     )?;
     Ok(page)
