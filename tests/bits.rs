@@ -2,28 +2,17 @@
 
 mod support;
 
-use fused_dense::{Activation, MatrixViewMut};
+use fused_dense::{AUTO_LANES_MAX_BATCH, AUTO_LANES_MAX_OUTPUTS, Activation, MatrixViewMut, Operand, Summation};
 use support::isas::{self, SUMMATIONS};
-use support::options::{BackwardOptions, Cycle, ForwardOptions};
+use support::options::{BackwardOptions, ForwardOptions};
 use support::problem::Problem;
-use support::stored::{CANARY, Placement};
+use support::stored::{CANARY, Layout, Placement};
+use support::sweep::sweep;
 use support::{compare::assert_bits, edges};
 
-/// Checks every shape `(batch, inputs, outputs)` on every instruction set in every order of summation, with the
-/// activations and all options taking turns.
+/// Checks every shape `(batch, inputs, outputs)` in plain slices.
 fn check(shapes: impl Iterator<Item = (usize, usize, usize)> + Clone) {
-    let mut options = Cycle::default();
-    let mut activations = Activation::all().iter().cycle();
-    for isa in isas::all() {
-        for summation in SUMMATIONS {
-            for (batch, inputs, outputs) in shapes.clone() {
-                let activation = *activations.next().expect("a cycle");
-                let problem = Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch);
-                let (forward, backward) = options.next();
-                problem.check(&forward, &backward, &Placement::PLAIN);
-            }
-        }
-    }
+    sweep(shapes, |problem, forward, backward| problem.check(forward, backward, &Placement::PLAIN));
 }
 
 #[test]
@@ -115,6 +104,43 @@ fn pinned_orders_do_not_see_the_batch() {
                 part.a_prev.truncate(batch * 37);
                 let rows = &part.forward(&ForwardOptions::ALL[0], &Placement::PLAIN)[0].1;
                 assert_bits(format_args!("{part}: rows of {batch} samples"), rows, &whole[..batch * 21]);
+            }
+        }
+    }
+}
+
+/// `Auto` is one of the two orders: lanes where the weights lie contiguous along the sum and the product has few rows or
+/// few columns, chain elsewhere.
+#[test]
+fn auto_takes_the_documented_order() {
+    let few = AUTO_LANES_MAX_BATCH.min(AUTO_LANES_MAX_OUTPUTS);
+    let most = AUTO_LANES_MAX_BATCH.max(AUTO_LANES_MAX_OUTPUTS);
+    let sizes = [few, AUTO_LANES_MAX_BATCH, AUTO_LANES_MAX_OUTPUTS, most + 1];
+    let transposed = Layout::Columns { step: 1, gap: 0 };
+    for isa in isas::all() {
+        for (batch, width) in sizes.into_iter().flat_map(|batch| sizes.map(|width| (batch, width))) {
+            let is_small = batch <= AUTO_LANES_MAX_BATCH || width <= AUTO_LANES_MAX_OUTPUTS;
+            for layout in [Layout::Slice, transposed] {
+                let views = |operand| if operand == Operand::W { layout } else { Layout::Slice };
+                let placement = Placement::views(&views);
+                let results = |summation, (inputs, outputs)| {
+                    let problem =
+                        Problem::new(isas::layer(isa, summation, inputs, outputs, Activation::Identity), batch);
+                    let a = problem.forward(&ForwardOptions::ALL[1], &placement).swap_remove(0).1;
+                    (a, problem.backward(&BackwardOptions::PLAIN, &placement).swap_remove(2).1)
+                };
+                // A long sum, whose bits tell the orders apart, once in forward and once in `dA_prev`.
+                let forward = |summation| results(summation, (100, width)).0;
+                let d_a_prev = |summation| results(summation, (width, 100)).1;
+                let (yes, no) = (Summation::Lanes, Summation::Chain);
+                let along_inputs = layout == Layout::Slice;
+                let (expected, other) = if is_small && along_inputs { (yes, no) } else { (no, yes) };
+                let what = format!("{batch}×{width} on {isa} with weights as {layout:?}");
+                assert_bits(&what, &forward(Summation::Auto), &forward(expected));
+                assert_ne!(forward(Summation::Auto), forward(other), "{what}");
+                let (expected, other) = if is_small && !along_inputs { (yes, no) } else { (no, yes) };
+                assert_bits(&what, &d_a_prev(Summation::Auto), &d_a_prev(expected));
+                assert_ne!(d_a_prev(Summation::Auto), d_a_prev(other), "{what}");
             }
         }
     }

@@ -346,6 +346,44 @@ fn mutable_views_do_not_overlap_themselves() {
     }
 }
 
+/// Every small shape with every small stride: accepted where one stride reaches past the whole extent of the other, and
+/// then no two elements share a place and none lies outside.
+#[test]
+fn accepted_views_are_sound() {
+    const LEN: usize = 24;
+    let mut data: [f32; LEN] = core::array::from_fn(|at| at as f32);
+    let sizes = 0..=4_usize;
+    let shapes = sizes.clone().flat_map(|rows| sizes.clone().map(move |cols| (rows, cols)));
+    for (rows, cols) in shapes {
+        for (row_stride, col_stride) in (0..=9_usize).flat_map(|rs| (0..=9_usize).map(move |cs| (rs, cs))) {
+            let elements = (0..rows).flat_map(|i| (0..cols).map(move |j| i * row_stride + j * col_stride));
+            let mut places: Vec<usize> = elements.collect();
+            let is_inside = places.iter().all(|&place| place < LEN);
+            let view = MatrixView::new(&data, rows, cols, row_stride, col_stride);
+            assert_eq!(view.is_ok(), is_inside);
+            if let Ok(view) = view {
+                let read = (0..rows).flat_map(|i| (0..cols).map(move |j| view.get(i, j).expect("an element")));
+                assert!(read.eq(places.iter().map(|&place| place as f32)));
+                assert_eq!((view.get(rows, 0), view.get(0, cols)), (None, None));
+                let transposed = view.transposed();
+                assert_eq!((transposed.rows(), transposed.cols()), (cols, rows));
+                assert_eq!((transposed.row_stride(), transposed.col_stride()), (col_stride, row_stride));
+            }
+
+            let reaches_past = |outer: (usize, usize), inner: (usize, usize)| {
+                (inner.0 == 1 || inner.1 > 0) && (outer.0 == 1 || outer.1 > (inner.0 - 1) * inner.1)
+            };
+            let (by_rows, by_cols) = ((rows, row_stride), (cols, col_stride));
+            let is_apart = places.is_empty() || reaches_past(by_rows, by_cols) || reaches_past(by_cols, by_rows);
+            let is_accepted = MatrixViewMut::new(&mut data, rows, cols, row_stride, col_stride).is_ok();
+            assert_eq!(is_accepted, is_inside && is_apart, "{rows}×{cols} by {row_stride}, {col_stride}");
+            places.sort_unstable();
+            let is_distinct = places.windows(2).all(|pair| pair[0] != pair[1]);
+            assert!(!is_accepted || is_distinct, "{rows}×{cols} by {row_stride}, {col_stride}");
+        }
+    }
+}
+
 #[test]
 fn a_workspace_must_be_large_enough() {
     let layer = layer();

@@ -7,10 +7,9 @@ mod support;
 
 use fused_dense::{Activation, Operand, Saved};
 use support::guarded::{Flush, Guarded};
-use support::isas::{self, SUMMATIONS};
-use support::options::Cycle;
-use support::problem::Problem;
+use support::isas;
 use support::stored::{Layout, Placement};
+use support::sweep::sweep;
 use support::{compare::assert_bits, values};
 
 /// Operands in guarded memory, on both sides in turn.
@@ -22,20 +21,11 @@ fn placements<'p>(layout: &'p dyn Fn(Operand) -> Layout) -> [Placement<'p>; 2] {
 }
 
 fn check(layout: &dyn Fn(Operand) -> Layout, shapes: impl Iterator<Item = (usize, usize, usize)> + Clone) {
-    let mut options = Cycle::default();
-    let mut activations = Activation::all().iter().cycle();
-    for isa in isas::all() {
-        for summation in SUMMATIONS {
-            for (batch, inputs, outputs) in shapes.clone() {
-                let activation = *activations.next().expect("a cycle");
-                let problem = Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch);
-                for placement in placements(layout) {
-                    let (forward, backward) = options.next();
-                    problem.check(&forward, &backward, &placement);
-                }
-            }
+    sweep(shapes, |problem, forward, backward| {
+        for placement in placements(layout) {
+            problem.check(forward, backward, &placement);
         }
-    }
+    });
 }
 
 fn plain(_: Operand) -> Layout {

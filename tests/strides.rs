@@ -3,10 +3,11 @@
 mod support;
 
 use fused_dense::{Activation, Operand, Summation};
-use support::isas::{self, SUMMATIONS};
-use support::options::Cycle;
+use support::isas;
+use support::options::{BackwardOptions, Cycle};
 use support::problem::Problem;
 use support::stored::{Layout, Placement, Stored};
+use support::sweep::sweep;
 
 const OPERANDS: [Operand; 11] = [
     Operand::APrev,
@@ -38,32 +39,16 @@ const SHAPES: [(usize, usize, usize); 5] = [(1, 7, 5), (17, 3, 65), (18, 66, 33)
 /// Checks every shape, instruction set and order of summation with these layouts.
 fn check(layout: &dyn Fn(Operand) -> Layout) {
     let placement = Placement::views(layout);
-    let mut options = Cycle::default();
-    let mut activations = Activation::all().iter().cycle();
-    for isa in isas::all() {
-        for summation in SUMMATIONS {
-            for (batch, inputs, outputs) in SHAPES {
-                let activation = *activations.next().expect("a cycle");
-                let problem = Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch);
-                let (forward, backward) = options.next();
-                problem.check(&forward, &backward, &placement);
-                // With the order left open, weights of another layout may be summed in another order.
-                if summation != Summation::Auto {
-                    let plain = &Placement::PLAIN;
-                    problem.assert_equal(
-                        &problem.forward(&forward, &placement),
-                        &problem.forward(&forward, plain),
-                        &forward,
-                    );
-                    problem.assert_equal(
-                        &problem.backward(&backward, &placement),
-                        &problem.backward(&backward, plain),
-                        &backward,
-                    );
-                }
-            }
+    sweep(SHAPES.into_iter(), |problem, forward, backward| {
+        problem.check(forward, backward, &placement);
+        // With the order left open, weights of another layout may be summed in another order.
+        if problem.layer.summation() != Summation::Auto {
+            let [views, plain] = [&placement, &Placement::PLAIN]
+                .map(|placement| (problem.forward(forward, placement), problem.backward(backward, placement)));
+            problem.assert_equal(&views.0, &plain.0, forward);
+            problem.assert_equal(&views.1, &plain.1, backward);
         }
-    }
+    });
 }
 
 #[test]
@@ -133,33 +118,27 @@ fn repeat_column(values: &mut [f32], cols: usize) {
 
 #[test]
 fn inputs_of_stride_zero() {
-    let repeats: [(Layout, fn(&mut [f32], usize)); 2] =
-        [(Layout::RepeatedRow, repeat_row), (Layout::RepeatedColumn, repeat_column)];
-    let mut options = Cycle::default();
-    for isa in isas::all() {
-        for summation in SUMMATIONS {
-            for (batch, inputs, outputs) in SHAPES {
-                for (layout, repeat) in repeats {
-                    let layer = isas::layer(isa, summation, inputs, outputs, Activation::Sigmoid);
-                    let mut problem = Problem::new(layer, batch);
-                    repeat(&mut problem.a_prev, inputs);
-                    repeat(&mut problem.w, inputs);
-                    repeat(&mut problem.b, outputs);
-                    for upstream in [&mut problem.d_a, &mut problem.d_z, &mut problem.targets] {
-                        repeat(upstream, outputs);
-                    }
-                    let (forward, mut backward) = options.next();
-                    for repeated in [Operand::APrev, Operand::W, Operand::B, Operand::DA, Operand::DZ, Operand::Targets]
-                    {
-                        // `d_z` is an input only where it comes from above; an output has no stride of 0.
-                        backward.keep_dz &= repeated != Operand::DZ;
-                        let layout = |operand| if operand == repeated { layout } else { Layout::Slice };
-                        problem.check(&forward, &backward, &Placement::views(&layout));
-                    }
-                }
-            }
+    check_repeated(Layout::RepeatedRow, repeat_row);
+    check_repeated(Layout::RepeatedColumn, repeat_column);
+}
+
+/// Checks each input alone in a layout that repeats what `repeat` makes equal.
+fn check_repeated(layout: Layout, repeat: fn(&mut [f32], usize)) {
+    sweep(SHAPES.into_iter(), |problem, forward, backward| {
+        let mut problem = problem.clone();
+        let (inputs, outputs) = (problem.layer.inputs(), problem.layer.outputs());
+        repeat(&mut problem.a_prev, inputs);
+        repeat(&mut problem.w, inputs);
+        for values in [&mut problem.b, &mut problem.d_a, &mut problem.d_z, &mut problem.targets] {
+            repeat(values, outputs);
         }
-    }
+        for repeated in [Operand::APrev, Operand::W, Operand::B, Operand::DA, Operand::DZ, Operand::Targets] {
+            // `d_z` is an input only where it comes from above; an output has no stride of 0.
+            let keep_dz = backward.keep_dz && repeated != Operand::DZ;
+            let layout = |operand| if operand == repeated { layout } else { Layout::Slice };
+            problem.check(forward, &BackwardOptions { keep_dz, ..*backward }, &Placement::views(&layout));
+        }
+    });
 }
 
 /// The canaries themselves: each misuse of memory must be noticed.

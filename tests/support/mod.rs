@@ -11,6 +11,7 @@ pub(crate) mod options;
 pub(crate) mod oracle;
 pub(crate) mod problem;
 pub(crate) mod stored;
+pub(crate) mod sweep;
 
 /// `len` values, uniform in `[-2, 2)`, the same for the same seed.
 pub(crate) fn values(len: usize, seed: u64) -> Vec<f32> {
