@@ -13,8 +13,10 @@ pub struct Counts {
     pub fmas: usize,
     /// Vector instructions that read memory, broadcasts included.
     pub loads: usize,
-    /// Vector instructions that read or write the stack.
+    /// Vector instructions that write the stack: a value that changes in the loop lives in memory.
     pub spills: usize,
+    /// Vector instructions that read the stack: where nothing is spilled, a value that stays the same, as a mask.
+    pub reloads: usize,
     /// Divisions, which only activations have.
     divisions: usize,
 }
@@ -77,9 +79,11 @@ impl Function<'_> {
             counts.fmas += usize::from(is_whole && instruction.starts_with("vf") && instruction.contains("madd"));
             counts.divisions += usize::from(instruction.starts_with("vdiv"));
             let on_stack = operands.contains("(%rsp") || (has_frame && operands.contains("(%rbp"));
-            counts.spills += usize::from(on_stack);
             // Sources stand in front: an instruction whose last operand is memory writes it.
-            counts.loads += usize::from(operands.contains('(') && !operands.trim_end().ends_with(')'));
+            let writes = operands.trim_end().ends_with(')');
+            counts.spills += usize::from(on_stack && writes);
+            counts.reloads += usize::from(on_stack && !writes);
+            counts.loads += usize::from(operands.contains('(') && !writes);
         }
         counts
     }
@@ -124,13 +128,13 @@ spilling:
         let functions = functions(SAMPLE);
         assert_eq!(functions.iter().map(|function| function.symbol).collect::<Vec<_>>(), ["clean", "spilling"]);
         let loops = functions[0].main_loops(2);
-        assert_eq!(loops, [Counts { fmas: 2, loads: 3, spills: 0, divisions: 0 }]);
+        assert_eq!(loops, [Counts { fmas: 2, loads: 3, spills: 0, reloads: 0, divisions: 0 }]);
         assert!(functions[0].main_loops(3).is_empty());
     }
 
     #[test]
     fn stack_accesses_of_vectors_are_spills() {
         let loops = functions(SAMPLE)[1].main_loops(1);
-        assert_eq!(loops, [Counts { fmas: 1, loads: 1, spills: 2, divisions: 0 }]);
+        assert_eq!(loops, [Counts { fmas: 1, loads: 1, spills: 1, reloads: 1, divisions: 0 }]);
     }
 }

@@ -5,8 +5,8 @@ mod assembly;
 use crate::workspace;
 use anstream::println;
 use anyhow::{Context, bail, ensure};
-use assembly::Function;
-use owo_colors::OwoColorize;
+use assembly::{Counts, Function};
+use owo_colors::{AnsiColors, OwoColorize};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ impl fmt::Display for Kernel {
 /// Builds the library's assembly and checks every kernel in it.
 ///
 /// # Errors
-/// Where a loop spills, a full-size tile is missing, or a kernel has no loop that can be checked.
+/// Where a loop spills, a full-size tile as much as reads the stack or is missing, or a kernel has no loop to check.
 pub fn main() -> anyhow::Result<()> {
     let text = fs::read_to_string(build()?)?;
     let mut kernels: Vec<(Kernel, Function<'_>)> = assembly::functions(&text)
@@ -106,7 +106,8 @@ pub fn main() -> anyhow::Result<()> {
         ensure!(kernels.iter().any(|(kernel, _)| *kernel == full_size), "there is no kernel {full_size}");
     }
 
-    println!("{}", format!("{:<24} {:>5} {:>6} {:>6}", "main loop of", "FMAs", "loads", "spills").bold());
+    let header = format!("{:<24} {:>5} {:>6} {:>6} {:>7}", "main loop of", "FMAs", "loads", "spills", "reloads");
+    println!("{}", header.bold());
     let (mut spilling, mut without_loop) = (Vec::new(), Vec::new());
     for (kernel, function) in &kernels {
         let name = kernel.to_string();
@@ -114,11 +115,16 @@ pub fn main() -> anyhow::Result<()> {
         if loops.is_empty() {
             without_loop.push(name.clone());
         }
-        for counts in loops {
-            let spills = format!("{:>6}", counts.spills);
-            let spills = if counts.spills == 0 { spills.green().to_string() } else { spills.red().to_string() };
-            println!("{name:<24} {:>5} {:>6} {spills}", counts.fmas, counts.loads);
-            if counts.spills > 0 {
+        for Counts { fmas, loads, spills, reloads, .. } in loops {
+            let fails = spills > 0 || (reloads > 0 && FULL_SIZE.contains(kernel));
+            let colour = match (fails, reloads) {
+                (true, _) => AnsiColors::Red,
+                (false, 0) => AnsiColors::Green,
+                (false, _) => AnsiColors::Yellow,
+            };
+            let stack = format!("{spills:>6} {reloads:>7}");
+            println!("{name:<24} {fmas:>5} {loads:>6} {}", stack.color(colour));
+            if fails {
                 spilling.push(name.clone());
             }
         }
