@@ -1,11 +1,36 @@
 //! The activations: value and derivative of each, written once over the vectors of any instruction set.
 //!
-//! To add one: a type here that implements [`Function`], a variant of [`Activation`], and its row in [`ACTIVATIONS`].
+//! To add one: a file here with a type that implements [`Function`], a variant of [`Activation`], its row in
+//! [`ACTIVATIONS`], and its scalar statement in [`reference`](crate::reference).
+//!
+//! Every operation is exactly specified, so that bits agree on all instruction sets that fuse multiply-add. The error
+//! bounds that the functions state hold for all 2³² arguments: `cargo xtask ulp` checks each of them.
 
-use crate::simd::Simd;
+pub(crate) mod coefficients;
+mod identity;
+mod relu;
+mod sigmoid;
+mod tanh;
+
+pub(crate) use identity::Identity;
+pub(crate) use relu::Relu;
+pub(crate) use sigmoid::Sigmoid;
+pub(crate) use tanh::Tanh;
+
+use crate::simd::Arithmetic;
 use core::fmt;
 
 /// The function that a layer applies to its pre-activation `z`.
+///
+/// | | value | derivative from `a` | derivative from `z` |
+/// |---|---|---|---|
+/// | sigmoid | 0.67 ULP | `a(1-a)` | 1.05 ULP |
+/// | tanh | 0.82 ULP | `(1-a)(1+a)` | 1.05 ULP |
+///
+/// Errors are the largest over all 2³² floats, on every instruction set with fused multiply-add, against the true value
+/// (`cargo xtask ulp`); the unit is that of the true value, down to subnormal results, which are kept. From `a`, a
+/// derivative is the formula in `f32`: near saturation, where `a` has lost what it needs, nothing is left of it; from
+/// `z` it keeps its relative accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Activation {
@@ -49,113 +74,9 @@ impl fmt::Display for Activation {
 /// An activation's value and derivative on vectors.
 pub(crate) trait Function {
     /// `g(z)`
-    fn value<S: Simd>(simd: S, z: S::V) -> S::V;
+    fn value<S: Arithmetic>(simd: S, z: S::V) -> S::V;
     /// `g'(z)`, from `a = g(z)`.
-    fn derivative_from_a<S: Simd>(simd: S, a: S::V) -> S::V;
+    fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V) -> S::V;
     /// `g'(z)`, from `z`.
-    fn derivative_from_z<S: Simd>(simd: S, z: S::V) -> S::V;
-}
-
-/// `g(z) = z`
-pub(crate) struct Identity;
-/// `g(z) = 1/(1+e^{-z})`
-pub(crate) struct Sigmoid;
-/// `g(z) = tanh z`
-pub(crate) struct Tanh;
-/// `g(z) = max(z, 0)`
-pub(crate) struct Relu;
-
-impl Function for Identity {
-    #[inline(always)]
-    fn value<S: Simd>(_: S, z: S::V) -> S::V {
-        z
-    }
-
-    #[inline(always)]
-    fn derivative_from_a<S: Simd>(simd: S, _: S::V) -> S::V {
-        simd.splat(1.0)
-    }
-
-    #[inline(always)]
-    fn derivative_from_z<S: Simd>(simd: S, _: S::V) -> S::V {
-        simd.splat(1.0)
-    }
-}
-
-impl Function for Relu {
-    #[inline(always)]
-    fn value<S: Simd>(simd: S, z: S::V) -> S::V {
-        let zero = simd.splat(0.0);
-        // NaN compares false and so passes through, which a maximum would not promise.
-        simd.select(simd.lt(z, zero), zero, z)
-    }
-
-    #[inline(always)]
-    fn derivative_from_a<S: Simd>(simd: S, a: S::V) -> S::V {
-        simd.select(simd.lt(simd.splat(0.0), a), simd.splat(1.0), simd.splat(0.0))
-    }
-
-    #[inline(always)]
-    fn derivative_from_z<S: Simd>(simd: S, z: S::V) -> S::V {
-        Self::derivative_from_a(simd, z)
-    }
-}
-
-impl Function for Sigmoid {
-    #[inline(always)]
-    fn value<S: Simd>(simd: S, z: S::V) -> S::V {
-        let one = simd.splat(1.0);
-        let e = exp_of_minus_abs(simd, z);
-        let numerator = simd.select(simd.lt(z, simd.splat(0.0)), e, one);
-        simd.div(numerator, simd.add(one, e))
-    }
-
-    #[inline(always)]
-    fn derivative_from_a<S: Simd>(simd: S, a: S::V) -> S::V {
-        simd.mul(a, simd.sub(simd.splat(1.0), a))
-    }
-
-    #[inline(always)]
-    fn derivative_from_z<S: Simd>(simd: S, z: S::V) -> S::V {
-        let e = exp_of_minus_abs(simd, z);
-        let d = simd.add(simd.splat(1.0), e);
-        simd.div(simd.div(e, d), d)
-    }
-}
-
-impl Function for Tanh {
-    #[inline(always)]
-    fn value<S: Simd>(simd: S, z: S::V) -> S::V {
-        let one = simd.splat(1.0);
-        let e = exp_of_minus_abs(simd, simd.add(z, z));
-        simd.copysign(simd.div(simd.sub(one, e), simd.add(one, e)), z)
-    }
-
-    #[inline(always)]
-    fn derivative_from_a<S: Simd>(simd: S, a: S::V) -> S::V {
-        let one = simd.splat(1.0);
-        simd.mul(simd.sub(one, a), simd.add(one, a))
-    }
-
-    #[inline(always)]
-    fn derivative_from_z<S: Simd>(simd: S, z: S::V) -> S::V {
-        let e = exp_of_minus_abs(simd, simd.add(z, z));
-        let d = simd.add(simd.splat(1.0), e);
-        simd.div(simd.div(simd.mul(simd.splat(4.0), e), d), d)
-    }
-}
-
-#[inline(always)]
-fn exp_of_minus_abs<S: Simd>(simd: S, x: S::V) -> S::V {
-    let z = simd.sub(simd.splat(0.0), simd.abs(x));
-    let least = simd.splat(-110.0);
-    let z = simd.select(simd.lt(z, least), least, z);
-    let n = simd.round(simd.mul(z, simd.splat(core::f32::consts::LOG2_E)));
-    let r = simd.neg_mul_add(n, simd.splat(0.693_145_75), z);
-    let r = simd.neg_mul_add(n, simd.splat(1.428_606_8e-6), r);
-    let mut p = simd.splat(1.0 / 720.0);
-    for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = simd.mul_add(p, r, simd.splat(c));
-    }
-    simd.scale_by_pow2(p, n)
+    fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V) -> S::V;
 }

@@ -1,13 +1,11 @@
 //! AVX2 with FMA: eight lanes.
 
-use super::Simd;
+use super::{Arithmetic, Simd};
 use core::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2 and FMA.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
-
-const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 /// Calls intrinsics on values alone.
 macro_rules! safe {
@@ -22,17 +20,97 @@ impl Avx2 {
     fn sign_bit(self) -> __m256 {
         self.splat(-0.0)
     }
+}
 
-    /// `2ⁿ` for integers `-126 ≤ n ≤ 127`, by writing the exponent.
+impl Arithmetic for Avx2 {
+    type V = __m256;
+    type Mask = __m256;
+
     #[inline(always)]
-    fn pow2(self, n: __m256i) -> __m256 {
-        safe!(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n, _mm256_set1_epi32(127)))))
+    fn splat(self, x: f32) -> __m256 {
+        safe!(_mm256_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        safe!(_mm256_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        safe!(_mm256_fnmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_max_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_min_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn neg_abs(self, a: __m256) -> __m256 {
+        safe!(_mm256_or_ps(self.sign_bit(), a))
+    }
+
+    #[inline(always)]
+    fn copysign(self, magnitude: __m256, sign: __m256) -> __m256 {
+        let sign_bit = self.sign_bit();
+        safe!(_mm256_or_ps(_mm256_and_ps(sign_bit, sign), _mm256_andnot_ps(sign_bit, magnitude)))
+    }
+
+    #[inline(always)]
+    fn lt(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: __m256, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_blendv_ps(b, a, mask))
+    }
+
+    #[inline(always)]
+    fn shift_bits_left<const BITS: u32>(self, a: __m256) -> __m256 {
+        // A count known to the compiler becomes an immediate operand.
+        safe!(_mm256_castsi256_ps(_mm256_sll_epi32(_mm256_castps_si256(a), _mm_cvtsi32_si128(BITS.cast_signed()))))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b))))
+    }
+
+    #[inline(always)]
+    fn lookup(self, table: &[f32; 8], index: __m256) -> __m256 {
+        // SAFETY: the table is one readable vector; the token proves the CPU.
+        unsafe { _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr()), _mm256_castps_si256(index)) }
     }
 }
 
 impl Simd for Avx2 {
-    type V = __m256;
-    type Mask = __m256;
     type Tail = __m256i;
 
     const LANES: usize = 8;
@@ -40,11 +118,6 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn assume() -> Self {
         Self(())
-    }
-
-    #[inline(always)]
-    fn splat(self, x: f32) -> __m256 {
-        safe!(_mm256_set1_ps(x))
     }
 
     #[inline(always)]
@@ -99,73 +172,6 @@ impl Simd for Avx2 {
                 put(3, _mm256_shuffle_ps::<0b11_10_11_10>(hi01, hi23));
             }
         }
-    }
-
-    #[inline(always)]
-    fn add(self, a: __m256, b: __m256) -> __m256 {
-        safe!(_mm256_add_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn sub(self, a: __m256, b: __m256) -> __m256 {
-        safe!(_mm256_sub_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m256, b: __m256) -> __m256 {
-        safe!(_mm256_mul_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn div(self, a: __m256, b: __m256) -> __m256 {
-        safe!(_mm256_div_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        safe!(_mm256_fmadd_ps(a, b, c))
-    }
-
-    #[inline(always)]
-    fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        safe!(_mm256_fnmadd_ps(a, b, c))
-    }
-
-    #[inline(always)]
-    fn abs(self, a: __m256) -> __m256 {
-        safe!(_mm256_andnot_ps(self.sign_bit(), a))
-    }
-
-    #[inline(always)]
-    fn copysign(self, magnitude: __m256, sign: __m256) -> __m256 {
-        let sign_bit = self.sign_bit();
-        safe!(_mm256_or_ps(_mm256_and_ps(sign_bit, sign), _mm256_andnot_ps(sign_bit, magnitude)))
-    }
-
-    #[inline(always)]
-    fn round(self, a: __m256) -> __m256 {
-        safe!(_mm256_round_ps::<NEAREST>(a))
-    }
-
-    #[inline(always)]
-    fn scale_by_pow2(self, a: __m256, n: __m256) -> __m256 {
-        // Two factors reach into the subnormal range; the first product is normal and exact, the second rounds.
-        let (first, second) = safe!({
-            let n = _mm256_cvtps_epi32(n);
-            let half = _mm256_srai_epi32::<1>(n);
-            (half, _mm256_sub_epi32(n, half))
-        });
-        self.mul(self.mul(a, self.pow2(first)), self.pow2(second))
-    }
-
-    #[inline(always)]
-    fn lt(self, a: __m256, b: __m256) -> __m256 {
-        safe!(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b))
-    }
-
-    #[inline(always)]
-    fn select(self, mask: __m256, a: __m256, b: __m256) -> __m256 {
-        safe!(_mm256_blendv_ps(b, a, mask))
     }
 
     #[inline(always)]

@@ -1,14 +1,11 @@
 //! AVX-512F: sixteen lanes, masked memory access at no extra cost.
 
-use super::Simd;
+use super::{Arithmetic, Simd};
 use core::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512F.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
-
-/// Rounding to nearest even, exceptions suppressed.
-const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 /// Calls intrinsics on values alone.
 macro_rules! safe {
@@ -25,9 +22,103 @@ impl Avx512 {
     }
 }
 
-impl Simd for Avx512 {
+impl Arithmetic for Avx512 {
     type V = __m512;
     type Mask = __mmask16;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        safe!(_mm512_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        safe!(_mm512_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        safe!(_mm512_fnmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_max_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_min_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn neg_abs(self, a: __m512) -> __m512 {
+        safe!(_mm512_castsi512_ps(_mm512_or_si512(self.sign_bit(), _mm512_castps_si512(a))))
+    }
+
+    #[inline(always)]
+    fn copysign(self, magnitude: __m512, sign: __m512) -> __m512 {
+        // Ternary logic 0xCA: where the first operand has a one, the second's bit, else the third's.
+        safe!(_mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xCA>(
+            self.sign_bit(),
+            _mm512_castps_si512(sign),
+            _mm512_castps_si512(magnitude),
+        )))
+    }
+
+    #[inline(always)]
+    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
+        safe!(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: __mmask16, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_mask_blend_ps(mask, b, a))
+    }
+
+    #[inline(always)]
+    fn shift_bits_left<const BITS: u32>(self, a: __m512) -> __m512 {
+        safe!(_mm512_castsi512_ps(_mm512_slli_epi32::<BITS>(_mm512_castps_si512(a))))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b))))
+    }
+
+    #[inline(always)]
+    fn lookup(self, table: &[f32; 8], index: __m512) -> __m512 {
+        // SAFETY: the table is half a readable vector; the token proves the CPU.
+        unsafe {
+            // Twice the table, since the permutation looks at four bits of the index.
+            let half = _mm256_castps_pd(_mm256_loadu_ps(table.as_ptr()));
+            let table = _mm512_castpd_ps(_mm512_broadcast_f64x4(half));
+            _mm512_permutexvar_ps(_mm512_castps_si512(index), table)
+        }
+    }
+}
+
+impl Simd for Avx512 {
     type Tail = __mmask16;
 
     const LANES: usize = 16;
@@ -35,11 +126,6 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn assume() -> Self {
         Self(())
-    }
-
-    #[inline(always)]
-    fn splat(self, x: f32) -> __m512 {
-        safe!(_mm512_set1_ps(x))
     }
 
     #[inline(always)]
@@ -99,71 +185,6 @@ impl Simd for Avx512 {
                 put(3, _mm512_unpackhi_pd(hi01, hi23));
             }
         }
-    }
-
-    #[inline(always)]
-    fn add(self, a: __m512, b: __m512) -> __m512 {
-        safe!(_mm512_add_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn sub(self, a: __m512, b: __m512) -> __m512 {
-        safe!(_mm512_sub_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m512, b: __m512) -> __m512 {
-        safe!(_mm512_mul_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn div(self, a: __m512, b: __m512) -> __m512 {
-        safe!(_mm512_div_ps(a, b))
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        safe!(_mm512_fmadd_ps(a, b, c))
-    }
-
-    #[inline(always)]
-    fn neg_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        safe!(_mm512_fnmadd_ps(a, b, c))
-    }
-
-    #[inline(always)]
-    fn abs(self, a: __m512) -> __m512 {
-        safe!(_mm512_castsi512_ps(_mm512_andnot_si512(self.sign_bit(), _mm512_castps_si512(a))))
-    }
-
-    #[inline(always)]
-    fn copysign(self, magnitude: __m512, sign: __m512) -> __m512 {
-        // Ternary logic 0xCA: where the first operand has a one, the second's bit, else the third's.
-        safe!(_mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xCA>(
-            self.sign_bit(),
-            _mm512_castps_si512(sign),
-            _mm512_castps_si512(magnitude),
-        )))
-    }
-
-    #[inline(always)]
-    fn round(self, a: __m512) -> __m512 {
-        safe!(_mm512_roundscale_ps::<NEAREST>(a))
-    }
-
-    #[inline(always)]
-    fn scale_by_pow2(self, a: __m512, n: __m512) -> __m512 {
-        safe!(_mm512_scalef_ps(a, n))
-    }
-
-    #[inline(always)]
-    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
-        safe!(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b))
-    }
-
-    #[inline(always)]
-    fn select(self, mask: __mmask16, a: __m512, b: __m512) -> __m512 {
-        safe!(_mm512_mask_blend_ps(mask, b, a))
     }
 
     #[inline(always)]

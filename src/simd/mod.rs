@@ -8,12 +8,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod group;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+pub(crate) use group::Group;
 pub(crate) use portable::{PORTABLE_IS_FUSED, Portable};
 
 /// Asks for the cache line at `p` to be brought into the second-level cache; no access, so any address will do.
@@ -43,15 +45,52 @@ pub(crate) fn independent(p: *const f32) -> *const f32 {
     p
 }
 
-/// A vector of `LANES` `f32`s and its operations.
+/// Operations on a vector of `f32`, lane by lane.
 ///
-/// Every operation rounds as IEEE 754 says, so that equal sequences of operations give equal bits on all
-/// implementations; `mul_add` rounds once (see [`PORTABLE_IS_FUSED`] for the one exception).
-pub(crate) trait Simd: Copy + Send + Sync + 'static {
+/// Every one is exact or rounds once, as IEEE 754 says, so that equal sequences of operations give equal bits on all
+/// implementations (see [`PORTABLE_IS_FUSED`] for the one exception).
+pub(crate) trait Arithmetic: Copy {
     /// The vector.
     type V: Copy;
     /// One truth value per lane.
     type Mask: Copy;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b + c`, rounded once.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a · b`, rounded once.
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a > b ? a : b`: with `x` as `b`, NaN passes.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a < b ? a : b`: with `x` as `b`, NaN passes.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `-|a|`
+    fn neg_abs(self, a: Self::V) -> Self::V;
+    /// `|magnitude|` with the sign of `sign`.
+    fn copysign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
+    /// `a < b`, false where either is NaN.
+    fn lt(self, a: Self::V, b: Self::V) -> Self::Mask;
+    /// `mask ? a : b`
+    fn select(self, mask: Self::Mask, a: Self::V, b: Self::V) -> Self::V;
+    /// The bit patterns, shifted left as integers: brings an integer in the low bits into the exponent.
+    fn shift_bits_left<const BITS: u32>(self, a: Self::V) -> Self::V;
+    /// The bit patterns, added as integers modulo 2³².
+    fn add_bits(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Entries of the table, chosen by the lowest three bits of each lane's bit pattern.
+    fn lookup(self, table: &[f32; 8], index: Self::V) -> Self::V;
+}
+
+/// An instruction set: vectors of `LANES` lanes, and their way from and to memory.
+pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// Chooses the first lanes for memory access.
     type Tail: Copy;
 
@@ -65,8 +104,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `#[target_feature]` shim), or else the vectors pass through memory between calls.
     unsafe fn assume() -> Self;
 
-    /// All lanes `x`.
-    fn splat(self, x: f32) -> Self::V;
     /// The first `n` lanes, `1 ≤ n ≤ LANES`.
     fn tail(self, n: usize) -> Self::Tail;
 
@@ -92,31 +129,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// All rows must be readable and writable respectively, and the blocks must not overlap.
     unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize);
-
-    /// `a + b`
-    fn add(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a - b`
-    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a · b`
-    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a / b`
-    fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a · b + c`, rounded once.
-    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `c - a · b`, rounded once.
-    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `|a|`
-    fn abs(self, a: Self::V) -> Self::V;
-    /// `|magnitude|` with the sign of `sign`.
-    fn copysign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
-    /// Nearest integer, ties to even.
-    fn round(self, a: Self::V) -> Self::V;
-    /// `a · 2ⁿ` rounded once, also into the subnormal range, for `1/2 ≤ |a| < 4` and integral `-252 ≤ n ≤ 126`.
-    fn scale_by_pow2(self, a: Self::V, n: Self::V) -> Self::V;
-    /// `a < b`, false where either is NaN.
-    fn lt(self, a: Self::V, b: Self::V) -> Self::Mask;
-    /// `mask ? a : b`
-    fn select(self, mask: Self::Mask, a: Self::V, b: Self::V) -> Self::V;
 
     /// The sum of sixteen lanes held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane `l` takes
     /// lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`.

@@ -3,7 +3,7 @@
 //! `wide` chooses its instructions when the crate is compiled, so these functions never run inside a
 //! `#[target_feature]` shim.
 
-use super::Simd;
+use super::{Arithmetic, Simd};
 use wide::{f32x8, i32x8};
 
 /// Whether the portable `mul_add` rounds once on this target. Where it rounds twice, portable results agree with the
@@ -17,18 +17,96 @@ pub(crate) const PORTABLE_IS_FUSED: bool = cfg!(any(
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
-/// `2ⁿ` for integers `-126 ≤ n ≤ 127`, by writing the exponent.
-#[inline(always)]
-fn pow2(n: i32x8) -> f32x8 {
-    bytemuck::cast((n + i32x8::splat(127)) << 23)
-}
-
 /// Number of lanes, as the array lengths below need it.
 const L: usize = Portable::LANES;
 
-impl Simd for Portable {
+impl Arithmetic for Portable {
     type V = f32x8;
     type Mask = f32x8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> f32x8 {
+        f32x8::splat(x)
+    }
+
+    #[inline(always)]
+    fn add(self, a: f32x8, b: f32x8) -> f32x8 {
+        a + b
+    }
+
+    #[inline(always)]
+    fn sub(self, a: f32x8, b: f32x8) -> f32x8 {
+        a - b
+    }
+
+    #[inline(always)]
+    fn mul(self, a: f32x8, b: f32x8) -> f32x8 {
+        a * b
+    }
+
+    #[inline(always)]
+    fn div(self, a: f32x8, b: f32x8) -> f32x8 {
+        a / b
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: f32x8, b: f32x8, c: f32x8) -> f32x8 {
+        a.mul_add(b, c)
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, a: f32x8, b: f32x8, c: f32x8) -> f32x8 {
+        a.mul_neg_add(b, c)
+    }
+
+    #[inline(always)]
+    fn max(self, a: f32x8, b: f32x8) -> f32x8 {
+        // The maximum of `wide` prefers numbers to NaN.
+        b.simd_lt(a).bitselect(a, b)
+    }
+
+    #[inline(always)]
+    fn min(self, a: f32x8, b: f32x8) -> f32x8 {
+        a.simd_lt(b).bitselect(a, b)
+    }
+
+    #[inline(always)]
+    fn neg_abs(self, a: f32x8) -> f32x8 {
+        a | f32x8::splat(-0.0)
+    }
+
+    #[inline(always)]
+    fn copysign(self, magnitude: f32x8, sign: f32x8) -> f32x8 {
+        f32x8::splat(-0.0).bitselect(sign, magnitude)
+    }
+
+    #[inline(always)]
+    fn lt(self, a: f32x8, b: f32x8) -> f32x8 {
+        a.simd_lt(b)
+    }
+
+    #[inline(always)]
+    fn select(self, mask: f32x8, a: f32x8, b: f32x8) -> f32x8 {
+        mask.bitselect(a, b)
+    }
+
+    #[inline(always)]
+    fn shift_bits_left<const BITS: u32>(self, a: f32x8) -> f32x8 {
+        bytemuck::cast(bytemuck::cast::<_, i32x8>(a) << BITS)
+    }
+
+    #[inline(always)]
+    fn add_bits(self, a: f32x8, b: f32x8) -> f32x8 {
+        bytemuck::cast(bytemuck::cast::<_, i32x8>(a) + bytemuck::cast::<_, i32x8>(b))
+    }
+
+    #[inline(always)]
+    fn lookup(self, table: &[f32; 8], index: f32x8) -> f32x8 {
+        f32x8::new(index.to_array().map(|index| table[index.to_bits() as usize % 8]))
+    }
+}
+
+impl Simd for Portable {
     type Tail = usize;
 
     const LANES: usize = 8;
@@ -36,11 +114,6 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn assume() -> Self {
         Self
-    }
-
-    #[inline(always)]
-    fn splat(self, x: f32) -> f32x8 {
-        f32x8::splat(x)
     }
 
     #[inline(always)]
@@ -83,72 +156,6 @@ impl Simd for Portable {
             // SAFETY: the caller vouches for eight writable rows of eight.
             unsafe { self.store(dst.add(j * dst_stride), column) };
         }
-    }
-
-    #[inline(always)]
-    fn add(self, a: f32x8, b: f32x8) -> f32x8 {
-        a + b
-    }
-
-    #[inline(always)]
-    fn sub(self, a: f32x8, b: f32x8) -> f32x8 {
-        a - b
-    }
-
-    #[inline(always)]
-    fn mul(self, a: f32x8, b: f32x8) -> f32x8 {
-        a * b
-    }
-
-    #[inline(always)]
-    fn div(self, a: f32x8, b: f32x8) -> f32x8 {
-        a / b
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: f32x8, b: f32x8, c: f32x8) -> f32x8 {
-        a.mul_add(b, c)
-    }
-
-    #[inline(always)]
-    fn neg_mul_add(self, a: f32x8, b: f32x8, c: f32x8) -> f32x8 {
-        a.mul_neg_add(b, c)
-    }
-
-    #[inline(always)]
-    fn abs(self, a: f32x8) -> f32x8 {
-        a.abs()
-    }
-
-    #[inline(always)]
-    fn copysign(self, magnitude: f32x8, sign: f32x8) -> f32x8 {
-        f32x8::splat(-0.0).bitselect(sign, magnitude)
-    }
-
-    #[inline(always)]
-    fn round(self, a: f32x8) -> f32x8 {
-        a.round_ties_even()
-    }
-
-    #[inline(always)]
-    fn scale_by_pow2(self, a: f32x8, n: f32x8) -> f32x8 {
-        // Adding 1.5·2²³ leaves the integer in the low bits. Two factors reach into the subnormal range; the first
-        // product is normal and exact, the second rounds.
-        const SHIFT: f32 = 12_582_912.0;
-        let bits: i32x8 = bytemuck::cast(n + f32x8::splat(SHIFT));
-        let n = bits - i32x8::splat(SHIFT.to_bits().cast_signed());
-        let half = n >> 1;
-        a * pow2(half) * pow2(n - half)
-    }
-
-    #[inline(always)]
-    fn lt(self, a: f32x8, b: f32x8) -> f32x8 {
-        a.simd_lt(b)
-    }
-
-    #[inline(always)]
-    fn select(self, mask: f32x8, a: f32x8, b: f32x8) -> f32x8 {
-        mask.bitselect(a, b)
     }
 
     #[inline(always)]

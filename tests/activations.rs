@@ -1,0 +1,170 @@
+//! Activations on their own: special values, ranges and symmetries, and the scalar reference to the bit.
+//!
+//! `cargo xtask ulp` measures accuracy, over all floats.
+
+use fused_dense::{Activation, Isa, Saved};
+
+const FUNCTIONS: [Activation; 4] = [Activation::Identity, Activation::Sigmoid, Activation::Tanh, Activation::Relu];
+
+/// Value and both derivatives, by the kernels of one instruction set: from `z`, and from `z` taken as `a`.
+fn kernels(isa: Isa, activation: Activation, z: &[f32]) -> [Vec<f32>; 3] {
+    let ones = vec![1.0; z.len()];
+    let mut out = [(); 3].map(|()| vec![f32::NAN; z.len()]);
+    activation.forward_with_isa(isa, z, &mut out[0]).expect("equal lengths");
+    activation.backward_with_isa(isa, Saved::z(z), &ones, &mut out[1]).expect("equal lengths");
+    activation.backward_with_isa(isa, z, &ones, &mut out[2]).expect("equal lengths");
+    out
+}
+
+/// The same by the scalar reference.
+fn reference(activation: Activation, z: f32) -> [f32; 3] {
+    [activation.value(z), activation.derivative_from_z(z), activation.derivative_from_a(z)]
+}
+
+/// Units in the last place between two finite values of one sign.
+fn distance(a: f32, b: f32) -> u32 {
+    a.to_bits().abs_diff(b.to_bits())
+}
+
+#[track_caller]
+fn check(isa: Isa, z: &[f32]) {
+    for activation in FUNCTIONS {
+        let results = kernels(isa, activation, z);
+        for (i, &z) in z.iter().enumerate() {
+            for (result, expected) in results.iter().map(|result| result[i]).zip(reference(activation, z)) {
+                let equal = if isa.is_bit_exact() || !expected.is_finite() {
+                    result.to_bits() == expected.to_bits()
+                } else {
+                    distance(result, expected) <= 8
+                };
+                let both_nan = result.is_nan() && expected.is_nan();
+                assert!(equal || both_nan, "{activation} on {isa} at {z:e}: {result:e}, reference {expected:e}");
+            }
+        }
+    }
+}
+
+/// The 65 floats around `x`, and around `-x`.
+fn neighbourhood(x: f32) -> impl Iterator<Item = f32> {
+    let bits = x.abs().to_bits();
+    (bits.saturating_sub(32)..=bits + 32).map(f32::from_bits).flat_map(|x| [x, -x])
+}
+
+/// Where the algorithms change what they do: ends of steps of the table, of octaves and of ranges, and every exponent.
+fn boundaries() -> Vec<f32> {
+    let steps = (1..2 * 1250).map(|i| i as f32 * (core::f32::consts::LN_2 / 16.0));
+    let ends = [f32::MAX, 9.03, 9.010_914, 17.328_68, 20.0, 53.0, 87.336_55, 88.722_84, 103.972_08, 104.0, 106.0];
+    let exponents = (0..=255_u32).map(|exponent| f32::from_bits(exponent << 23));
+    steps.chain(ends).chain(exponents).flat_map(neighbourhood).collect()
+}
+
+#[test]
+fn bits_equal_the_reference_at_all_boundaries() {
+    for isa in Isa::available() {
+        check(isa, &boundaries());
+    }
+}
+
+#[test]
+fn bits_equal_the_reference_at_samples_of_all_floats() {
+    // A prime stride: every exponent, and all sorts of significands.
+    let all: Vec<f32> = (0..u32::MAX).step_by(4099).map(f32::from_bits).collect();
+    // Most floats are of no interest; the second sample lies where the functions are neither straight nor constant.
+    let curved: Vec<f32> =
+        (0x3B00_0000..0x42D4_0000).step_by(257).flat_map(|b| [b, b | 1 << 31]).map(f32::from_bits).collect();
+    for isa in Isa::available() {
+        check(isa, &all);
+        check(isa, &curved);
+    }
+}
+
+#[test]
+fn an_element_does_not_depend_on_its_position() {
+    let z: Vec<f32> = (0..230).map(|i| (i as f32 - 115.0) * 0.17).collect();
+    for isa in Isa::available() {
+        for activation in FUNCTIONS {
+            let whole = kernels(isa, activation, &z);
+            for len in 0..z.len() {
+                for (part, whole) in kernels(isa, activation, &z[230 - len..]).iter().zip(&whole) {
+                    let same = part.iter().zip(&whole[230 - len..]).all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{activation} on {isa}: the last {len} elements");
+                }
+            }
+        }
+    }
+}
+
+/// One value of an activation and its derivative from `z`, on every instruction set with fused multiply-add, which
+/// must agree.
+fn at(activation: Activation, z: f32) -> (f32, f32) {
+    let mut results = Isa::available().into_iter().filter(|isa| isa.is_bit_exact()).map(|isa| {
+        let [value, from_z, _] = kernels(isa, activation, &[z]);
+        (value[0], from_z[0])
+    });
+    let first = results.next().expect("a CPU with fused multiply-add");
+    for (value, derivative) in results {
+        let agree = |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan());
+        assert!(agree(value, first.0) && agree(derivative, first.1), "{activation} at {z:e}");
+    }
+    first
+}
+
+#[test]
+fn special_values() {
+    let least = f32::from_bits(1);
+    assert_eq!(at(Activation::Sigmoid, 0.0), (0.5, 0.25));
+    assert_eq!(at(Activation::Sigmoid, -0.0), (0.5, 0.25));
+    assert_eq!(at(Activation::Sigmoid, least), (0.5, 0.25));
+    assert_eq!(at(Activation::Sigmoid, f32::INFINITY), (1.0, 0.0));
+    assert_eq!(at(Activation::Sigmoid, f32::NEG_INFINITY), (0.0, 0.0));
+    assert_eq!(at(Activation::Sigmoid, f32::MAX), (1.0, 0.0));
+    assert_eq!(at(Activation::Sigmoid, f32::MIN), (0.0, 0.0));
+    assert_eq!(at(Activation::Sigmoid, 17.5).0, 1.0);
+    assert_eq!(at(Activation::Sigmoid, -103.5), (least, least));
+
+    assert_eq!(at(Activation::Tanh, 0.0), (0.0, 1.0));
+    assert!(at(Activation::Tanh, -0.0).0.is_sign_negative());
+    assert_eq!(at(Activation::Tanh, least), (least, 1.0));
+    assert_eq!(at(Activation::Tanh, f32::MIN_POSITIVE), (f32::MIN_POSITIVE, 1.0));
+    assert_eq!(at(Activation::Tanh, f32::INFINITY), (1.0, 0.0));
+    assert_eq!(at(Activation::Tanh, f32::NEG_INFINITY), (-1.0, 0.0));
+    assert_eq!(at(Activation::Tanh, f32::MAX), (1.0, 0.0));
+    assert_eq!(at(Activation::Tanh, 9.1).0, 1.0);
+
+    assert_eq!(at(Activation::Relu, -0.0).0.to_bits(), (-0.0_f32).to_bits());
+    assert_eq!(at(Activation::Relu, f32::NEG_INFINITY), (0.0, 0.0));
+    assert_eq!(at(Activation::Relu, f32::INFINITY), (f32::INFINITY, 1.0));
+
+    for activation in FUNCTIONS {
+        for nan in [f32::NAN, -f32::NAN, f32::from_bits(0x7F80_0001), f32::from_bits(0xFFFF_FFFF)] {
+            assert!(at(activation, nan).0.is_nan(), "{activation} of NaN");
+        }
+    }
+    for nan in [f32::NAN, -f32::NAN, f32::from_bits(0x7F80_0001)] {
+        assert!(at(Activation::Sigmoid, nan).1.is_nan() && at(Activation::Tanh, nan).1.is_nan());
+    }
+}
+
+#[test]
+fn ranges_and_symmetries() {
+    let samples = (0..=0x7F80_0000_u32).step_by(2053).map(f32::from_bits);
+    let z: Vec<f32> = samples.chain(boundaries()).filter(|z| !z.is_nan()).map(f32::abs).collect();
+    let minus: Vec<f32> = z.iter().map(|z| -z).collect();
+    for isa in Isa::available() {
+        let [sigmoid, sigmoid_from_z, _] = kernels(isa, Activation::Sigmoid, &z);
+        let [sigmoid_minus, sigmoid_from_minus, _] = kernels(isa, Activation::Sigmoid, &minus);
+        let [tanh, tanh_from_z, _] = kernels(isa, Activation::Tanh, &z);
+        let [tanh_minus, tanh_from_minus, _] = kernels(isa, Activation::Tanh, &minus);
+        for (i, &z) in z.iter().enumerate() {
+            let about = format!("{z:e} on {isa}");
+            assert!((0.5..=1.0).contains(&sigmoid[i]) && (0.0..=0.5).contains(&sigmoid_minus[i]), "sigmoid at {about}");
+            assert!((sigmoid[i] + sigmoid_minus[i] - 1.0).abs() <= f32::EPSILON, "σ(z) + σ(-z) at {about}");
+            assert!((0.0..=0.25).contains(&sigmoid_from_z[i]), "derivative of the sigmoid at {about}");
+            assert_eq!(sigmoid_from_z[i].to_bits(), sigmoid_from_minus[i].to_bits(), "even derivative at {about}");
+            assert!((0.0..=1.0).contains(&tanh[i]), "tanh at {about}");
+            assert_eq!(tanh[i].to_bits(), (-tanh_minus[i]).to_bits(), "odd tanh at {about}");
+            assert!((0.0..=1.0).contains(&tanh_from_z[i]), "derivative of tanh at {about}");
+            assert_eq!(tanh_from_z[i].to_bits(), tanh_from_minus[i].to_bits(), "even derivative at {about}");
+        }
+    }
+}
