@@ -166,7 +166,7 @@ fn measured(args: &Args) -> anyhow::Result<Run> {
     let (shapes, effort) = (args.shapes(), args.effort());
 
     let mut run = Run {
-        command: command_line(),
+        command: command_line(std::env::args().skip(1)),
         caches: args.caches,
         suite: if args.shape.is_empty() { args.suite.name().into() } else { "custom".into() },
         machine: Machine {
@@ -254,10 +254,19 @@ fn chosen_peers(args: &Args) -> anyhow::Result<Vec<Box<dyn Contender>>> {
     Ok(contenders)
 }
 
-/// The command that repeats this run.
-fn command_line() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    format!("cargo xtask {}", arguments.join(" "))
+/// The command that repeats this run: what was typed, but for where results went.
+fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
+    const FILES: [&str; 3] = ["--json", "--html", "--against"];
+    let mut command = String::from("cargo xtask");
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if FILES.contains(&argument.as_str()) {
+            arguments.next();
+        } else if argument != "--readme" && !FILES.iter().any(|file| argument.starts_with(&format!("{file}="))) {
+            command = command + " " + &argument;
+        }
+    }
+    command
 }
 
 fn progress_bar(pairs: usize) -> ProgressBar {
@@ -269,6 +278,13 @@ fn progress_bar(pairs: usize) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_leaves_out_where_results_went() {
+        let typed = "bench --json a.json --suite mnist --html=b.html --readme --threads 1,2";
+        let command = command_line(typed.split(' ').map(str::to_string));
+        assert_eq!(command, "cargo xtask bench --suite mnist --threads 1,2");
+    }
 
     /// All peers that are found compute what we compute, at sizes that meet every tail.
     #[test]

@@ -47,9 +47,25 @@ fn section(run: &Run) -> anyhow::Result<String> {
             ceilings.threads, ceilings.peak_gflops
         )?;
     }
+    for (pass, threads) in run.kinds() {
+        if let Some(summary) = run.summary(pass, threads) {
+            writeln!(
+                section,
+                "{pass} on {threads} thread(s): {:.2}× the best peer of each row (geometric mean), {} of {} rows won.",
+                summary.mean, summary.won, summary.rows,
+            )?;
+        }
+    }
+    let peers: Vec<String> = run.peers.iter().map(|peer| format!("{} {}", peer.name, peer.version)).collect();
+    writeln!(
+        section,
+        "Ratios are the other's time by ours, above 1 where ours is faster, {}; the best peer is the fastest of {}; \
+         *packed* means weights reordered for the library beforehand.\n",
+        run.caches(),
+        peers.join(", "),
+    )?;
     section.push_str(
-        "Ratios are the other's time by ours, above 1 where ours is faster; the best peer is the fastest of all in its \
-         row.\n\n| batch×in→out | pass | threads | µs | GFLOP/s | of peak | unfused baseline | best peer |\n\
+        "| batch×in→out | pass | threads | µs | GFLOP/s | of peak | unfused baseline | best peer |\n\
          |---|---|--:|--:|--:|--:|--:|---|\n",
     );
     for row in &run.rows {
