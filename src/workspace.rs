@@ -28,12 +28,8 @@ impl Workspace {
     /// A workspace of at least `len` elements (`f32`); empty where the memory cannot be had.
     #[must_use]
     pub fn new(len: usize) -> Self {
-        let (count, mut lines) = (len.div_ceil(LINE), Vec::new());
         // Memory that cannot be had leaves the workspace empty, which every call reports.
-        if lines.try_reserve_exact(count).is_ok() {
-            lines.resize(count, Line::zeroed());
-        }
-        Self { lines }
+        Self { lines: bytemuck::allocation::try_zeroed_vec(len.div_ceil(LINE)).unwrap_or_default() }
     }
 
     /// Elements (`f32`) that it holds.

@@ -41,11 +41,51 @@ pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize) -
 const STRIP_MAX_ROWS: usize = 1024;
 
 /// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
-fn balanced(range: Range<usize>, most: usize, grain: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
-    let grains = range.len().div_ceil(grain);
-    let count = grains.div_ceil(most / grain);
-    let at = move |i: usize| (range.start + grains * i / count * grain).min(range.end);
-    (0..count).map(move |i| at(i)..at(i + 1))
+#[derive(Clone)]
+struct Pieces {
+    next: usize,
+    end: usize,
+    count: usize,
+    /// Length of a piece, and how many pieces are one grain longer.
+    len: usize,
+    longer: usize,
+    grain: usize,
+}
+
+impl Pieces {
+    fn new(range: Range<usize>, most: usize, grain: usize) -> Self {
+        let grains = range.len().div_ceil(grain);
+        let most = most / grain;
+        // A tile or less is the common case of small layers, to which a division is worth as much as a tile.
+        let (count, each) = if grains <= most { (usize::from(grains > 0), grains) } else { Self::shares(grains, most) };
+        Self { next: range.start, end: range.end, count, len: each * grain, longer: grains - each * count, grain }
+    }
+
+    fn shares(grains: usize, most: usize) -> (usize, usize) {
+        let count = grains.div_ceil(most);
+        (count, grains / count)
+    }
+
+    /// Length of the longest piece.
+    fn longest(&self) -> usize {
+        (self.len + if self.longer > 0 { self.grain } else { 0 }).min(self.end - self.next)
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        if self.count == 0 {
+            return None;
+        }
+        self.count -= 1;
+        let extra = if self.longer > 0 { self.grain } else { 0 };
+        self.longer = self.longer.saturating_sub(1);
+        let start = self.next;
+        self.next = (start + self.len + extra).min(self.end);
+        Some(start..self.next)
+    }
 }
 
 /// Computes one worker's part of a product.
@@ -83,7 +123,7 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
                 let left = if strategy.pack_left { gemm.k } else { 0 };
                 let most = room.checked_div(strip + left).unwrap_or(usize::MAX);
                 let most = if strategy.strip { most.min(STRIP_MAX_ROWS) } else { most };
-                for rows in balanced(part.rows.clone(), most.clamp(1, part.rows.len()), 1) {
+                for rows in Pieces::new(part.rows.clone(), most.clamp(1, part.rows.len()), 1) {
                     chain(kernels, gemm, strategy, &Part { rows, cols: part.cols.clone() }, scratch);
                 }
             }
@@ -98,10 +138,10 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
     let (strip_scratch, left_scratch) =
         rest.split_at_mut(if strategy.strip { part.rows.len() * kernels.nr() } else { 0 });
     let blocks = gemm.k.div_ceil(SUM_BLOCK).max(1);
-    let panels = || balanced(part.cols.clone(), strategy.panel_vectors * kernels.lanes, kernels.lanes);
+    let panels = || Pieces::new(part.cols.clone(), strategy.panel_vectors * kernels.lanes, kernels.lanes);
     // One cut of the rows for all panels, so that a packed left operand fits each.
-    let widest = panels().map(|cols| cols.len().div_ceil(kernels.lanes)).max().unwrap_or(1);
-    let tiles = || balanced(part.rows.clone(), kernels.mr(widest), 1);
+    let widest = panels().longest().div_ceil(kernels.lanes);
+    let tiles = || Pieces::new(part.rows.clone(), kernels.mr(widest), 1);
     // A tile's rows stand one tile behind the other, all terms of one before the next.
     let packed_left_at = |row: usize, term: usize, rows: usize| (row - part.rows.start) * gemm.k + term * rows;
     // SAFETY: every tile lies inside the part and every block inside the sum, where the caller vouches for all
@@ -236,10 +276,10 @@ unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at
     // most as many rows of k as the scratch has room for.
     unsafe {
-        for cols in balanced(part.cols.clone(), most_cols, 1) {
+        for cols in Pieces::new(part.cols.clone(), most_cols, 1) {
             let right = Source { ptr: gemm.b.at(0, cols.start), ..gemm.b }.transposed();
             let (b, b_col_stride) = contiguous_rows(right, cols.len(), gemm.k, b_scratch);
-            for rows in balanced(part.rows.clone(), most_rows, 1) {
+            for rows in Pieces::new(part.rows.clone(), most_rows, 1) {
                 let left = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a };
                 let (a, a_row_stride) = contiguous_rows(left, rows.len(), gemm.k, a_scratch);
                 let kernel = kernels.dot_tiles[rows.len() - 1][cols.len() - 1];
@@ -303,7 +343,7 @@ unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f
             return;
         }
         for i in part.rows.clone() {
-            for cols in balanced(part.cols.clone(), scratch.len(), 1) {
+            for cols in Pieces::new(part.cols.clone(), scratch.len(), 1) {
                 let row = Sink { ptr: scratch.as_mut_ptr(), row_stride: 0, col_stride: 1 };
                 collect(totals, i..i + 1, cols.clone(), row);
                 let (src, dst, cols_len) = (row.ptr, row.ptr, cols.len());

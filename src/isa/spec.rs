@@ -37,7 +37,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         variant: "Avx512",
         token: "Avx512",
         arch: Some("x86_64"),
-        features: &["avx512f"],
+        features: &["avx512f", "avx512vl"],
         lanes: 16,
         registers: 32,
         masked_loads_are_free: true,

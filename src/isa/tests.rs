@@ -21,6 +21,7 @@ fn is_baseline(feature: &str) -> bool {
         "avx2" => cfg!(target_feature = "avx2"),
         "fma" => cfg!(target_feature = "fma"),
         "avx512f" => cfg!(target_feature = "avx512f"),
+        "avx512vl" => cfg!(target_feature = "avx512vl"),
         other => panic!("a feature that this test must learn: {other}"),
     }
 }

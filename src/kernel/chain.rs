@@ -35,18 +35,12 @@ pub(crate) enum Start {
 }
 
 impl Start {
-    /// The same biases, seen from a tile `rows` down and `cols` to the right.
-    ///
-    /// # Safety
-    /// The place must lie inside the biased matrix.
-    pub(crate) unsafe fn at(self, row: usize, col: usize) -> Self {
-        // SAFETY: the caller's place is inside the matrix, and there is one bias for each of its rows or columns.
-        unsafe {
-            match self {
-                Self::Zero => Self::Zero,
-                Self::Columns(bias) => Self::Columns(bias.add(col)),
-                Self::Rows(bias) => Self::Rows(bias.add(row)),
-            }
+    /// The same biases, seen from a tile `row` down and `col` to the right.
+    pub(crate) fn at(self, row: usize, col: usize) -> Self {
+        match self {
+            Self::Zero => Self::Zero,
+            Self::Columns(bias) => Self::Columns(bias.wrapping_add(col)),
+            Self::Rows(bias) => Self::Rows(bias.wrapping_add(row)),
         }
     }
 }

@@ -63,16 +63,60 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
         }
 
         for i in 0..MR {
-            for j in 0..NR {
-                let sum = simd.fold(acc[i][j]);
-                let sum = match tile.start {
-                    Start::Zero => sum,
-                    Start::Columns(bias) => *bias.add(j) + sum,
-                    Start::Rows(bias) => *bias.add(i) + sum,
-                };
-                let at = tile.c.add(i * tile.c_row_stride + j * tile.c_col_stride);
-                *at = finish(simd, tile, sum, at);
+            for group in 0..NR.div_ceil(FOLDED) {
+                // Plain indexing with constant bounds: a slice would force the accumulators out of their registers.
+                let j = group * FOLDED;
+                let mut sums = [[simd.splat(0.0); H]; FOLDED];
+                for s in 0..FOLDED {
+                    if j + s < NR {
+                        sums[s] = acc[i][j + s];
+                    }
+                }
+                finish(simd, tile, (i, j), simd.fold(sums), if NR - j < FOLDED { NR - j } else { FOLDED });
             }
+        }
+    }
+}
+
+/// Sums that are folded at a time.
+const FOLDED: usize = 8;
+
+/// Stores `count` sums of row `i` from column `j` on: bias, scale, and what they are added to.
+///
+/// # Safety
+/// As [`dot_tile`], for these places; `count ≤ FOLDED`.
+#[inline(always)]
+unsafe fn finish<S: Simd>(simd: S, tile: &DotTile, (i, j): (usize, usize), sums: S::V, count: usize) {
+    const { assert!(FOLDED <= S::LANES) };
+    let tail = simd.tail(count);
+    // SAFETY: the caller vouches for bias and output at these places; the tail reaches no further than the sums do, and
+    // strided columns are touched one at a time.
+    unsafe {
+        let sums = match tile.start {
+            Start::Zero => sums,
+            Start::Columns(bias) => simd.add(simd.load_tail(bias.add(j), tail), sums),
+            Start::Rows(bias) => simd.add(simd.splat(*bias.add(i)), sums),
+        };
+        let scale = simd.splat(tile.scale);
+        let c = tile.c.add(i * tile.c_row_stride + j * tile.c_col_stride);
+        if tile.c_col_stride == 1 {
+            let value =
+                if tile.add { simd.mul_add(scale, sums, simd.load_tail(c, tail)) } else { simd.mul(scale, sums) };
+            simd.store_tail(c, value, tail);
+            return;
+        }
+        let mut values = [0.0; FOLDED];
+        if tile.add {
+            for s in 0..count {
+                values[s] = *c.add(s * tile.c_col_stride);
+            }
+            let value = simd.mul_add(scale, sums, simd.load_tail(values.as_ptr(), tail));
+            simd.store_tail(values.as_mut_ptr(), value, tail);
+        } else {
+            simd.store_tail(values.as_mut_ptr(), simd.mul(scale, sums), tail);
+        }
+        for s in 0..count {
+            *c.add(s * tile.c_col_stride) = values[s];
         }
     }
 }
@@ -102,26 +146,5 @@ unsafe fn step<S: Simd, const MR: usize, const NR: usize, const H: usize>(
                 acc[i][j][h] = simd.mul_add(a[i], b, acc[i][j][h]);
             }
         }
-    }
-}
-
-/// The value to store for one sum.
-///
-/// # Safety
-/// With `tile.add`, `at` must be readable.
-#[inline(always)]
-unsafe fn finish<S: Simd>(simd: S, tile: &DotTile, sum: f32, at: *const f32) -> f32 {
-    if tile.add {
-        // The same fused operation as the vector kernels': one lane of it.
-        // SAFETY: the caller vouches for `at`; the tail keeps to one lane.
-        unsafe {
-            let one = simd.tail(1);
-            let mut value = 0.0;
-            let fused = simd.mul_add(simd.splat(tile.scale), simd.splat(sum), simd.load_tail(at, one));
-            simd.store_tail(&raw mut value, fused, one);
-            value
-        }
-    } else {
-        tile.scale * sum
     }
 }

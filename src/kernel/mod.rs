@@ -1,6 +1,6 @@
 //! The kernels, written once over [`Simd`](crate::simd::Simd): `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `outer` a product whose sums have one term, `pack` brings the right operand into the order in which it is read, `elementwise`
-//! holds the activation behind a tile and `dz` with its column sums.
+//! in the two orders of summation, `outer` a product whose sums have one term, `pack` brings operands into the order in
+//! which they are read, `elementwise` holds the activation behind a tile and `dz` with its column sums.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 
@@ -27,12 +27,10 @@ pub(crate) struct Sink {
 }
 
 impl Source {
-    /// # Safety
-    /// `(i, j)` must lie inside the matrix or one past its end.
+    /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
     #[inline(always)]
-    pub(crate) unsafe fn at(&self, i: usize, j: usize) -> *const f32 {
-        // SAFETY: the caller's place is inside the allocation.
-        unsafe { self.ptr.add(i * self.row_stride + j * self.col_stride) }
+    pub(crate) fn at(&self, i: usize, j: usize) -> *const f32 {
+        self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
     }
 
     pub(crate) fn transposed(self) -> Self {
@@ -46,12 +44,10 @@ impl Sink {
         Source { ptr: self.ptr, row_stride: self.row_stride, col_stride: self.col_stride }
     }
 
-    /// # Safety
-    /// `(i, j)` must lie inside the matrix or one past its end.
+    /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
     #[inline(always)]
-    pub(crate) unsafe fn at(&self, i: usize, j: usize) -> *mut f32 {
-        // SAFETY: the caller's place is inside the allocation.
-        unsafe { self.ptr.add(i * self.row_stride + j * self.col_stride) }
+    pub(crate) fn at(&self, i: usize, j: usize) -> *mut f32 {
+        self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
     }
 
     pub(crate) fn transposed(self) -> Self {

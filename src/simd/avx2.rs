@@ -16,6 +16,23 @@ macro_rules! safe {
 }
 
 impl Avx2 {
+    /// Sixteen lanes folded to four, of `x` in the lower half and of `y` in the upper.
+    #[inline(always)]
+    fn add_eights<const H: usize>(self, x: [__m256; H], y: [__m256; H]) -> __m256 {
+        let (x, y) = (self.add(x[0], x[1]), self.add(y[0], y[1]));
+        safe!(_mm256_add_ps(_mm256_permute2f128_ps::<0x20>(x, y), _mm256_permute2f128_ps::<0x31>(x, y)))
+    }
+
+    /// In each half, the upper two lanes added to the lower two, of `x` and then of `y`.
+    #[inline(always)]
+    fn add_pairs(self, x: __m256, y: __m256) -> __m256 {
+        safe!({
+            let (x, y) = (_mm256_castps_pd(x), _mm256_castps_pd(y));
+            let (low, high) = (_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
+            _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high))
+        })
+    }
+
     #[inline(always)]
     fn sign_bit(self) -> __m256 {
         self.splat(-0.0)
@@ -175,14 +192,15 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn fold<const H: usize>(self, v: [__m256; H]) -> f32 {
+    fn fold<const H: usize>(self, sums: [[__m256; H]; 8]) -> __m256 {
         const { assert!(H == 2) };
-        let eight = self.add(v[0], v[1]);
+        let abcd = self.add_pairs(self.add_eights(sums[0], sums[1]), self.add_eights(sums[2], sums[3]));
+        let efgh = self.add_pairs(self.add_eights(sums[4], sums[5]), self.add_eights(sums[6], sums[7]));
         safe!({
-            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-            let one = _mm_add_ss(two, _mm_movehdup_ps(two));
-            _mm_cvtss_f32(one)
+            let odd = _mm256_shuffle_ps::<0b11_01_11_01>(abcd, efgh);
+            let ones = _mm256_add_ps(_mm256_shuffle_ps::<0b10_00_10_00>(abcd, efgh), odd);
+            let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            _mm256_permutevar8x32_ps(ones, in_order)
         })
     }
 }

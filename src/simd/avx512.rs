@@ -16,6 +16,18 @@ macro_rules! safe {
 }
 
 impl Avx512 {
+    /// The upper half of `x` added to its lower one, then the same of `y`.
+    #[inline(always)]
+    fn add_halves(self, x: __m512, y: __m512) -> __m512 {
+        safe!(_mm512_add_ps(_mm512_shuffle_f32x4::<0b01_00_01_00>(x, y), _mm512_shuffle_f32x4::<0b11_10_11_10>(x, y),))
+    }
+
+    /// The odd quarters of `x` added to its even ones, then the same of `y`.
+    #[inline(always)]
+    fn add_quarters(self, x: __m512, y: __m512) -> __m512 {
+        safe!(_mm512_add_ps(_mm512_shuffle_f32x4::<0b10_00_10_00>(x, y), _mm512_shuffle_f32x4::<0b11_01_11_01>(x, y),))
+    }
+
     #[inline(always)]
     fn sign_bit(self) -> __m512i {
         safe!(_mm512_set1_epi32(i32::MIN))
@@ -188,15 +200,17 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn fold<const H: usize>(self, v: [__m512; H]) -> f32 {
+    fn fold<const H: usize>(self, sums: [[__m512; H]; 8]) -> __m512 {
         const { assert!(H == 1) };
+        let abcd = self.add_quarters(self.add_halves(sums[0][0], sums[1][0]), self.add_halves(sums[2][0], sums[3][0]));
+        let efgh = self.add_quarters(self.add_halves(sums[4][0], sums[5][0]), self.add_halves(sums[6][0], sums[7][0]));
         safe!({
-            let upper_half = _mm512_shuffle_f32x4::<0b11_10_11_10>(v[0], v[0]);
-            let eight = _mm512_castps512_ps256(_mm512_add_ps(v[0], upper_half));
-            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-            let one = _mm_add_ss(two, _mm_movehdup_ps(two));
-            _mm_cvtss_f32(one)
+            let (abcd, efgh) = (_mm512_castps_pd(abcd), _mm512_castps_pd(efgh));
+            let (low, high) = (_mm512_unpacklo_pd(abcd, efgh), _mm512_unpackhi_pd(abcd, efgh));
+            let pairs = _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+            let ones = _mm512_add_ps(pairs, _mm512_movehdup_ps(pairs));
+            let in_order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
+            _mm512_permutexvar_ps(in_order, ones)
         })
     }
 }

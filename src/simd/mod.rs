@@ -130,7 +130,7 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// All rows must be readable and writable respectively, and the blocks must not overlap.
     unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize);
 
-    /// The sum of sixteen lanes held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane `l` takes
-    /// lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
-    fn fold<const H: usize>(self, v: [Self::V; H]) -> f32;
+    /// Eight sums of sixteen lanes, each held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane `l`
+    /// takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`. The sums stand in the first eight lanes of the result.
+    fn fold<const H: usize>(self, sums: [[Self::V; H]; 8]) -> Self::V;
 }

@@ -159,9 +159,10 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn fold<const H: usize>(self, v: [f32x8; H]) -> f32 {
+    fn fold<const H: usize>(self, sums: [[f32x8; H]; 8]) -> f32x8 {
         const { assert!(H == 2) };
-        let mut lanes = (v[0] + v[1]).to_array();
+        // Transposed, each step of the tree is an addition of whole vectors.
+        let mut lanes = f32x8::transpose(sums.map(|sum| sum[0] + sum[1]));
         for half in [4, 2, 1] {
             for l in 0..half {
                 lanes[l] += lanes[l + half];

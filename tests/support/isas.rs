@@ -11,13 +11,13 @@ pub(crate) fn promised() -> Vec<Isa> {
     let mut isas = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
             isas.push(Isa::Avx512);
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             isas.push(Isa::Avx2);
         }
-        if cfg!(target_feature = "avx512f") {
+        if cfg!(all(target_feature = "avx512f", target_feature = "avx512vl")) {
             return vec![Isa::Avx512];
         }
         if cfg!(all(target_feature = "avx2", target_feature = "fma")) {
