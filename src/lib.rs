@@ -26,5 +26,5 @@ pub use layer::{Bias, Dense, Description, Gradients, Outputs, ProductPlan, Saved
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Cost, Layer, Network};
 pub use summation::{AUTO_LANES_MAX_BATCH, AUTO_LANES_MAX_OUTPUTS, SUM_BLOCK, SUM_LANES, Summation};
-pub use threads::Threads;
+pub use threads::{Team, Threads};
 pub use workspace::Workspace;

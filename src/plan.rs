@@ -1,9 +1,12 @@
 //! Decides how a matrix product is computed: a pure function of shape, strides, instruction set and threads, and the
 //! only place that decides.
 
+mod share;
+
+pub(crate) use share::{Grid, Part, dz_cycles, grid, product_cycles, share, workers};
+
 use crate::isa::Kernels;
 use crate::summation::{SUM_BLOCK, Summation};
-use core::ops::Range;
 
 /// What a plan for one product looks at: `c` is `m × n`, its sums have `k` terms; strides are `(row, column)`.
 #[derive(Clone, Copy, Debug)]
@@ -148,39 +151,6 @@ fn cost(kernels: &Kernels, shape: &ProductShape) -> f64 {
     };
     let scatter = if shape.has_contiguous_rows() { 0.0 } else { TRANSPOSE_COST };
     FMA_COST * m * k * vectors + pack * k * n + scatter * m * n
-}
-
-/// The rectangle of an output that one worker computes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) rows: Range<usize>,
-    pub(crate) cols: Range<usize>,
-}
-
-/// Share `index` of `0..len` cut into `parts` nearly equal shares at multiples of `grain`.
-pub(crate) fn share(len: usize, grain: usize, index: usize, parts: usize) -> Range<usize> {
-    let grains = len.div_ceil(grain);
-    let at = |index: usize| (grains * index / parts * grain).min(len);
-    at(index)..at(index + 1)
-}
-
-/// Worker `index`'s rectangle of an `m × n` output, when `parts` share it.
-///
-/// Columns are cut first, so that no two workers pack the same panel; rows where there are too few columns.
-pub(crate) fn part(kernels: &Kernels, m: usize, n: usize, index: usize, parts: usize) -> Part {
-    if n >= parts * kernels.nr() || n >= m {
-        Part { rows: 0..m, cols: share(n, kernels.lanes, index, parts) }
-    } else {
-        Part { rows: share(m, 1, index, parts), cols: 0..n }
-    }
-}
-
-/// Multiply-adds below which a product is not worth sharing: waking a sleeping worker costs more.
-const SHARE_MIN_WORK: usize = 1 << 20;
-
-/// How many of `threads` workers a call with this many multiply-adds uses.
-pub(crate) fn workers(work: usize, threads: usize) -> usize {
-    threads.min(work / SHARE_MIN_WORK).max(1)
 }
 
 #[cfg(test)]

@@ -29,13 +29,22 @@ const MUTUAL: (&str, &str) = ("error", "isa");
 
 /// Where raw pointers are allowed: the kernels, the loops around them, the boundaries at which checked views become
 /// pointers, and the views.
-const RAW_POINTERS: &[&str] =
-    &["simd/", "kernel/", "gemm/", "layer/forward.rs", "layer/backward.rs", "layer/describe.rs", "matrix.rs"];
+const RAW_POINTERS: &[&str] = &[
+    "simd/",
+    "threads/",
+    "kernel/",
+    "gemm/",
+    "layer/forward.rs",
+    "layer/backward.rs",
+    "layer/describe.rs",
+    "matrix.rs",
+];
 
 /// Where `unsafe` is allowed: with the pointers, and where a function pointer of the kernel table, an aligned line of
 /// scratch memory or a foreign array comes in.
 const UNSAFE: &[&str] = &[
     "simd/",
+    "threads/",
     "kernel/",
     "gemm/",
     "isa/mod.rs",

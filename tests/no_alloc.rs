@@ -4,9 +4,10 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{
     Activation, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Saved,
-    Summation, Threads, Upstream, Workspace,
+    Summation, Team, Threads, Upstream, Workspace,
 };
 use std::alloc::System;
+use std::time::Duration;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
@@ -155,7 +156,23 @@ fn calls_do_not_allocate() {
     let count = allocations(|| assert!(network.step(&[0.5; 90], &[1.0; 30], 0.1).is_ok()));
     assert_eq!(count, 0, "a network's step");
 
+    in_a_team();
     in_a_warm_pool();
+}
+
+/// Sharing work out in a team allocates nothing, whether its threads are awake or asleep.
+fn in_a_team() {
+    let team = Team::new(4);
+    let layer = Dense::new(300, 400, Activation::Sigmoid).with_threads(&team);
+    let mut operands = Operands::new(layer, 300);
+    assert!(operands.layer.describe(300).expect("a plan").forward.workers > 1, "nothing is shared");
+    // A team allocates nothing, but a thread does when it starts.
+    team.for_each(4, |_| std::thread::sleep(Duration::from_millis(5)));
+    for pause in [0, 0, 2] {
+        std::thread::sleep(Duration::from_millis(pause));
+        let count = allocations(|| operands.call_all().expect("valid calls"));
+        assert_eq!(count, 0, "in a team, after {pause} ms");
+    }
 }
 
 /// rayon allocates when a worker first steals; after that, sharing out is free of allocations too.

@@ -2,7 +2,10 @@
 
 mod support;
 
-use fused_dense::{Activation, Dense, Gradients, Isa, Outputs, Summation, Threads, Upstream, Workspace};
+use fused_dense::{
+    Activation, Dense, Description, Gradients, Isa, Outputs, Summation, Team, Threads, Upstream, Workspace,
+};
+use std::sync::Arc;
 use support::compare::assert_bits;
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, ForwardOptions, Want};
@@ -10,14 +13,20 @@ use support::problem::{Problem, Results};
 use support::stored::Placement;
 
 /// Fewer and more threads than the machine has.
-const POOLS: [usize; 6] = [1, 2, 3, 5, 8, 16];
+const POOLS: [usize; 4] = [1, 2, 5, 16];
 
-/// `(batch, inputs, outputs)`: too small to share, wide, tall, deep, and wide enough for `dz` itself to be shared.
-const SHAPES: [(usize, usize, usize); 6] =
-    [(3, 5, 7), (64, 300, 333), (1030, 70, 40), (17, 1200, 130), (1, 2100, 1050), (257, 2, 8200)];
+/// `(batch, inputs, outputs)`: not worth sharing with anybody.
+const TINY: (usize, usize, usize) = (3, 5, 7);
 
-fn pool(threads: usize) -> rayon::ThreadPool {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool")
+/// Worth sharing with a team: wide, tall, deep, one sample, several slabs, and so wide that `dz` itself is shared.
+const SMALL: [(usize, usize, usize); 6] =
+    [(40, 90, 133), (300, 20, 24), (17, 400, 30), (1, 600, 310), (1030, 35, 20), (257, 2, 900)];
+
+/// Worth sharing with a rayon pool.
+const LARGE: [(usize, usize, usize); 3] = [(64, 300, 333), (1030, 130, 70), (17, 1200, 530)];
+
+fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
+    Arc::new(rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool"))
 }
 
 fn both_passes(problem: &Problem) -> [Results; 2] {
@@ -26,65 +35,130 @@ fn both_passes(problem: &Problem) -> [Results; 2] {
     [problem.forward(&forward, &Placement::PLAIN), problem.backward(&add, &Placement::PLAIN)]
 }
 
-#[test]
-fn bits_do_not_depend_on_threads() {
-    let pools = POOLS.map(pool);
+/// Compares shared calls with serial ones on every instruction set and in both orders; `share` runs a problem in ways
+/// of its own.
+fn check_bits(shapes: &[(usize, usize, usize)], share: impl Fn(&Problem, &(dyn Fn(&Problem, &str) + Sync))) {
     for isa in isas::all() {
-        for (summation, (batch, inputs, outputs)) in
-            SUMMATIONS[1..].iter().flat_map(|s| SHAPES.map(|shape| (*s, shape)))
-        {
-            let serial = Problem::new(isas::layer(isa, summation, inputs, outputs, Activation::Sigmoid), batch);
-            let expected = both_passes(&serial);
-            let mut shared = serial.clone();
-            shared.layer = shared.layer.with_threads(Threads::CurrentPool { max: 16 });
-            for pool in &pools {
-                let found = pool.install(|| both_passes(&shared));
-                for (found, expected) in found.iter().zip(&expected) {
-                    shared.assert_equal(found, expected, &format_args!("{} threads", pool.current_num_threads()));
-                }
+        for summation in &SUMMATIONS[1..] {
+            for &(batch, inputs, outputs) in shapes {
+                let layer = isas::layer(isa, *summation, inputs, outputs, Activation::Sigmoid);
+                let serial = Problem::new(layer, batch);
+                let expected = both_passes(&serial);
+                share(&serial, &|shared, how| {
+                    for (found, expected) in both_passes(shared).iter().zip(&expected) {
+                        shared.assert_equal(found, expected, &how);
+                    }
+                });
             }
         }
     }
 }
 
+fn with_threads(problem: &Problem, threads: impl Into<Threads>) -> Problem {
+    Problem { layer: problem.layer.clone().with_threads(threads), ..problem.clone() }
+}
+
+#[test]
+fn bits_do_not_depend_on_a_team() {
+    let teams = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16].map(Team::new);
+    let shapes: Vec<_> = SMALL.into_iter().chain([TINY]).collect();
+    check_bits(&shapes, |serial, check| {
+        for team in &teams {
+            check(&with_threads(serial, team), &format!("{team:?}"));
+        }
+    });
+}
+
+#[test]
+fn bits_do_not_depend_on_a_pool() {
+    let pools = POOLS.map(pool);
+    let shapes: Vec<_> = LARGE.into_iter().chain([TINY]).collect();
+    check_bits(&shapes, |serial, check| {
+        let inside = with_threads(serial, Threads::CurrentPool { max: 16 });
+        for pool in &pools {
+            let threads = pool.current_num_threads();
+            pool.install(|| check(&inside, &format!("inside of a pool of {threads}")));
+            let outside = with_threads(serial, Arc::clone(pool));
+            check(&outside, &format!("outside of a pool of {threads}"));
+            pool.install(|| check(&outside, &format!("inside of the given pool of {threads}")));
+        }
+    });
+}
+
 #[test]
 fn bits_do_not_depend_on_the_limit() {
-    let (batch, inputs, outputs) = SHAPES[1];
-    let mut problem = Problem::new(Dense::new(inputs, outputs, Activation::Sigmoid), batch);
-    let expected = both_passes(&problem);
+    let (batch, inputs, outputs) = LARGE[0];
+    let serial = Problem::new(Dense::new(inputs, outputs, Activation::Sigmoid), batch);
+    let expected = both_passes(&serial);
     let pool = pool(5);
     for max in 0..=6 {
-        problem.layer = problem.layer.with_threads(Threads::CurrentPool { max });
-        let found = pool.install(|| both_passes(&problem));
+        let shared = with_threads(&serial, Threads::CurrentPool { max });
+        let found = pool.install(|| both_passes(&shared));
         for (found, expected) in found.iter().zip(&expected) {
-            problem.assert_equal(found, expected, &format_args!("at most {max} of 5 threads"));
+            shared.assert_equal(found, expected, &format_args!("at most {max} of 5 threads"));
         }
     }
+}
+
+/// Callers with layers of their own share a team, which has one job at a time.
+#[test]
+fn callers_share_a_team() {
+    let team = Team::new(3);
+    let problems = SMALL.map(|(batch, inputs, outputs)| {
+        Problem::new(Dense::new(inputs, outputs, Activation::Tanh).with_threads(&team), batch)
+    });
+    std::thread::scope(|scope| {
+        for problem in &problems {
+            scope.spawn(move || {
+                let expected = both_passes(&with_threads(problem, Threads::Serial));
+                for round in 0..10 {
+                    for (found, expected) in both_passes(problem).iter().zip(&expected) {
+                        problem.assert_equal(found, expected, &format_args!("round {round}"));
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn workers(plan: &Description) -> [usize; 3] {
+    [plan.forward.workers, plan.d_w.workers, plan.d_a_prev.workers]
 }
 
 /// The shapes above are shared out where they are meant to be, up to the pool's size and the caller's limit.
 #[test]
 fn large_shapes_are_shared_and_small_ones_are_not() {
-    let workers = |threads: usize, max: usize, (batch, inputs, outputs): (usize, usize, usize)| {
-        let layer = Dense::new(inputs, outputs, Activation::Sigmoid).with_threads(Threads::CurrentPool { max });
-        let plan = pool(threads).install(|| layer.describe(batch)).expect("a plan");
-        [plan.forward.workers, plan.d_w.workers, plan.d_a_prev.workers]
+    let describe = |threads: &Threads, (batch, inputs, outputs): (usize, usize, usize)| {
+        let layer = Dense::new(inputs, outputs, Activation::Sigmoid).with_threads(threads.clone());
+        layer.describe(batch).expect("a plan")
     };
     for threads in POOLS {
-        assert_eq!(workers(threads, 8, SHAPES[0]), [1; 3], "{threads} threads");
-        for shape in &SHAPES[1..] {
-            let found = workers(threads, 8, *shape);
-            assert!(found.iter().all(|&w| (threads.min(2)..=threads.min(8)).contains(&w)), "{shape:?}: {found:?}");
+        let kinds = [(Threads::from(Team::new(threads)), &SMALL[..]), (Threads::from(pool(threads)), &LARGE[..])];
+        for (kind, shapes) in kinds {
+            let tiny = describe(&kind, TINY);
+            assert_eq!((workers(&tiny), tiny.threads), ([1; 3], threads), "{tiny}");
+            for shape in shapes {
+                let plan = describe(&kind, *shape);
+                let range = threads.min(2)..=threads;
+                assert!(workers(&plan).iter().all(|count| range.contains(count)), "{shape:?}: {plan}");
+            }
         }
-        assert_eq!(workers(threads, 1, SHAPES[1]), [1; 3], "at most one of {threads} threads");
-        assert_eq!(workers(threads, 0, SHAPES[1]), [1; 3], "a limit of none still leaves the caller");
+        let pool = pool(threads);
+        for max in 0..5 {
+            let plan = pool.install(|| describe(&Threads::CurrentPool { max }, LARGE[0]));
+            let most = threads.min(max).max(1);
+            assert!(plan.threads == most && workers(&plan).iter().all(|count| *count <= most), "at most {max}: {plan}");
+        }
     }
 }
 
 #[test]
 fn a_serial_layer_stays_on_its_thread() {
     let plan = pool(8).install(|| Dense::new(500, 500, Activation::Tanh).describe(500)).expect("a plan");
-    assert_eq!([plan.forward.workers, plan.d_w.workers, plan.d_a_prev.workers], [1; 3]);
+    assert_eq!((workers(&plan), plan.threads, plan.threads_source), ([1; 3], 1, "serial"));
+    let outside = Dense::new(500, 500, Activation::Tanh).with_threads(Threads::CurrentPool { max: 8 });
+    let plan = outside.describe(500).expect("a plan");
+    assert_eq!((workers(&plan), plan.threads_source), ([1; 3], "outside of any rayon pool"));
 }
 
 /// Callers on threads of their own share one layer, each with its own workspace.

@@ -67,11 +67,6 @@ impl Gemm {
         }
     }
 
-    /// Multiply-adds, saturating.
-    pub(crate) fn work(&self) -> usize {
-        self.m.saturating_mul(self.n).saturating_mul(self.k)
-    }
-
     /// Where partial sums stand until the last block: the kept pre-activation, or else the output itself.
     pub(crate) fn totals(&self) -> Sink {
         self.z.unwrap_or(self.c)

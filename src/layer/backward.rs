@@ -1,7 +1,7 @@
 //! The backward pass: slab by slab of the batch, `dz` and `db` in one pass, then `dA_prev` and `dW` from that slab while
 //! it is in the caches.
 
-use super::forward::run;
+use super::forward::Product;
 use super::{Dense, Gradients, Saved, Upstream, sink, source};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
@@ -14,7 +14,7 @@ use crate::kernel::{Sink, Source};
 use crate::matrix::{Input, MatrixViewMut};
 use crate::plan;
 use crate::summation::Summation;
-use crate::threads::share_out;
+use crate::threads::Crew;
 use crate::workspace::{Workspace, apart};
 
 impl Dense {
@@ -110,9 +110,11 @@ impl Dense {
             d_z: d_z.as_mut().map(sink),
             scale: gradients.scale,
         };
+        let rows = batch.min(self.slab_rows());
+        let workers = self.backward_workers(kernels, rows, call.d_w.is_some(), call.d_a_prev.is_some());
         // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
         // keep outputs apart from inputs and from each other.
-        unsafe { call.run(scratch) };
+        self.threads.with_crew(workers, move |crew| unsafe { call.run(crew, scratch) });
         Ok(())
     }
 
@@ -159,12 +161,17 @@ struct Call<'c> {
     scale: f32,
 }
 
+// SAFETY: a call may go to a pool, where workers read its inputs and write disjoint parts of its outputs.
+unsafe impl Send for Call<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Call<'_> {}
+
 impl Call<'_> {
-    /// Slab by slab of the batch: `dz` and `db`, then `dA_prev`, then `dW`.
+    /// Slab by slab of the batch: `dz` and `db`, then `dA_prev` and `dW`.
     ///
     /// # Safety
     /// All operands must be valid for the layer's shape and the batch, outputs apart from everything else.
-    unsafe fn run(&self, scratch: super::Scratch<'_>) {
+    unsafe fn run(&self, crew: &Crew<'_>, scratch: super::Scratch<'_>) {
         let super::Scratch { vector, slab, workers, worker_len } = scratch;
         let outputs = self.layer.outputs;
         if outputs == 0 && self.layer.inputs == 0 {
@@ -189,18 +196,27 @@ impl Call<'_> {
                         *db.add(j) = *d_b.sink.at(0, j);
                     }
                 }
-                let dz = self.dz(start, rows, slab, db, workers, worker_len);
-                if let Some(target) = self.d_a_prev {
+                let dz = self.dz(start, rows, slab, db, crew, workers, worker_len);
+                let a_prev = self.d_a_prev.map(|target| {
                     let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
                     let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, self.w, c, target.add);
-                    run(self.layer, self.kernels, &gemm, summation, workers, worker_len);
-                }
-                if let Some(target) = self.d_w {
+                    Product::new(self.kernels, &gemm, summation, crew.workers())
+                });
+                let w = self.d_w.map(|target| {
                     let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
                     let add = target.add || start > 0;
                     let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, add);
-                    run(self.layer, self.kernels, &gemm, Summation::Chain, workers, worker_len);
-                }
+                    Product::new(self.kernels, &gemm, Summation::Chain, crew.workers())
+                });
+                let products = [a_prev, w];
+                let parts = products.each_ref().map(|product| product.as_ref().map_or(0, Product::parts));
+                crew.share(parts[0] + parts[1], workers, worker_len, &|index, scratch| {
+                    let (product, index) = interleaved(parts, index);
+                    if let Some(product) = &products[product] {
+                        // SAFETY: as above; the products write to different outputs, and each part is computed once.
+                        product.run(self.kernels, index, scratch);
+                    }
+                });
             }
         }
         if let (Some(d_b), Some(db)) = (self.d_b, db)
@@ -224,17 +240,13 @@ impl Call<'_> {
         rows: usize,
         slab: Sink,
         db: Option<*mut f32>,
+        crew: &Crew<'_>,
         scratch: &mut [f32],
         worker_len: usize,
     ) -> Source {
-        // SAFETY: rows start.. lie inside the batch.
-        let (upstream, saved, kept) = unsafe {
-            (
-                Source { ptr: self.upstream.at(start, 0), ..self.upstream },
-                Source { ptr: self.saved.at(start, 0), ..self.saved },
-                self.d_z.map(|d_z| Sink { ptr: d_z.at(start, 0), ..d_z }),
-            )
-        };
+        let upstream = Source { ptr: self.upstream.at(start, 0), ..self.upstream };
+        let saved = Source { ptr: self.saved.at(start, 0), ..self.saved };
+        let kept = self.d_z.map(|d_z| Sink { ptr: d_z.at(start, 0), ..d_z });
         let is_given = self.dz_kernel.is_none();
         if is_given && kept.is_none() && db.is_none() {
             return upstream;
@@ -249,8 +261,8 @@ impl Call<'_> {
             scale: self.scale,
             add: self.d_b.is_some_and(|d_b| d_b.add) || start > 0,
         };
-        let workers = plan::workers(rows.saturating_mul(self.layer.outputs), self.layer.threads.here());
-        share_out(workers, scratch, worker_len, &|index, scratch| {
+        let workers = plan::workers(plan::dz_cycles(rows, self.layer.outputs), &crew.supply());
+        crew.share(workers, scratch, worker_len, &|index, scratch| {
             let cols = plan::share(self.layer.outputs, self.kernels.lanes, index, workers);
             // SAFETY: the caller's promise; the workers' columns are disjoint and the scratch has the driver's length.
             unsafe { pass.run(self.kernels, cols, scratch) };
@@ -259,7 +271,27 @@ impl Call<'_> {
     }
 }
 
+/// Which of two lists of parts, and which part of it, comes at `index` where they take turns as long as both last: the
+/// member who computes a share of one product then finds its share of the other next to it.
+fn interleaved([first, second]: [usize; 2], index: usize) -> (usize, usize) {
+    let paired = first.min(second);
+    if index < 2 * paired { (index % 2, index / 2) } else { (usize::from(second > first), index - paired) }
+}
+
 impl Dense {
+    /// Workers that share a backward call with this many rows in a slab.
+    pub(super) fn backward_workers(&self, kernels: &Kernels, rows: usize, d_w: bool, d_a_prev: bool) -> usize {
+        let supply = self.threads.here();
+        if supply.workers == 1 {
+            return 1;
+        }
+        let product = |is_wanted: bool| match is_wanted {
+            true => plan::product_cycles(kernels, rows, self.inputs, self.outputs),
+            false => 0.0,
+        };
+        plan::workers(plan::dz_cycles(rows, self.outputs) + product(d_w) + product(d_a_prev), &supply)
+    }
+
     /// `dA_prev = dz · w` for `rows` samples of the batch, and its order of summation.
     pub(super) fn a_prev_product(
         &self,

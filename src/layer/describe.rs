@@ -16,6 +16,10 @@ use core::fmt;
 pub struct Description {
     /// The instruction set.
     pub isa: Isa,
+    /// Threads that a call can have, when made from where the description was asked for.
+    pub threads: usize,
+    /// Whose threads they are, or why there is but one.
+    pub threads_source: &'static str,
     /// `z = a_prev · wᵀ + b`
     pub forward: ProductPlan,
     /// `dw = s · dzᵀ · a_prev`
@@ -34,7 +38,7 @@ pub struct ProductPlan {
     pub tile: (usize, usize),
     /// How the right operand reaches the kernel.
     pub operand: &'static str,
-    /// Workers that share the output, when called from where the description was asked for.
+    /// Threads that share the output: as many as finish it first, what it costs to call them included.
     pub workers: usize,
 }
 
@@ -56,16 +60,19 @@ impl Dense {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let (forward, order) =
             self.forward_product(batch, matrix(inputs), matrix(inputs), Start::Zero, output(outputs), None);
-        let forward = self.describe_product(kernels, &forward, order);
+        let forward = self.describe_product(kernels, &forward, order, self.forward_workers(kernels, batch));
+        let workers = self.backward_workers(kernels, batch.min(self.slab_rows()), true, true);
         let (d_a_prev, order) =
             self.a_prev_product(batch, batch, matrix(outputs), matrix(inputs), output(inputs), false);
-        let d_a_prev = self.describe_product(kernels, &d_a_prev, order);
+        let d_a_prev = self.describe_product(kernels, &d_a_prev, order, workers);
         let d_w = self.w_product(batch, matrix(outputs), matrix(inputs), output(inputs), 1.0, false);
-        let d_w = self.describe_product(kernels, &d_w, Summation::Chain);
-        Ok(Description { isa: kernels.isa, forward, d_w, d_a_prev })
+        let d_w = self.describe_product(kernels, &d_w, Summation::Chain, workers);
+        let supply = self.threads.here();
+        let (threads, threads_source) = (supply.workers, supply.source);
+        Ok(Description { isa: kernels.isa, threads, threads_source, forward, d_w, d_a_prev })
     }
 
-    fn describe_product(&self, kernels: &Kernels, gemm: &Gemm, summation: Summation) -> ProductPlan {
+    fn describe_product(&self, kernels: &Kernels, gemm: &Gemm, summation: Summation, workers: usize) -> ProductPlan {
         let strategy = plan::strategy(kernels, &gemm.shape(), summation);
         let tile = match summation {
             Summation::Lanes => {
@@ -83,13 +90,14 @@ impl Dense {
             (_, Packing::Copy) => "packed: panels stay in the first-level cache whatever the stride",
             (_, Packing::Transpose) => "transposed into panels: the weights are contiguous along the sum",
         };
-        ProductPlan { summation, tile, operand, workers: plan::workers(gemm.work(), self.threads.here()) }
+        ProductPlan { summation, tile, operand, workers }
     }
 }
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "instruction set  {}", self.isa)?;
+        writeln!(f, "threads          up to {}: {}", self.threads, self.threads_source)?;
         writeln!(f, "forward          {}", self.forward)?;
         writeln!(f, "d_w              {}", self.d_w)?;
         write!(f, "d_a_prev         {}", self.d_a_prev)
@@ -103,6 +111,6 @@ impl fmt::Display for ProductPlan {
             Summation::Auto | Summation::Chain => "chain",
         };
         let (rows, cols) = self.tile;
-        write!(f, "{order} order, {rows}×{cols} tiles, {} worker(s); right operand {}", self.workers, self.operand)
+        write!(f, "{order} order, {rows}×{cols} tiles, {} thread(s); right operand {}", self.workers, self.operand)
     }
 }

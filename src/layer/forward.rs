@@ -7,9 +7,8 @@ use crate::isa::Kernels;
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
 use crate::matrix::{Input, MatrixView};
-use crate::plan;
+use crate::plan::{self, Grid, Strategy};
 use crate::summation::Summation;
-use crate::threads::share_out;
 use crate::workspace::Workspace;
 
 impl Dense {
@@ -67,10 +66,26 @@ impl Dense {
         };
         let z = z.as_mut().map(sink);
         let (gemm, summation) = self.forward_product(batch, source(&a_prev), source(&w), start, sink(&mut a), z);
-        // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows keep
-        // outputs apart from inputs and from each other, and the scratch pieces have the length that the driver asks.
-        unsafe { run(self, kernels, &gemm, summation, scratch.workers, scratch.worker_len) };
+        let workers = self.forward_workers(kernels, batch);
+        self.threads.with_crew(workers, |crew| {
+            let product = Product::new(kernels, &gemm, summation, crew.workers());
+            crew.share(product.parts(), scratch.workers, scratch.worker_len, &|part, scratch| {
+                // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows
+                // keep outputs apart from inputs and from each other, each part is computed once, and the pieces of
+                // scratch have the length that the driver asks.
+                unsafe { product.run(kernels, part, scratch) };
+            });
+        });
         Ok(())
+    }
+
+    /// Workers that share a forward call.
+    pub(super) fn forward_workers(&self, kernels: &Kernels, batch: usize) -> usize {
+        let supply = self.threads.here();
+        if supply.workers == 1 {
+            return 1;
+        }
+        plan::workers(plan::product_cycles(kernels, batch, self.outputs, self.inputs), &supply)
     }
 
     /// The forward product and its order of summation.
@@ -112,25 +127,35 @@ fn contiguous(vector: &MatrixView<'_>, scratch: &mut [f32]) -> *const f32 {
     scratch.as_ptr()
 }
 
-/// Plans a product, shares it out and computes it.
-///
-/// # Safety
-/// As [`driver::run`] for the whole output; `scratch` holds [`driver::scratch_len`] elements, padded to `worker_len`,
-/// for each worker that the layer may use.
-pub(super) unsafe fn run(
-    layer: &Dense,
-    kernels: &Kernels,
-    gemm: &Gemm,
-    summation: Summation,
-    scratch: &mut [f32],
-    worker_len: usize,
-) {
-    let strategy = plan::strategy(kernels, &gemm.shape(), summation);
-    let gemm = if strategy.transposed { gemm.transposed() } else { *gemm };
-    let workers = plan::workers(gemm.work(), layer.threads.here());
-    share_out(workers, scratch, worker_len, &|index, scratch| {
-        let part = plan::part(kernels, gemm.m, gemm.n, index, workers);
-        // SAFETY: the caller's promise; the parts of different workers are disjoint.
-        unsafe { driver::run(kernels, &gemm, &strategy, &part, scratch) };
-    });
+/// A product with its plan, to be computed part by part.
+pub(super) struct Product {
+    gemm: Gemm,
+    strategy: Strategy,
+    grid: Grid,
+}
+
+impl Product {
+    /// Plans a product for a crew of this many workers.
+    pub(super) fn new(kernels: &Kernels, gemm: &Gemm, summation: Summation, workers: usize) -> Self {
+        let shape = gemm.shape();
+        let strategy = plan::strategy(kernels, &shape, summation);
+        let (gemm, shape) = if strategy.transposed { (gemm.transposed(), shape.transposed()) } else { (*gemm, shape) };
+        let grid = if workers == 1 { Grid::WHOLE } else { plan::grid(kernels, &shape, &strategy, workers) };
+        Self { gemm, strategy, grid }
+    }
+
+    pub(super) fn parts(&self) -> usize {
+        self.grid.parts()
+    }
+
+    /// Computes part `index`.
+    ///
+    /// # Safety
+    /// As [`driver::run`] for the whole output; nobody else computes this part, and `scratch` holds
+    /// [`driver::scratch_len`] elements.
+    pub(super) unsafe fn run(&self, kernels: &Kernels, index: usize, scratch: &mut [f32]) {
+        let part = self.grid.part(kernels, self.gemm.m, self.gemm.n, index);
+        // SAFETY: the caller's promise; the grid's parts are disjoint.
+        unsafe { driver::run(kernels, &self.gemm, &self.strategy, &part, scratch) };
+    }
 }

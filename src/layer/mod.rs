@@ -91,10 +91,10 @@ impl Dense {
         Self { kernels: isa::select(cap), ..self }.with_fresh_workspace()
     }
 
-    /// Where the work may run.
+    /// Where the work may run: a choice of [`Threads`], or a [`Team`](crate::Team).
     #[must_use]
-    pub fn with_threads(self, threads: Threads) -> Self {
-        Self { threads, ..self }.with_fresh_workspace()
+    pub fn with_threads(self, threads: impl Into<Threads>) -> Self {
+        Self { threads: threads.into(), ..self }.with_fresh_workspace()
     }
 
     /// The order in which the terms of a sum are added.

@@ -1,0 +1,111 @@
+use super::*;
+use crate::isa::{self, Isa};
+
+fn kernels() -> impl Iterator<Item = &'static Kernels> {
+    Isa::available().into_iter().map(|isa| isa::select(isa).expect("an available instruction set"))
+}
+
+/// Plans of every kind for contiguous operands.
+fn strategies() -> impl Iterator<Item = Strategy> {
+    let packings = [Packing::InPlace, Packing::Copy, Packing::Transpose];
+    let orders = [Summation::Chain, Summation::Lanes];
+    orders.into_iter().flat_map(move |summation| {
+        packings.into_iter().flat_map(move |packing| {
+            [false, true].map(|pack_left| Strategy {
+                summation,
+                transposed: false,
+                packing,
+                panel_vectors: 4,
+                outer: false,
+                pack_left,
+                strip: false,
+            })
+        })
+    })
+}
+
+fn shape(m: usize, n: usize, k: usize) -> ProductShape {
+    let (a_strides, b_strides, c_strides) = ((k, 1), (n, 1), (n, 1));
+    ProductShape { m, n, k, a_strides, b_strides, c_strides, z_strides: None, is_plain: false }
+}
+
+fn supply(workers: usize, cost: f64) -> Supply {
+    Supply { workers, cost, source: "a test" }
+}
+
+#[test]
+fn shares_cover_a_length_at_multiples_of_the_grain() {
+    for (len, grain) in (0..=70).flat_map(|len| [1, 3, 8, 16].map(|grain| (len, grain))) {
+        for parts in 1..=20 {
+            let shares: Vec<_> = (0..parts).map(|index| share(len, grain, index, parts)).collect();
+            assert_eq!((shares[0].start, shares[parts - 1].end), (0, len));
+            assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start), "{shares:?}");
+            assert!(shares[1..].iter().all(|share| share.start % grain == 0 || share.start == len), "{shares:?}");
+            let grains = shares.iter().map(|share| share.len().div_ceil(grain));
+            assert!(grains.clone().max() <= grains.min().map(|least| least + 1), "{shares:?} of grain {grain}");
+        }
+    }
+}
+
+#[test]
+fn parts_cover_an_output_once() {
+    for (kernels, strategy) in kernels().flat_map(|kernels| strategies().map(move |strategy| (kernels, strategy))) {
+        for (m, n) in [0, 1, 2, 17, 64, 100].into_iter().flat_map(|m| [0, 1, 15, 64, 65, 300].map(|n| (m, n))) {
+            for workers in 1..=17 {
+                let grid = grid(kernels, &shape(m, n, 200), &strategy, workers);
+                assert!((1..=workers).contains(&grid.parts()), "{grid:?} for {workers}");
+                let mut times = vec![0; m * n];
+                for part in (0..grid.parts()).map(|index| grid.part(kernels, m, n, index)) {
+                    for i in part.rows {
+                        part.cols.clone().for_each(|j| times[i * n + j] += 1);
+                    }
+                }
+                assert!(times.iter().all(|&times| times == 1), "{m}×{n} cut by {grid:?}");
+            }
+        }
+    }
+}
+
+/// Nobody has less than half of what another has, where the output is large enough to be cut so.
+#[test]
+fn parts_are_alike() {
+    for (kernels, strategy) in kernels().flat_map(|kernels| strategies().map(move |strategy| (kernels, strategy))) {
+        for (m, n) in [(256, 256), (1000, 30), (1, 4096), (2000, 10), (100, 700)] {
+            for workers in [2, 3, 4, 8] {
+                let grid = grid(kernels, &shape(m, n, 200), &strategy, workers);
+                let sizes = (0..grid.parts()).map(|index| grid.part(kernels, m, n, index));
+                let sizes: Vec<_> = sizes.map(|part| part.rows.len() * part.cols.len()).collect();
+                let (least, most) = (sizes.iter().min(), sizes.iter().max());
+                assert!(least.zip(most).is_some_and(|(least, most)| 2 * least >= *most), "{grid:?}: {sizes:?}");
+                assert!(sizes.len() * 4 >= workers * 3, "{m}×{n}: {grid:?} for {workers}");
+            }
+        }
+    }
+}
+
+#[test]
+fn workers_are_as_many_as_the_work_is_worth() {
+    assert_eq!(workers(0.0, &supply(8, 2e3)), 1);
+    assert_eq!(workers(f64::MAX, &supply(8, 2e3)), 8);
+    assert_eq!(workers(f64::MAX, &supply(1, 0.0)), 1);
+    for cost in [2e3, 60e3] {
+        let counts = (0..40).map(|bits| workers((1_u64 << bits) as f64, &supply(5, cost)));
+        assert!(counts.clone().all(|count| (1..=5).contains(&count)) && counts.is_sorted());
+    }
+}
+
+/// Work a little larger is never predicted to take longer, nor much longer than on one worker less.
+#[test]
+fn sharing_has_no_cliffs() {
+    let supply = supply(16, 2e3);
+    let time = |cycles: f64| match workers(cycles, &supply) {
+        1 => cycles,
+        p => cycles / p as f64 + supply.cost * (1.0 + WORKER_COST * (p - 2) as f64),
+    };
+    let mut last = 0.0;
+    for cycles in (0..4000).map(|step| 100.0 * f64::from(step)) {
+        let now = time(cycles);
+        assert!(now >= last && now - last <= 100.0 + 1e-6, "{cycles}: {now} after {last}");
+        last = now;
+    }
+}

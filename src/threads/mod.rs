@@ -1,0 +1,195 @@
+//! Sharing work out: the only place that knows a thread pool.
+//!
+//! `board` holds the protocol by which threads share one job; `team` has threads of its own that wait for jobs awake,
+//! and the rayon pools lend theirs for one job after the other.
+
+mod board;
+mod pieces;
+mod sync;
+mod team;
+
+pub use team::Team;
+
+use board::{Board, MAX_PARTS};
+use pieces::Pieces;
+use std::sync::Arc;
+
+/// Where a layer's work may run.
+///
+/// Whatever is chosen, a call has the same bits, and work that is not worth sharing stays on the calling thread.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Threads {
+    /// On the calling thread.
+    #[default]
+    Serial,
+    /// Shared out in the rayon pool that the caller runs in, to at most this many of its workers; on the calling
+    /// thread where it runs in none. The global pool is never started.
+    CurrentPool {
+        /// The most workers to use. The workspace grows with it.
+        max: usize,
+    },
+    /// Shared out in this rayon pool, wherever the caller runs. A call from outside of the pool waits for one of its
+    /// workers to wake up, some ten microseconds; and rayon's queue for such calls allocates now and then.
+    Pool(Arc<rayon::ThreadPool>),
+    /// Shared out in this team, the fastest way by far. A call that finds the team at work for another caller stays on
+    /// the calling thread.
+    Team(Team),
+}
+
+impl From<Team> for Threads {
+    fn from(team: Team) -> Self {
+        Self::Team(team)
+    }
+}
+
+impl From<&Team> for Threads {
+    fn from(team: &Team) -> Self {
+        Self::Team(team.clone())
+    }
+}
+
+impl From<Arc<rayon::ThreadPool>> for Threads {
+    fn from(pool: Arc<rayon::ThreadPool>) -> Self {
+        Self::Pool(pool)
+    }
+}
+
+/// What it costs to share out one job, in cycles of a core: what has to be saved for it to pay.
+///
+/// A team's workers are awake in the midst of a training step; rayon's have gone to sleep.
+const TEAM_COST: f64 = 2.0e3;
+const RAYON_COST: f64 = 60.0e3;
+
+/// Workers that a call may use, and what sharing work out to them costs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Supply {
+    /// Workers, the caller among them.
+    pub(crate) workers: usize,
+    /// Cycles that go by until they all work, and until all is known to be done.
+    pub(crate) cost: f64,
+    /// Whose they are, or why there is but one.
+    pub(crate) source: &'static str,
+}
+
+impl Supply {
+    fn serial(source: &'static str) -> Self {
+        Self { workers: 1, cost: 0.0, source }
+    }
+}
+
+impl Threads {
+    /// The most workers that a call may use, which is how many pieces of scratch it needs.
+    pub(crate) fn max(&self) -> usize {
+        match self {
+            Self::Serial => 1,
+            Self::CurrentPool { max } => (*max).max(1),
+            Self::Pool(pool) => pool.current_num_threads(),
+            Self::Team(team) => team.threads(),
+        }
+    }
+
+    /// The workers that a call made here and now may use.
+    pub(crate) fn here(&self) -> Supply {
+        let rayon = |workers, source| Supply { workers, cost: RAYON_COST, source };
+        match self {
+            Self::Serial => Supply::serial("serial"),
+            Self::CurrentPool { max } if rayon::current_thread_index().is_some() => {
+                rayon(rayon::current_num_threads().min(*max).max(1), "the rayon pool around the call")
+            }
+            Self::CurrentPool { .. } => Supply::serial("outside of any rayon pool"),
+            Self::Pool(pool) => rayon(pool.current_num_threads(), "a rayon pool"),
+            Self::Team(team) => Supply { workers: team.threads(), cost: TEAM_COST, source: "a team" },
+        }
+    }
+
+    /// Calls `call` with a crew of at most `workers`, which stays together until it returns.
+    ///
+    /// `workers` is at most what [`here`](Self::here) said.
+    pub(crate) fn with_crew<R: Send>(&self, workers: usize, call: impl FnOnce(&Crew<'_>) -> R + Send) -> R {
+        if workers <= 1 {
+            return call(&Crew::Serial);
+        }
+        match self {
+            Self::Serial => call(&Crew::Serial),
+            Self::CurrentPool { .. } => call(&Crew::Rayon { workers }),
+            Self::Pool(pool) => pool.install(|| call(&Crew::Rayon { workers })),
+            Self::Team(team) => match team.lead() {
+                Some(lead) => call(&Crew::Team { lead, workers }),
+                None => call(&Crew::Serial),
+            },
+        }
+    }
+}
+
+/// Who works together on a call.
+pub(crate) enum Crew<'t> {
+    Serial,
+    Rayon { workers: usize },
+    Team { lead: team::Lead<'t>, workers: usize },
+}
+
+impl Crew<'_> {
+    /// Those who work, the caller among them.
+    pub(crate) fn workers(&self) -> usize {
+        match self {
+            Self::Serial => 1,
+            Self::Rayon { workers } | Self::Team { workers, .. } => *workers,
+        }
+    }
+
+    /// What it costs to share out another job.
+    pub(crate) fn supply(&self) -> Supply {
+        match self {
+            Self::Serial => Supply::serial(""),
+            Self::Rayon { workers } => Supply { workers: *workers, cost: RAYON_COST, source: "" },
+            Self::Team { workers, .. } => Supply { workers: *workers, cost: TEAM_COST, source: "" },
+        }
+    }
+
+    /// Calls `work(part, scratch)` once for each part in `0..parts`, and returns when all are done. Each worker has a
+    /// piece of the scratch to itself, cut every `piece_len`.
+    pub(crate) fn share(
+        &self,
+        parts: usize,
+        scratch: &mut [f32],
+        piece_len: usize,
+        work: &(impl Fn(usize, &mut [f32]) + Sync),
+    ) {
+        let workers = self.workers().min(parts);
+        if workers <= 1 {
+            return (0..parts).for_each(|part| work(part, &mut scratch[..piece_len]));
+        }
+        let pieces = Pieces::new(scratch, piece_len);
+        for first in (0..parts).step_by(MAX_PARTS) {
+            let parts = MAX_PARTS.min(parts - first);
+            // SAFETY: a member is one thread, which does one part at a time.
+            let work = |member: usize, part: usize| work(first + part, unsafe { pieces.get(member) });
+            match self {
+                Self::Serial => {}
+                Self::Rayon { .. } => share_in_rayon(workers, parts, &work),
+                Self::Team { lead, .. } => lead.share(workers, parts, &work),
+            }
+        }
+    }
+}
+
+/// Calls `work(member, part)` for each part in the rayon pool that the caller runs in.
+///
+/// A worker that no thread takes up is left to the caller, which by then has done all parts.
+fn share_in_rayon(workers: usize, parts: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+    let board = Board::new();
+    rayon::join(
+        // SAFETY: the board has no other leader.
+        || unsafe { board.lead(workers, parts, || (), work) },
+        || help_in_rayon(&board, 1, workers),
+    );
+}
+
+fn help_in_rayon(board: &Board, first: usize, end: usize) {
+    if end - first == 1 {
+        return board.help(first);
+    }
+    let middle = first + (end - first) / 2;
+    rayon::join(|| help_in_rayon(board, first, middle), || help_in_rayon(board, middle, end));
+}

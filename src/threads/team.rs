@@ -1,0 +1,220 @@
+//! Threads that wait for work awake, for a moment.
+
+use super::board::{Board, MAX_PARTS};
+use super::sync::{AtomicBool, Ordering, fence, spin_loop, spin_until};
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+/// How long a worker waits awake for the next job, where the last ones came that close.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// How long it waits where they did not.
+const LEAST_PATIENCE: Duration = Duration::from_micros(5);
+
+/// Threads for layers, and for loops of your own, that share out work in well under a microsecond.
+///
+/// A worker that has done its part spins for up to 100 µs for the next job, as one layer follows another within a
+/// training step, and then sleeps: an idle team uses no processor time. Whoever hands work in works too, and takes
+/// over what no worker has begun: a worker that the system keeps from running holds up nothing but the part that it
+/// is at.
+///
+/// A team is a handle: clones are the same team, and its threads end with the last one. It does one job at a time: of
+/// calls made at once, or from inside a job, one is shared out and the others run on their own threads.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Team};
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// let team = Team::new(2);
+/// let layer = Dense::new(784, 512, Activation::Sigmoid).with_threads(&team);
+/// # assert_eq!(layer.describe(128)?.forward.workers, team.threads());
+///
+/// // The same threads for what happens between the layers.
+/// let sum = AtomicUsize::new(0);
+/// team.for_each(10, |part| { sum.fetch_add(part, Ordering::Relaxed); });
+/// assert_eq!(sum.into_inner(), 45);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Team(Arc<Workers>);
+
+/// Ends the threads when it is dropped.
+struct Workers {
+    shared: Arc<Shared>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+/// What the threads see.
+struct Shared {
+    board: Board,
+    is_led: AtomicBool,
+    is_over: AtomicBool,
+    sleeps: Box<[Sleep]>,
+}
+
+/// Whether a worker sleeps; on a cache line of its own, which changes hands only when it does.
+#[repr(align(128))]
+struct Sleep(AtomicBool);
+
+impl Team {
+    /// Most threads of a team.
+    pub const MAX_THREADS: usize = MAX_PARTS;
+
+    /// A team of this many threads, the caller's among them: `new(2)` starts one.
+    ///
+    /// At least one and at most [`MAX_THREADS`](Self::MAX_THREADS), and fewer where the system refuses more;
+    /// [`threads`](Self::threads) tells.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self::with_start(threads, |_| ())
+    }
+
+    /// A team whose workers `1..threads` each call `start` first, with their index: the place to pin a thread to a
+    /// core, or to set its priority. The caller's thread is its own affair.
+    #[must_use]
+    pub fn with_start(threads: usize, start: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        let threads = threads.clamp(1, Self::MAX_THREADS);
+        let shared = Arc::new(Shared {
+            board: Board::new(),
+            is_led: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            sleeps: (0..threads).map(|_| Sleep(AtomicBool::new(false))).collect(),
+        });
+        let start = Arc::new(start);
+        let handles = (1..threads).map_while(|member| {
+            let (shared, start) = (Arc::clone(&shared), Arc::clone(&start));
+            let serve = move || {
+                start(member);
+                shared.serve(member);
+            };
+            thread::Builder::new().name(format!("fused-dense {member}")).spawn(serve).ok()
+        });
+        let handles = handles.collect();
+        Self(Arc::new(Workers { shared, handles }))
+    }
+
+    /// Threads that share a job, the caller's among them.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.handles.len() + 1
+    }
+
+    /// Calls `work(part)` once for each part in `0..parts`, on the caller's and the team's threads; returns when all
+    /// are done.
+    ///
+    /// # Panics
+    /// Where `work` does.
+    pub fn for_each(&self, parts: usize, work: impl Fn(usize) + Sync) {
+        let lead = self.lead();
+        for first in (0..parts).step_by(MAX_PARTS) {
+            let parts = MAX_PARTS.min(parts - first);
+            match &lead {
+                Some(lead) => lead.share(self.threads(), parts, &|_, part| work(first + part)),
+                None => (first..first + parts).for_each(&work),
+            }
+        }
+    }
+
+    /// The right to hand in jobs; `None` while somebody has it.
+    pub(super) fn lead(&self) -> Option<Lead<'_>> {
+        // Acquire: all that the leader before did, its release is in `Lead::drop`.
+        let is_free = !self.0.shared.is_led.swap(true, Ordering::Acquire);
+        // Made only where it is free: dropping it gives the right back.
+        is_free.then(|| Lead { workers: &self.0 })
+    }
+}
+
+impl fmt::Debug for Team {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Team").field("threads", &self.threads()).finish()
+    }
+}
+
+impl PartialEq for Team {
+    /// Whether both are handles of the same threads.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Team {}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `serve`: a worker sees that it is over, or is seen to sleep and woken.
+        fence(Ordering::SeqCst);
+        for handle in self.handles.drain(..) {
+            handle.thread().unpark();
+            // A worker that panicked, in the caller's `start`, has reported it and holds nothing.
+            let _ = handle.join();
+        }
+    }
+}
+
+/// The right to hand in jobs to a team.
+pub(crate) struct Lead<'t> {
+    workers: &'t Workers,
+}
+
+impl Lead<'_> {
+    /// Calls `work(member, part)` for each part, on at most this many members.
+    pub(super) fn share(&self, members: usize, parts: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+        let Workers { shared, handles } = self.workers;
+        let call = || {
+            // Pairs with the fence in `serve`.
+            fence(Ordering::SeqCst);
+            for (handle, sleep) in handles.iter().zip(&shared.sleeps[1..]).take(members - 1) {
+                if sleep.0.load(Ordering::Relaxed) {
+                    handle.thread().unpark();
+                }
+            }
+        };
+        // SAFETY: there is one `Lead` at a time, and its making acquires what the one before released.
+        unsafe { shared.board.lead(members, parts, call, work) };
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        self.workers.shared.is_led.store(false, Ordering::Release);
+    }
+}
+
+impl Shared {
+    /// A worker's life.
+    fn serve(&self, member: usize) {
+        let is_called = || self.board.is_open_to(member) || self.is_over.load(Ordering::Relaxed);
+        let mut patience = PATIENCE;
+        loop {
+            if !spin_until(patience, spin_loop, is_called) {
+                let since = Instant::now();
+                self.sleep(member, is_called);
+                // Whoever calls often is waited for awake; where calls are rare, spinning would be for nothing.
+                patience = if since.elapsed() < PATIENCE { PATIENCE } else { (patience / 2).max(LEAST_PATIENCE) };
+            }
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            self.board.help(member);
+        }
+    }
+
+    fn sleep(&self, member: usize, is_called: impl Fn() -> bool) {
+        let sleep = &self.sleeps[member].0;
+        sleep.store(true, Ordering::Relaxed);
+        loop {
+            // Of two that each write and then read what the other wrote, with such a fence between, one sees the
+            // other: this worker the open parts, or the leader (`Lead::share`) that it sleeps.
+            fence(Ordering::SeqCst);
+            if is_called() {
+                break;
+            }
+            thread::park();
+        }
+        sleep.store(false, Ordering::Relaxed);
+    }
+}

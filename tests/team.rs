@@ -1,0 +1,272 @@
+//! A team of threads: every part once, whoever comes late, calls at once, panics, or ends.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use fused_dense::Team;
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A small generator of pseudo-random numbers.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+/// Hands in a job of plain memory, each part's own, and checks that each part was done once, before the call returned.
+fn check_job(team: &Team, parts: usize, delay: impl Fn(usize) + Sync) {
+    let done: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+    team.for_each(parts, |part| {
+        delay(part);
+        // Relaxed: the team itself must bring what was written to the caller.
+        done[part].store(done[part].load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    });
+    assert!(done.iter().all(|count| count.load(Ordering::Relaxed) == 1), "{parts} parts on {team:?}");
+}
+
+#[test]
+fn every_part_is_done_once() {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for threads in [1, 2, 3, 5, 16] {
+        let team = Team::new(threads);
+        assert_eq!(team.threads(), threads);
+        for parts in [0, 1, 2, 63, 64, 65, 200] {
+            check_job(&team, parts, |_| ());
+        }
+        for _ in 0..300 {
+            check_job(&team, random.below(80), |_| ());
+        }
+    }
+}
+
+/// Delays before and within jobs, so that workers are met spinning, on their way to sleep, asleep and at work.
+#[test]
+fn workers_may_come_at_any_moment() {
+    let mut random = Random(88_172_645_463_325_252);
+    let team = Team::new(3);
+    for _ in 0..400 {
+        let (gap, late) = (random.below(260), random.below(4));
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(gap as u64) {
+            core::hint::spin_loop();
+        }
+        check_job(&team, 1 + random.below(6), |part| match (part == late, gap % 4) {
+            (true, 0) => thread::sleep(Duration::from_micros(150)),
+            (true, 1) => thread::yield_now(),
+            _ => {}
+        });
+    }
+}
+
+/// The caller takes over what no worker has begun, and sleeps where one is long at work.
+#[test]
+fn a_worker_that_is_kept_from_running_is_not_waited_for() {
+    let (stopped, team_is_up) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let team = Team::with_start(2, {
+        let (stopped, team_is_up) = (Arc::clone(&stopped), Arc::clone(&team_is_up));
+        move |worker| {
+            assert_eq!(worker, 1);
+            team_is_up.store(true, Ordering::Release);
+            while stopped.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+        }
+    });
+    let here = thread::current().id();
+    for _ in 0..100 {
+        team.for_each(8, |_| assert_eq!(thread::current().id(), here));
+    }
+    stopped.store(false, Ordering::Release);
+
+    let ids = Mutex::new(HashSet::new());
+    let both = AtomicUsize::new(0);
+    team.for_each(2, |_| {
+        ids.lock().expect("no panic").insert(thread::current().id());
+        both.fetch_add(1, Ordering::Relaxed);
+        while both.load(Ordering::Relaxed) < 2 {
+            thread::yield_now();
+        }
+        if thread::current().id() != here {
+            thread::sleep(Duration::from_millis(3));
+        }
+    });
+    assert!(team_is_up.load(Ordering::Acquire));
+    assert_eq!(ids.into_inner().expect("no panic").len(), 2, "the parts wait for each other");
+}
+
+/// Of calls at once one is shared out, and the others run where they are.
+#[test]
+fn callers_do_not_wait_for_each_other() {
+    let team = Team::new(2);
+    let sum = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for parts in 0..200 {
+                    team.for_each(parts % 7, |part| {
+                        sum.fetch_add(part as u64, Ordering::Relaxed);
+                    });
+                }
+            });
+        }
+    });
+    let expected: usize = (0..200).flat_map(|parts| 0..parts % 7).sum();
+    assert_eq!(sum.into_inner(), 4 * expected as u64);
+
+    // A caller that comes while a job is on finishes before it.
+    let (is_on, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            team.for_each(1, |_| {
+                is_on.store(true, Ordering::Release);
+                while !is_over.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
+            });
+        });
+        while !is_on.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        check_job(&team, 5, |_| ());
+        is_over.store(true, Ordering::Release);
+    });
+}
+
+#[test]
+fn jobs_nest() {
+    let team = Team::new(3);
+    let count = AtomicUsize::new(0);
+    team.for_each(4, |_| {
+        let outer = thread::current().id();
+        team.for_each(4, |_| {
+            assert_eq!(thread::current().id(), outer);
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    });
+    assert_eq!(count.into_inner(), 16);
+}
+
+/// Whichever part panics, the caller does, after all others are done; and the team lives on.
+#[test]
+fn panics_reach_the_caller() {
+    let team = Team::new(3);
+    std::panic::set_hook(Box::new(|_| ()));
+    for round in 0..300 {
+        let parts = 1 + round % 9;
+        let alive = AtomicUsize::new(0);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            team.for_each(parts, |part| {
+                alive.fetch_add(1, Ordering::Relaxed);
+                let panics = part == round % parts;
+                alive.fetch_sub(1, Ordering::Relaxed);
+                assert!(!panics, "part {part}");
+            });
+        }));
+        assert_eq!(alive.into_inner(), 0, "somebody was still at work");
+        let panic = result.expect_err("a panic");
+        assert_eq!(*panic.downcast_ref::<String>().expect("its message"), format!("part {}", round % parts));
+        check_job(&team, parts, |_| ());
+    }
+    let all = catch_unwind(AssertUnwindSafe(|| team.for_each(9, |_| panic!("all"))));
+    assert!(all.is_err());
+    check_job(&team, 9, |_| ());
+    let _ = std::panic::take_hook();
+}
+
+/// A job that is not over takes the unpark of a stranger for nothing.
+#[test]
+fn spurious_wakeups_are_slept_through() {
+    let threads = Arc::new(Mutex::new(vec![thread::current()]));
+    let team = Team::with_start(3, {
+        let threads = Arc::clone(&threads);
+        move |_| threads.lock().expect("no panic").push(thread::current())
+    });
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                threads.lock().expect("no panic").iter().for_each(thread::Thread::unpark);
+                thread::sleep(Duration::from_micros(20));
+            }
+        });
+        for round in 0..100 {
+            check_job(&team, 6, |part| {
+                if part == 5 && round % 5 == 0 {
+                    thread::sleep(Duration::from_micros(400));
+                }
+            });
+            thread::sleep(Duration::from_micros(round));
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Threads end with the last handle, from whatever they were at.
+#[test]
+fn the_last_handle_ends_the_threads() {
+    struct Ended(Arc<AtomicUsize>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Release);
+        }
+    }
+    thread_local!(static AT_END: core::cell::RefCell<Option<Ended>> = const { core::cell::RefCell::new(None) });
+
+    for pause in [0, 0, 20, 99, 300, 1000, 5000] {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let team = Team::with_start(4, {
+            let ended = Arc::clone(&ended);
+            move |_| AT_END.set(Some(Ended(Arc::clone(&ended))))
+        });
+        let other = team.clone();
+        assert_eq!(team, other);
+        drop(team);
+        check_job(&other, 4, |_| ());
+        thread::sleep(Duration::from_micros(pause));
+        assert_eq!(ended.load(Ordering::Acquire), 0);
+        drop(other);
+        assert_eq!(ended.load(Ordering::Acquire), 3, "after a pause of {pause} µs");
+    }
+}
+
+#[test]
+fn a_team_has_at_least_one_thread_and_at_most_its_limit() {
+    assert_eq!(Team::new(0).threads(), 1);
+    let most = Team::new(usize::MAX);
+    assert_eq!(most.threads(), Team::MAX_THREADS);
+    check_job(&most, 200, |_| ());
+    assert_ne!(most, Team::new(1));
+}
+
+/// By the time that the scheduler counts for its threads.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_idle_team_uses_no_processor_time() {
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let team = Team::with_start(3, {
+        let times = Arc::clone(&times);
+        move |_| {
+            // SAFETY: the call has no requirements.
+            times.lock().expect("no panic").push(unsafe { libc::syscall(libc::SYS_gettid) });
+        }
+    });
+    check_job(&team, 8, |_| ());
+    let used = || -> u64 {
+        let tids = times.lock().expect("no panic").clone();
+        let nanoseconds = |tid| std::fs::read_to_string(format!("/proc/self/task/{tid}/schedstat"));
+        tids.iter()
+            .map(|tid| nanoseconds(tid).map_or(0, |s| s.split(' ').next().map_or(0, |n| n.parse().unwrap_or(0))))
+            .sum()
+    };
+    thread::sleep(Duration::from_millis(50));
+    let before = used();
+    thread::sleep(Duration::from_millis(200));
+    assert!(used() - before < 1_000_000, "{} ns in 200 ms", used() - before);
+}
