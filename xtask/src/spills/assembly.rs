@@ -53,17 +53,33 @@ impl Function<'_> {
 
     /// First and last line of each stretch that a backward jump repeats.
     fn loops(&self) -> Vec<(usize, usize)> {
-        let mut spans = Vec::new();
-        for (end, line) in self.lines.iter().enumerate() {
-            let mut words = line.split_whitespace();
-            if let (Some(instruction), Some(target)) = (words.next(), words.next())
-                && instruction.starts_with('j')
-                && let Some(start) = self.lines[..end].iter().position(|line| line.strip_suffix(':') == Some(target))
-            {
-                spans.push((start, end));
+        let is_loop = |&(start, end): &(usize, usize)| start <= end && self.flows(start, end);
+        let spans = (0..self.lines.len()).filter_map(|end| Some((self.target(end)?, end)));
+        spans.filter(is_loop).collect()
+    }
+
+    /// Whether control comes from one line to a later one without leaving the lines between. A block that is laid out
+    /// behind the rest jumps back, too, but is not reached from where it jumps to.
+    fn flows(&self, start: usize, end: usize) -> bool {
+        let (mut seen, mut next) = (vec![false; end + 1], vec![start]);
+        while let Some(line) = next.pop() {
+            if line < start || line > end || std::mem::replace(&mut seen[line], true) {
+                continue;
+            }
+            next.extend(self.target(line));
+            let instruction = self.lines[line].split_whitespace().next().unwrap_or_default();
+            if !["jmp", "retq", "ud2"].contains(&instruction) {
+                next.push(line + 1);
             }
         }
-        spans
+        seen[end]
+    }
+
+    /// The line that a jump leads to.
+    fn target(&self, line: usize) -> Option<usize> {
+        let mut words = self.lines[line].split_whitespace();
+        let label = words.next().filter(|instruction| instruction.starts_with('j')).and(words.next())?;
+        self.lines.iter().position(|line| line.strip_suffix(':') == Some(label))
     }
 
     fn counts(&self, start: usize, end: usize) -> Counts {
@@ -119,8 +135,13 @@ spilling:
 \tvmovups\t%ymm3, 32(%rsp)
 \tjne\t.LBB1_1
 \tjmp\t.LBB1_9
+.LBB1_8:
+\tvfmadd231ps\t%ymm2, %ymm4, %ymm1
+\tvmovups\t%ymm3, 32(%rsp)
 .LBB1_9:
 \tretq
+.LBB1_10:
+\tjmp\t.LBB1_8
 ";
 
     #[test]
@@ -130,6 +151,11 @@ spilling:
         let loops = functions[0].main_loops(2);
         assert_eq!(loops, [Counts { fmas: 2, loads: 3, spills: 0, reloads: 0, divisions: 0 }]);
         assert!(functions[0].main_loops(3).is_empty());
+    }
+
+    #[test]
+    fn a_block_behind_the_rest_makes_no_loop() {
+        assert_eq!(functions(SAMPLE)[1].loops().len(), 1);
     }
 
     #[test]
