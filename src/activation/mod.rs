@@ -24,13 +24,17 @@ use core::fmt;
 ///
 /// | | value | derivative from `a` | derivative from `z` |
 /// |---|---|---|---|
-/// | sigmoid | 0.67 ULP | `a(1-a)` | 1.05 ULP |
-/// | tanh | 0.82 ULP | `(1-a)(1+a)` | 1.05 ULP |
+/// | sigmoid | 0.67 ULP | `a(1-a)` | 1.51 ULP |
+/// | tanh | 0.82 ULP | `(1-a)(1+a)` | 1.51 ULP |
 ///
 /// Errors are the largest over all 2³² floats, on every instruction set with fused multiply-add, against the true value
-/// (`cargo xtask ulp`); the unit is that of the true value, down to subnormal results, which are kept. From `a`, a
-/// derivative is the formula in `f32`: near saturation, where `a` has lost what it needs, nothing is left of it; from
-/// `z` it keeps its relative accuracy.
+/// (`cargo xtask ulp`); the unit is that of the true value, down to subnormal results, which are kept. Without fused
+/// multiply-add they are 1.42, 1.01 and 2.1 ULP. From `a`, a derivative is the formula in `f32`: near saturation, where
+/// `a` has lost what it needs, nothing is left of it; from `z` it keeps its relative accuracy, 1.3·10⁻⁷, out to
+/// subnormal results.
+///
+/// Tanh is monotone. So is the sigmoid, save that at 368 pairs of neighbouring floats out of all it steps back by one
+/// float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Activation {

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Neither `e^-x` nor the denominator is ever rounded to one number: `rest` is at most 5 % of `s`, so that its own
-//! rounding errors hardly count, and the last step corrects the quotient for all that it missed. What remains is its
-//! one rounding, and a second one where the result is subnormal.
+//! rounding errors hardly count, and the last step corrects the quotient for all that it missed. What remains is the
+//! rounding of that step; in subnormal results the correction is only known roughly.
 //!
 //! No branch and no sign: with `n` of either sign, one formula serves all `x`. Everything is in units of
 //! [`UNIT`], which keeps `e^104` in range, so that results run down to the least subnormal.
@@ -21,7 +21,7 @@ use crate::simd::Arithmetic;
 
 /// `g(z) = 1/(1+e^{-z})`
 ///
-/// In `[0, 1]`, and within 0.67 ULP; where the result is normal, within 0.55 ULP.
+/// In `[0, 1]`, and within 0.67 ULP; 99.94 % of all results are the nearest floats.
 pub(crate) struct Sigmoid;
 
 impl Function for Sigmoid {
@@ -39,7 +39,7 @@ impl Function for Sigmoid {
         simd.mul(a, simd.sub(simd.splat(1.0), a))
     }
 
-    /// `q - q²` with `q = 1/(1+e^|z|) ≤ 1/2`: no cancellation. Within 1.05 ULP.
+    /// `q - q²` with `q = 1/(1+e^|z|) ≤ 1/2`: no cancellation. Within 1.51 ULP.
     #[inline(always)]
     fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V) -> S::V {
         let q = of_minus_abs(simd, UNIT, z);
@@ -83,10 +83,12 @@ fn exp_of_minus<S: Arithmetic>(simd: S, x: S::V) -> Exp<S::V> {
     Exp { power, slope: simd.mul(power, t), q }
 }
 
-/// `scale / (1 + e^-x)`, where `larger` and `smaller` are 1 and the power in `e^-x`, both in units of `UNIT`.
+/// `scale / (1 + e^-x)`, where `larger` and `smaller` are 1 and the power in `e^-x`, in this order or the other, in units of
+/// `UNIT`.
 #[inline(always)]
 fn quotient<S: Arithmetic>(simd: S, scale: f32, exp: Exp<S::V>, larger: S::V, smaller: S::V) -> S::V {
-    let sum = simd.add(larger, smaller);
+    // Not `larger + smaller`, which would wait for them.
+    let sum = simd.add(exp.power, simd.splat(UNIT));
     let lost = simd.sub(smaller, simd.sub(sum, larger));
     let rest = simd.mul_add(exp.slope, exp.q, lost);
     let q = simd.div(simd.splat(scale), simd.add(sum, rest));

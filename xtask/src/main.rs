@@ -2,11 +2,13 @@
 
 mod bench;
 mod codegen;
+mod coefficients;
 mod lockfile;
 mod machine;
 mod peers;
 mod spills;
 mod training;
+mod ulp;
 mod workspace;
 
 use clap::Parser;
@@ -19,6 +21,8 @@ enum Task {
     Bench(Box<bench::Args>),
     /// Print the kernel table that build.rs generates
     Codegen,
+    /// Derive the constants of the activations and compare them with the source
+    Coefficients,
     /// Install or list the libraries to compare with
     #[command(subcommand)]
     Peers(peers::install::Action),
@@ -26,14 +30,18 @@ enum Task {
     Spills,
     /// Compare whole training steps with PyTorch and JAX
     Training(training::Args),
+    /// Measure the error of the activations over all floats against the promised bounds
+    Ulp(ulp::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Task::parse() {
         Task::Bench(args) => bench::main(&args),
         Task::Codegen => codegen::main(),
+        Task::Coefficients => coefficients::main(),
         Task::Peers(action) => peers::install::main(&action),
         Task::Spills => spills::main(),
         Task::Training(args) => training::main(&args),
+        Task::Ulp(args) => ulp::main(&args),
     }
 }
