@@ -96,7 +96,7 @@ impl Function<'_> {
             counts.divisions += usize::from(instruction.starts_with("vdiv"));
             let on_stack = operands.contains("(%rsp") || (has_frame && operands.contains("(%rbp"));
             // Sources stand in front: an instruction whose last operand is memory writes it.
-            let writes = operands.trim_end().ends_with(')');
+            let writes = operands.rsplit(", ").next().is_some_and(|last| last.contains('('));
             counts.spills += usize::from(on_stack && writes);
             counts.reloads += usize::from(on_stack && !writes);
             counts.loads += usize::from(operands.contains('(') && !writes);
@@ -132,7 +132,7 @@ spilling:
 \tmovq\t%rsp, %rbp
 .LBB1_1:
 \tvfmadd231ps\t-64(%rbp), %ymm4, %ymm1
-\tvmovups\t%ymm3, 32(%rsp)
+\tvmovups\t%ymm3, 32(%rsp) {%k1}
 \tjne\t.LBB1_1
 \tjmp\t.LBB1_9
 .LBB1_8:
