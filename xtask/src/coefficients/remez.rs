@@ -163,10 +163,12 @@ fn solve(mut matrix: Vec<Vec<f64>>) -> Vec<f64> {
         let size = |row: usize| matrix[row][column].abs();
         let pivot = (column..n).max_by(|&a, &b| size(a).total_cmp(&size(b))).expect("a row is left");
         matrix.swap(column, pivot);
-        for row in column + 1..n {
-            let factor = matrix[row][column] / matrix[column][column];
-            for j in column..=n {
-                matrix[row][j] -= factor * matrix[column][j];
+        let (above, below) = matrix.split_at_mut(column + 1);
+        let pivot = &above[column];
+        for row in below {
+            let factor = row[column] / pivot[column];
+            for (value, pivot) in row.iter_mut().zip(pivot).skip(column) {
+                *value -= factor * pivot;
             }
         }
     }
