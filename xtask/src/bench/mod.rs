@@ -17,7 +17,7 @@ pub mod verify;
 pub mod workload;
 
 use crate::machine::{self, Ceilings, Machine};
-use crate::peers::{self, Contender, Found, Fused, library};
+use crate::peers::{self, Contender, Found, Fused, Sharing, library};
 use anyhow::{Context, bail};
 use fused_dense::{Activation, Dense, Isa};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -48,6 +48,9 @@ pub struct Args {
     /// Numbers of threads, each measured apart
     #[arg(long, value_delimiter = ',', default_values_t = [1], value_parser = positive)]
     threads: Vec<usize>,
+    /// What shares our work out, with several threads
+    #[arg(long, value_enum, default_value_t = Sharing::Team)]
+    sharing: Sharing,
     /// Instruction set of our kernels; the best by default
     #[arg(long, value_parser = isa)]
     isa: Option<Isa>,
@@ -159,7 +162,7 @@ fn stored(path: &Path, all: bool) -> anyhow::Result<Run> {
 /// Measures a run, printing its table row by row.
 fn measured(args: &Args) -> anyhow::Result<Run> {
     let isa = args.isa.map_or_else(|| Dense::new(1, 1, Activation::Identity).isa(), Ok)?;
-    let ours = Fused { isa };
+    let ours = Fused { isa, sharing: args.sharing };
     // SAFETY: no other thread runs yet.
     unsafe { library::prepare_environment(isa, args.threads.iter().copied().max().unwrap_or(1)) };
     let contenders = chosen_peers(args)?;
@@ -292,8 +295,10 @@ mod tests {
         let effort = Effort { per_pair: Duration::ZERO, min_rounds: 1, max_rounds: 1, caches: Caches::Warm };
         let contenders = peers::find(&[]).unwrap().contenders;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        for isa in Isa::available() {
-            let ours = Fused { isa };
+        let ours = [Sharing::Team, Sharing::Pool]
+            .into_iter()
+            .flat_map(|sharing| Isa::available().into_iter().map(move |isa| Fused { isa, sharing }));
+        for ours in ours {
             for shape in [Shape::new(1, 1, 1), Shape::new(3, 17, 5), Shape::new(33, 70, 65)] {
                 let work = Workload::new(shape);
                 for pass in [Pass::Forward, Pass::Backward] {

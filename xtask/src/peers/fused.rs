@@ -5,11 +5,21 @@ use crate::bench::buffer::Buffer;
 use crate::bench::shape::{Pass, Shape};
 use crate::bench::workload::{Quantity, Workload};
 use anyhow::Context;
-use fused_dense::{Activation, Dense, Gradients, Isa, Threads, Upstream};
+use fused_dense::{Activation, Dense, Gradients, Isa, Team, Threads, Upstream};
 
 /// Our layer, on one instruction set or any below it.
 pub struct Fused {
     pub isa: Isa,
+    pub sharing: Sharing,
+}
+
+/// What shares the work of several threads out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sharing {
+    /// A team of the library's own
+    Team,
+    /// The rayon pool that calls are made in
+    Pool,
 }
 
 impl Contender for Fused {
@@ -23,7 +33,11 @@ impl Contender for Fused {
 
     fn plan<'a>(&'a self, work: &'a Workload, pass: Pass, threads: usize) -> anyhow::Result<Box<dyn Routine + 'a>> {
         let Shape { batch, inputs, outputs } = work.shape;
-        let threads = if threads == 1 { Threads::Serial } else { Threads::CurrentPool { max: threads } };
+        let threads = match (threads, self.sharing) {
+            (1, _) => Threads::Serial,
+            (_, Sharing::Team) => Team::new(threads).into(),
+            (_, Sharing::Pool) => Threads::CurrentPool { max: threads },
+        };
         let layer = Dense::new(inputs, outputs, Activation::Sigmoid).with_isa(self.isa).with_threads(threads);
         layer.isa().with_context(|| format!("no kernels for {}", self.isa))?;
         Ok(match pass {

@@ -12,7 +12,7 @@ mod matrixmultiply;
 mod onednn;
 mod unfused;
 
-pub use fused::Fused;
+pub use fused::{Fused, Sharing};
 
 use crate::bench::run::PeerInfo;
 use crate::bench::shape::Pass;

@@ -10,7 +10,7 @@ use crate::bench::statistics::Spread;
 use anstream::println;
 use anyhow::{Context, ensure};
 use framework::{Framework, Operands, Session};
-use fused_dense::{Activation, Cost, Dense, Network, Threads};
+use fused_dense::{Activation, Cost, Dense, Network, Team, Threads};
 use owo_colors::OwoColorize;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,6 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
         [] => NETWORKS.iter().map(|text| text.parse()).collect::<anyhow::Result<Vec<Problem>>>()?,
         chosen => chosen.to_vec(),
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build()?;
     let header = format!("{:<32} {:>12} {:<24} {:>12}", "network:batch", "ours, µs", "  other", "its µs");
     println!("{}", (header + "  its time by ours (quartiles)").bold());
     for problem in &problems {
@@ -86,8 +85,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
                     continue;
                 }
             };
-            let measure = || compare(problem, &operands, session, args);
-            let outcome = if args.threads == 1 { measure() } else { pool.install(measure) };
+            let outcome = compare(problem, &operands, session, args);
             println!("{}", outcome.with_context(|| format!("{problem} with {framework}"))?);
         }
     }
@@ -143,9 +141,11 @@ struct Ours<'a> {
 
 impl<'a> Ours<'a> {
     fn new(problem: &Problem, operands: &'a Operands, threads: usize) -> anyhow::Result<Self> {
-        let threads = if threads == 1 { Threads::Serial } else { Threads::CurrentPool { max: threads } };
-        let layers =
-            problem.widths.windows(2).map(|w| Dense::new(w[0], w[1], Activation::Sigmoid).with_threads(threads));
+        let threads = if threads == 1 { Threads::Serial } else { Team::new(threads).into() };
+        let layers = problem
+            .widths
+            .windows(2)
+            .map(|w| Dense::new(w[0], w[1], Activation::Sigmoid).with_threads(threads.clone()));
         let mut network = Network::new(layers, Cost::BinaryCrossEntropy, problem.batch)?;
         for (layer, (w, b)) in network.layers_mut().iter_mut().zip(&operands.parameters) {
             layer.w_mut().copy_from_slice(w);
