@@ -91,7 +91,7 @@ impl Dense {
         let mut d_b = resolve(gradients.b, Operand::DB, 1, self.outputs)?;
         let mut d_a_prev = resolve(gradients.a_prev, Operand::DAPrev, batch, self.inputs)?;
         let mut d_z = gradients.z.map(|z| z.resolve(Operand::DZ, batch, self.outputs)).transpose()?;
-        let scratch = self.scratch(kernels, workspace)?;
+        let scratch = self.scratch(workspace)?;
 
         let as_target =
             |gradient: &mut (MatrixViewMut<'a>, bool)| Target { sink: sink(&mut gradient.0), add: gradient.1 };
@@ -110,7 +110,7 @@ impl Dense {
             d_z: d_z.as_mut().map(sink),
             scale: gradients.scale,
         };
-        let rows = batch.min(self.slab_rows());
+        let rows = batch.min(scratch.slab_rows);
         let workers = self.backward_workers(kernels, rows, call.d_w.is_some(), call.d_a_prev.is_some());
         // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
         // keep outputs apart from inputs and from each other.
@@ -172,9 +172,9 @@ impl Call<'_> {
     /// # Safety
     /// All operands must be valid for the layer's shape and the batch, outputs apart from everything else.
     unsafe fn run(&self, crew: &Crew<'_>, scratch: super::Scratch<'_>) {
-        let super::Scratch { vector, slab, workers, worker_len } = scratch;
+        let super::Scratch { vector, slab, slab_rows, workers, worker_len } = scratch;
         let outputs = self.layer.outputs;
-        if outputs == 0 && self.layer.inputs == 0 {
+        if outputs == 0 && (self.layer.inputs == 0 || self.d_a_prev.is_none()) {
             return;
         }
         // A strided `db` is worked on in contiguous scratch.
@@ -182,7 +182,6 @@ impl Call<'_> {
         let slab_row = apart(outputs).unwrap_or(outputs);
         let slab = Sink { ptr: slab.as_mut_ptr(), row_stride: slab_row, col_stride: 1 };
         // An empty batch is one empty slab, which sets the gradients to zero or leaves what they are added to.
-        let slab_rows = self.layer.slab_rows();
         for start in (0..self.batch.max(1)).step_by(slab_rows) {
             let rows = slab_rows.min(self.batch - start);
             // SAFETY: rows start..start + rows lie inside the batch, for which the caller vouches.

@@ -58,7 +58,7 @@ impl Dense {
         };
         let mut a = outputs.a.resolve(Operand::A, batch, self.outputs)?;
         let mut z = outputs.z.map(|z| z.resolve(Operand::Z, batch, self.outputs)).transpose()?;
-        let scratch = self.scratch(kernels, workspace)?;
+        let scratch = self.scratch(workspace)?;
 
         let start = match &b {
             None => Start::Zero,

@@ -61,6 +61,7 @@ pub struct Dense {
     summation: Summation,
     threads: Threads,
     kernels: Result<&'static Kernels, Error>,
+    layout: Result<WorkspaceLayout, Error>,
     workspace: Workspace,
 }
 
@@ -80,6 +81,7 @@ impl Dense {
             summation: Summation::Auto,
             threads: Threads::Serial,
             kernels: isa::select_default(),
+            layout: Ok(WorkspaceLayout::default()),
             workspace: Workspace::default(),
         };
         layer.with_fresh_workspace()
@@ -104,8 +106,10 @@ impl Dense {
     }
 
     fn with_fresh_workspace(self) -> Self {
-        let workspace = self.workspace_len().map(Workspace::new).unwrap_or_default();
-        Self { workspace, ..self }
+        let too_large = Error::TooLarge { operand: Operand::W };
+        let layout = self.kernels().and_then(|kernels| WorkspaceLayout::new(&self, kernels).ok_or(too_large));
+        let workspace = layout.as_ref().map(|layout| Workspace::new(layout.total)).unwrap_or_default();
+        Self { layout, workspace, ..self }
     }
 
     /// Values in a row of `a_prev`.
@@ -133,9 +137,7 @@ impl Dense {
     /// # Errors
     /// [`Error::TooLarge`] where the number overflows, and what is wrong with the instruction set.
     pub fn workspace_len(&self) -> Result<usize, Error> {
-        let too_large = Error::TooLarge { operand: Operand::W };
-        let layout = WorkspaceLayout::new(self, self.kernels()?).ok_or(too_large.clone())?;
-        layout.total(self.threads.max()).ok_or(too_large)
+        self.layout.as_ref().map(|layout| layout.total).map_err(Clone::clone)
     }
 
     /// The instruction set that calls will use.
@@ -150,24 +152,16 @@ impl Dense {
         self.kernels.clone()
     }
 
-    /// Samples whose `dz` a backward pass makes and uses before it goes on to the next: a few blocks of the sums over
-    /// the batch, so that weights and their gradients pass through the caches once for all of them.
-    fn slab_rows(&self) -> usize {
-        let longest = self.inputs.max(self.outputs).max(1);
-        SUM_BLOCK * (SLAB_MAX_LEN / SUM_BLOCK / longest).clamp(1, SLAB_MAX_BLOCKS)
-    }
-
     /// Cuts the workspace into what a call uses.
-    fn scratch<'w>(&self, kernels: &Kernels, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {
-        let found = workspace.len();
-        let layout = WorkspaceLayout::new(self, kernels).ok_or(Error::TooLarge { operand: Operand::W })?;
-        let expected = layout.total(self.threads.max()).ok_or(Error::TooLarge { operand: Operand::W })?;
+    fn scratch<'w>(&self, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {
+        let layout = self.layout.as_ref().map_err(Clone::clone)?;
+        let (expected, found) = (layout.total, workspace.len());
         if found < expected {
             return Err(Error::WorkspaceTooSmall { expected, found });
         }
         let (vector, rest) = workspace.as_mut_slice().split_at_mut(layout.vector);
         let (slab, workers) = rest.split_at_mut(layout.slab);
-        Ok(Scratch { vector, slab, workers, worker_len: layout.worker })
+        Ok(Scratch { vector, slab, slab_rows: layout.slab_rows, workers, worker_len: layout.worker })
     }
 }
 
@@ -178,26 +172,30 @@ const SLAB_MAX_BLOCKS: usize = 4;
 const SLAB_MAX_LEN: usize = 1 << 20;
 
 /// Elements of the workspace's pieces.
+#[derive(Clone, Copy, Debug, Default)]
 struct WorkspaceLayout {
     /// The bias or its gradient, where the caller's is strided.
     vector: usize,
     /// `dz` of one slab of the batch.
     slab: usize,
+    /// Samples in a slab: a few blocks of the sums over the batch, so that weights and their gradients pass through the
+    /// caches once for all of them.
+    slab_rows: usize,
     /// One worker's panels and tiles.
     worker: usize,
+    /// The whole workspace.
+    total: usize,
 }
 
 impl WorkspaceLayout {
     fn new(layer: &Dense, kernels: &Kernels) -> Option<Self> {
-        Some(Self {
-            vector: padded(layer.outputs)?,
-            slab: padded(apart(layer.outputs)?.checked_mul(layer.slab_rows())?)?,
-            worker: padded(driver::scratch_len(kernels, layer.inputs.max(layer.outputs), layer.slab_rows())?)?,
-        })
-    }
-
-    fn total(&self, workers: usize) -> Option<usize> {
-        self.worker.checked_mul(workers)?.checked_add(self.vector)?.checked_add(self.slab)
+        let longest = layer.inputs.max(layer.outputs);
+        let slab_rows = SUM_BLOCK * (SLAB_MAX_LEN / SUM_BLOCK / longest.max(1)).clamp(1, SLAB_MAX_BLOCKS);
+        let vector = padded(layer.outputs)?;
+        let slab = padded(apart(layer.outputs)?.checked_mul(slab_rows)?)?;
+        let worker = padded(driver::scratch_len(kernels, longest, slab_rows)?)?;
+        let total = worker.checked_mul(layer.threads.max())?.checked_add(vector)?.checked_add(slab)?;
+        Some(Self { vector, slab, slab_rows, worker, total })
     }
 }
 
@@ -205,6 +203,7 @@ impl WorkspaceLayout {
 struct Scratch<'w> {
     vector: &'w mut [f32],
     slab: &'w mut [f32],
+    slab_rows: usize,
     workers: &'w mut [f32],
     worker_len: usize,
 }
