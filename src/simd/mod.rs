@@ -4,19 +4,29 @@
 //! guards, from `assume`), so that holding one proves that the CPU has the instructions; the arithmetic is therefore
 //! safe, and only memory access is not.
 
-#[cfg(target_arch = "x86_64")]
+// `build.rs` names the instruction sets that the build holds kernels for.
+#[cfg(fused_dense_isa = "avx2")]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(fused_dense_isa = "avx512")]
 mod avx512;
 mod group;
+#[cfg(fused_dense_isa = "portable")]
 mod portable;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(fused_dense_isa = "avx2")]
 pub(crate) use avx2::Avx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(fused_dense_isa = "avx512")]
 pub(crate) use avx512::Avx512;
 pub(crate) use group::Group;
-pub(crate) use portable::{PORTABLE_IS_FUSED, Portable};
+#[cfg(fused_dense_isa = "portable")]
+pub(crate) use portable::Portable;
+
+/// Whether the portable `mul_add` rounds once on this target. Where it rounds twice, portable results agree with the
+/// scalar reference only to an error bound.
+pub(crate) const PORTABLE_IS_FUSED: bool = cfg!(any(
+    all(any(target_arch = "x86_64", target_arch = "x86"), target_feature = "fma"),
+    all(target_arch = "aarch64", target_feature = "neon"),
+));
 
 /// Asks for the cache line at `p` to be brought into the second-level cache; no access, so any address will do.
 #[inline(always)]

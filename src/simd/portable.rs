@@ -6,13 +6,6 @@
 use super::{Arithmetic, Simd};
 use wide::{f32x8, i32x8};
 
-/// Whether the portable `mul_add` rounds once on this target. Where it rounds twice, portable results agree with the
-/// scalar reference only to an error bound.
-pub(crate) const PORTABLE_IS_FUSED: bool = cfg!(any(
-    all(any(target_arch = "x86_64", target_arch = "x86"), target_feature = "fma"),
-    all(target_arch = "aarch64", target_feature = "neon"),
-));
-
 /// The token of the portable vectors, which every CPU of the build's target has.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
