@@ -111,10 +111,10 @@ impl Dense {
             scale: gradients.scale,
         };
         let rows = batch.min(scratch.slab_rows);
-        let workers = self.backward_workers(kernels, rows, call.d_w.is_some(), call.d_a_prev.is_some());
+        let (workers, cycles) = self.backward_workers(kernels, rows, call.d_w.is_some(), call.d_a_prev.is_some());
         // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
         // keep outputs apart from inputs and from each other.
-        self.threads.with_crew(workers, move |crew| unsafe { call.run(crew, scratch) });
+        self.threads.with_crew(workers, cycles, move |crew| unsafe { call.run(crew, scratch) });
         Ok(())
     }
 
@@ -278,17 +278,18 @@ fn interleaved([first, second]: [usize; 2], index: usize) -> (usize, usize) {
 }
 
 impl Dense {
-    /// Workers that share a backward call with this many rows in a slab.
-    pub(super) fn backward_workers(&self, kernels: &Kernels, rows: usize, d_w: bool, d_a_prev: bool) -> usize {
+    /// Workers that share a backward call with this many rows in a slab, and the cycles that a slab takes one.
+    pub(super) fn backward_workers(&self, kernels: &Kernels, rows: usize, d_w: bool, d_a_prev: bool) -> (usize, f64) {
         let supply = self.threads.here();
         if supply.workers == 1 {
-            return 1;
+            return (1, 0.0);
         }
         let product = |is_wanted: bool| match is_wanted {
             true => plan::product_cycles(kernels, rows, self.inputs, self.outputs),
             false => 0.0,
         };
-        plan::workers(plan::dz_cycles(rows, self.outputs) + product(d_w) + product(d_a_prev), &supply)
+        let cycles = plan::dz_cycles(rows, self.outputs) + product(d_w) + product(d_a_prev);
+        (plan::workers(cycles, &supply), cycles)
     }
 
     /// `dA_prev = dz · w` for `rows` samples of the batch, and its order of summation.

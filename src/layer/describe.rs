@@ -60,9 +60,9 @@ impl Dense {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let (forward, order) =
             self.forward_product(batch, matrix(inputs), matrix(inputs), Start::Zero, output(outputs), None);
-        let forward = self.describe_product(kernels, &forward, order, self.forward_workers(kernels, batch));
+        let forward = self.describe_product(kernels, &forward, order, self.forward_workers(kernels, batch).0);
         let rows = self.layout.as_ref().map_or(batch, |layout| batch.min(layout.slab_rows));
-        let workers = self.backward_workers(kernels, rows, true, true);
+        let (workers, _) = self.backward_workers(kernels, rows, true, true);
         let (d_a_prev, order) =
             self.a_prev_product(batch, batch, matrix(outputs), matrix(inputs), output(inputs), false);
         let d_a_prev = self.describe_product(kernels, &d_a_prev, order, workers);

@@ -66,8 +66,8 @@ impl Dense {
         };
         let z = z.as_mut().map(sink);
         let (gemm, summation) = self.forward_product(batch, source(&a_prev), source(&w), start, sink(&mut a), z);
-        let workers = self.forward_workers(kernels, batch);
-        self.threads.with_crew(workers, |crew| {
+        let (workers, cycles) = self.forward_workers(kernels, batch);
+        self.threads.with_crew(workers, cycles, |crew| {
             let product = Product::new(kernels, &gemm, summation, crew.workers());
             crew.share(product.parts(), scratch.workers, scratch.worker_len, &|part, scratch| {
                 // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows
@@ -79,13 +79,14 @@ impl Dense {
         Ok(())
     }
 
-    /// Workers that share a forward call.
-    pub(super) fn forward_workers(&self, kernels: &Kernels, batch: usize) -> usize {
+    /// Workers that share a forward call, and the cycles that it takes one.
+    pub(super) fn forward_workers(&self, kernels: &Kernels, batch: usize) -> (usize, f64) {
         let supply = self.threads.here();
         if supply.workers == 1 {
-            return 1;
+            return (1, 0.0);
         }
-        plan::workers(plan::product_cycles(kernels, batch, self.outputs, self.inputs), &supply)
+        let cycles = plan::product_cycles(kernels, batch, self.outputs, self.inputs);
+        (plan::workers(cycles, &supply), cycles)
     }
 
     /// The forward product and its order of summation.

@@ -18,6 +18,14 @@ const OUTPUT_COST: f64 = 0.4;
 /// Cycles for one element of `dz`: two operands read, one written.
 const DZ_COST: f64 = 0.3;
 
+/// Cycles from which on a worker's part is cut into pieces, and the most pieces: what a worker that is held up can hold
+/// up is one of them.
+const PIECE_CYCLES: f64 = 200.0e3;
+const MAX_PIECES: usize = 4;
+
+/// What pieces may cost, as the time of all against that of the part.
+const PIECE_TOLERANCE: f64 = 1.02;
+
 /// What each worker more adds to the cost of sharing out, as a fraction of that of the first.
 const WORKER_COST: f64 = 0.1;
 
@@ -59,17 +67,29 @@ pub(crate) fn share(len: usize, grain: usize, index: usize, parts: usize) -> Ran
     at(index)..at(index + 1)
 }
 
-/// Cuts a product (the transposed one, where the strategy says so) for at most this many workers: so that the largest
-/// part takes the least time.
+/// Cuts a product (the transposed one, where the strategy says so) for this many workers: so that the largest part
+/// takes the least time, and a long one into several parts for each, where that costs next to nothing. Whoever is held
+/// up then leaves parts to the others.
 pub(crate) fn grid(kernels: &Kernels, shape: &ProductShape, strategy: &Strategy, workers: usize) -> Grid {
-    let grids = (1..=workers).map(|rows| Grid { rows, cols: workers / rows });
-    let time = |grid: &Grid| {
-        let grain = kernels.lanes.max(LINE);
+    let (coarse, cycles) = best_grid(kernels, shape, strategy, workers);
+    let pieces = ((cycles / PIECE_CYCLES) as usize).min(MAX_PIECES);
+    if pieces < 2 {
+        return coarse;
+    }
+    let (fine, piece_cycles) = best_grid(kernels, shape, strategy, workers * pieces);
+    if piece_cycles * pieces as f64 <= cycles * PIECE_TOLERANCE { fine } else { coarse }
+}
+
+/// The grid of at most `parts` parts whose largest takes the least time, and the cycles that it takes.
+fn best_grid(kernels: &Kernels, shape: &ProductShape, strategy: &Strategy, parts: usize) -> (Grid, f64) {
+    let grain = kernels.lanes.max(LINE);
+    let grids = (1..=parts).map(|rows| {
+        let grid = Grid { rows, cols: parts / rows };
         let rows = shape.m.div_ceil(grid.rows);
         let cols = (shape.n.div_ceil(grain).div_ceil(grid.cols) * grain).min(shape.n);
-        part_cycles(kernels, strategy, rows, cols, shape.k)
-    };
-    grids.min_by(|a, b| time(a).total_cmp(&time(b))).unwrap_or(Grid::WHOLE)
+        (grid, part_cycles(kernels, strategy, rows, cols, shape.k))
+    });
+    grids.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((Grid::WHOLE, 0.0))
 }
 
 /// Cycles that one part of a product takes: multiply-adds, and what is packed for it alone.

@@ -10,12 +10,13 @@
 //! descheduled helper harmless.
 
 use super::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, UnsafeCell, current, fence, lock, park, spin_loop,
-    spin_until, yield_now,
+    AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, UnsafeCell, fence, lock, spin_loop, spin_until,
+    yield_now,
 };
 use core::any::Any;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::PoisonError;
 
 /// Most parts of a job: their open ones are the bits of a word.
 pub(super) const MAX_PARTS: usize = u64::BITS as usize;
@@ -44,8 +45,10 @@ struct Post {
 struct Progress {
     /// Parts that helpers have done since the board was made, wrapping.
     done: AtomicUsize,
+    /// Whether the leader sleeps, or is about to, until the last part is done.
     leader_sleeps: AtomicBool,
-    leader: Mutex<Option<Thread>>,
+    sleep: Mutex<()>,
+    wake: Condvar,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     has_panicked: AtomicBool,
 }
@@ -68,7 +71,8 @@ impl Board {
             progress: Progress {
                 done: AtomicUsize::new(0),
                 leader_sleeps: AtomicBool::new(false),
-                leader: Mutex::new(None),
+                sleep: Mutex::new(()),
+                wake: Condvar::new(),
                 panic: Mutex::new(None),
                 has_panicked: AtomicBool::new(false),
             },
@@ -100,8 +104,9 @@ impl Board {
         let before = self.progress.done.load(Ordering::Relaxed);
         let mut unfinished = Unfinished { board: self, before, others: parts - 1 };
         // Release: whoever claims a part sees the job, and all that the leader did before. The leader's first part is
-        // never open.
-        self.post.open.store(u64::MAX >> (MAX_PARTS - parts) & !1, Ordering::Release);
+        // never open. A store would do; but the model checker knows the order of a word's changes only where each reads
+        // the one before.
+        self.post.open.swap(u64::MAX >> (MAX_PARTS - parts) & !1, Ordering::Release);
         call();
         work(0, 0);
         while let Some(part) = self.claim(0) {
@@ -136,12 +141,12 @@ impl Board {
             }
             // Release: the leader sees what the part wrote. From here on the job may be gone.
             self.progress.done.fetch_add(1, Ordering::Release);
-            // Pairs with the fence in `wait_for`: either the leader sees the count, or it is seen to sleep here.
+            // Pairs with the fence in `wait_for`: either the leader sees the count, or it is seen to sleep here. It then
+            // holds the mutex until it waits.
             fence(Ordering::SeqCst);
-            if self.progress.leader_sleeps.load(Ordering::Relaxed)
-                && let Some(leader) = &*lock(&self.progress.leader)
-            {
-                leader.unpark();
+            if self.progress.leader_sleeps.load(Ordering::Relaxed) {
+                drop(lock(&self.progress.sleep));
+                self.progress.wake.notify_one();
             }
         }
     }
@@ -174,18 +179,14 @@ impl Board {
         if spin_until(LEADER_SPIN, spin_loop, is_done) || spin_until(LEADER_PATIENCE, yield_now, is_done) {
             return;
         }
-        *lock(&self.progress.leader) = Some(current());
+        let mut asleep = lock(&self.progress.sleep);
         self.progress.leader_sleeps.store(true, Ordering::Relaxed);
-        loop {
-            // Pairs with the fence in `help`.
-            fence(Ordering::SeqCst);
-            if is_done() {
-                break;
-            }
-            park();
+        // Pairs with the fence in `help`.
+        fence(Ordering::SeqCst);
+        while !is_done() {
+            asleep = self.progress.wake.wait(asleep).unwrap_or_else(PoisonError::into_inner);
         }
         self.progress.leader_sleeps.store(false, Ordering::Relaxed);
-        *lock(&self.progress.leader) = None;
     }
 }
 
@@ -220,3 +221,6 @@ fn own_parts(member: usize, members: usize, parts: usize, open: u64) -> Option<u
     let own = open & below(first(member + 1)) & !below(first(member));
     (own != 0).then_some(own.trailing_zeros() as usize)
 }
+
+#[cfg(all(loom, test))]
+mod tests;

@@ -61,6 +61,9 @@ impl From<Arc<rayon::ThreadPool>> for Threads {
 const TEAM_COST: f64 = 2.0e3;
 const RAYON_COST: f64 = 60.0e3;
 
+/// Cycles of work from which on a sleeping worker of a team is woken for one call alone.
+const WAKE_CYCLES: f64 = 100.0e3;
+
 /// Workers that a call may use, and what sharing work out to them costs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Supply {
@@ -103,10 +106,16 @@ impl Threads {
         }
     }
 
-    /// Calls `call` with a crew of at most `workers`, which stays together until it returns.
+    /// Calls `call` with a crew of at most `workers`, which stays together until it returns, for work of this many
+    /// cycles.
     ///
     /// `workers` is at most what [`here`](Self::here) said.
-    pub(crate) fn with_crew<R: Send>(&self, workers: usize, call: impl FnOnce(&Crew<'_>) -> R + Send) -> R {
+    pub(crate) fn with_crew<R: Send>(
+        &self,
+        workers: usize,
+        cycles: f64,
+        call: impl FnOnce(&Crew<'_>) -> R + Send,
+    ) -> R {
         if workers <= 1 {
             return call(&Crew::Serial);
         }
@@ -115,7 +124,7 @@ impl Threads {
             Self::CurrentPool { .. } => call(&Crew::Rayon { workers }),
             Self::Pool(pool) => pool.install(|| call(&Crew::Rayon { workers })),
             Self::Team(team) => match team.lead() {
-                Some(lead) => call(&Crew::Team { lead, workers }),
+                Some(lead) => call(&Crew::Team { lead, workers, is_light: cycles < WAKE_CYCLES }),
                 None => call(&Crew::Serial),
             },
         }
@@ -126,7 +135,7 @@ impl Threads {
 pub(crate) enum Crew<'t> {
     Serial,
     Rayon { workers: usize },
-    Team { lead: team::Lead<'t>, workers: usize },
+    Team { lead: team::Lead<'t>, workers: usize, is_light: bool },
 }
 
 impl Crew<'_> {
@@ -168,7 +177,7 @@ impl Crew<'_> {
             match self {
                 Self::Serial => {}
                 Self::Rayon { .. } => share_in_rayon(workers, parts, &work),
-                Self::Team { lead, .. } => lead.share(workers, parts, &work),
+                Self::Team { lead, is_light, .. } => lead.share(workers, parts, *is_light, &work),
             }
         }
     }

@@ -7,16 +7,16 @@ mod imp {
     pub(in super::super) use loom::cell::UnsafeCell;
     pub(in super::super) use loom::hint::spin_loop;
     pub(in super::super) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-    pub(in super::super) use loom::sync::{Mutex, MutexGuard};
-    pub(in super::super) use loom::thread::{Thread, current, park, yield_now};
+    pub(in super::super) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(in super::super) use loom::thread::yield_now;
 }
 
 #[cfg(not(all(loom, test)))]
 mod imp {
     pub(in super::super) use core::hint::spin_loop;
     pub(in super::super) use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-    pub(in super::super) use std::sync::{Mutex, MutexGuard};
-    pub(in super::super) use std::thread::{Thread, current, park, yield_now};
+    pub(in super::super) use std::sync::{Condvar, Mutex, MutexGuard};
+    pub(in super::super) use std::thread::yield_now;
 
     /// The standard library's, with loom's way in.
     pub(in super::super) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);

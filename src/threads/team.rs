@@ -1,7 +1,7 @@
 //! Threads that wait for work awake, for a moment.
 
 use super::board::{Board, MAX_PARTS};
-use super::sync::{AtomicBool, Ordering, fence, spin_loop, spin_until};
+use super::sync::{AtomicBool, AtomicU64, Ordering, fence, spin_loop, spin_until};
 use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
@@ -53,6 +53,9 @@ struct Shared {
     is_led: AtomicBool,
     is_over: AtomicBool,
     sleeps: Box<[Sleep]>,
+    start: Instant,
+    /// Microseconds from the start to when light work last met a sleeping worker.
+    last_light: AtomicU64,
 }
 
 /// Whether a worker sleeps; on a cache line of its own, which changes hands only when it does.
@@ -82,6 +85,8 @@ impl Team {
             is_led: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             sleeps: (0..threads).map(|_| Sleep(AtomicBool::new(false))).collect(),
+            start: Instant::now(),
+            last_light: AtomicU64::new(0),
         });
         let start = Arc::new(start);
         let handles = (1..threads).map_while(|member| {
@@ -112,7 +117,7 @@ impl Team {
         for first in (0..parts).step_by(MAX_PARTS) {
             let parts = MAX_PARTS.min(parts - first);
             match &lead {
-                Some(lead) => lead.share(self.threads(), parts, &|_, part| work(first + part)),
+                Some(lead) => lead.share(self.threads(), parts, false, &|_, part| work(first + part)),
                 None => (first..first + parts).for_each(&work),
             }
         }
@@ -145,7 +150,7 @@ impl Eq for Team {}
 impl Drop for Workers {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `serve`: a worker sees that it is over, or is seen to sleep and woken.
+        // Pairs with the fence in `Shared::sleep`: a worker sees that it is over, or is seen to sleep and woken.
         fence(Ordering::SeqCst);
         for handle in self.handles.drain(..) {
             handle.thread().unpark();
@@ -162,15 +167,19 @@ pub(crate) struct Lead<'t> {
 
 impl Lead<'_> {
     /// Calls `work(member, part)` for each part, on at most this many members.
-    pub(super) fn share(&self, members: usize, parts: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+    ///
+    /// Light work is done before a sleeping worker is up: it wakes one only where it comes in quick succession.
+    pub(super) fn share(&self, members: usize, parts: usize, is_light: bool, work: &(dyn Fn(usize, usize) + Sync)) {
         let Workers { shared, handles } = self.workers;
         let call = || {
-            // Pairs with the fence in `serve`.
+            // Pairs with the fence in `Shared::sleep`.
             fence(Ordering::SeqCst);
-            for (handle, sleep) in handles.iter().zip(&shared.sleeps[1..]).take(members - 1) {
-                if sleep.0.load(Ordering::Relaxed) {
-                    handle.thread().unpark();
-                }
+            let sleepers = || {
+                let members = handles.iter().zip(&shared.sleeps[1..]).take(members - 1);
+                members.filter(|(_, sleep)| sleep.0.load(Ordering::Relaxed))
+            };
+            if sleepers().next().is_some() && !(is_light && shared.is_rare()) {
+                sleepers().for_each(|(handle, _)| handle.thread().unpark());
             }
         };
         // SAFETY: there is one `Lead` at a time, and its making acquires what the one before released.
@@ -185,6 +194,14 @@ impl Drop for Lead<'_> {
 }
 
 impl Shared {
+    /// Whether light work that met a sleeping worker had not met one for a while.
+    fn is_rare(&self) -> bool {
+        let now = self.start.elapsed().as_micros() as u64;
+        // Relaxed: a heuristic's memory.
+        let before = self.last_light.swap(now, Ordering::Relaxed);
+        Duration::from_micros(now.saturating_sub(before)) > PATIENCE
+    }
+
     /// A worker's life.
     fn serve(&self, member: usize) {
         let is_called = || self.board.is_open_to(member) || self.is_over.load(Ordering::Relaxed);
