@@ -2,6 +2,7 @@
 //! against the promised bounds.
 
 mod bounds;
+mod peers;
 mod speed;
 mod subject;
 mod sweep;
@@ -25,6 +26,12 @@ pub struct Args {
     /// Measure cycles for an element instead
     #[arg(long, conflicts_with = "quick")]
     speed: bool,
+    /// Measure other libraries' sigmoid and tanh instead, and print a table in Markdown
+    #[arg(long, conflicts_with_all = ["quick", "speed"])]
+    peers: bool,
+    /// Measure libraries at every Nth float; by default all floats for those built in, every 17th for those found
+    #[arg(long, value_name = "N", requires = "peers", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    every: Option<u32>,
 }
 
 /// Sweeps, prints, and compares with the bounds.
@@ -32,6 +39,9 @@ pub struct Args {
 /// # Errors
 /// Where a bound is broken or needlessly loose, or instruction sets disagree.
 pub fn main(args: &Args) -> anyhow::Result<()> {
+    if args.peers {
+        return peers::main(args.every);
+    }
     let subjects: Vec<Subject> = BOUNDS.iter().map(|bound| bound.subject).collect();
     if args.speed {
         return speed::main(&subjects);
