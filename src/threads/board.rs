@@ -9,10 +9,7 @@
 //! neither the job nor anything that it borrows. This is what makes a job of borrowed closures sound, and a
 //! descheduled helper harmless.
 
-use super::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, UnsafeCell, fence, lock, spin_loop, spin_until,
-    yield_now,
-};
+use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, UnsafeCell, fence, lock, wait_awake};
 use core::any::Any;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -24,9 +21,7 @@ pub(super) const MAX_PARTS: usize = u64::BITS as usize;
 /// What a job does, given a member and a part. A pointer, since it lives no longer than the call that leads the job.
 type Work = dyn Fn(usize, usize) + Sync;
 
-/// How long the leader spins for the last parts, and how long it then asks between offers of its core to others, before
-/// it sleeps. Whoever it waits for may be waiting for that very core.
-const LEADER_SPIN: Duration = Duration::from_micros(20);
+/// How long the leader stays awake for the last parts.
 const LEADER_PATIENCE: Duration = Duration::from_micros(200);
 
 /// What the leader writes and the helpers read, on one cache line: whoever claims a part has the job with it.
@@ -176,7 +171,7 @@ impl Board {
     fn wait_for(&self, count: usize) {
         // Acquire: each count was released behind its part's work, and later counts continue its release sequence.
         let is_done = || self.progress.done.load(Ordering::Acquire) == count;
-        if spin_until(LEADER_SPIN, spin_loop, is_done) || spin_until(LEADER_PATIENCE, yield_now, is_done) {
+        if wait_awake(LEADER_PATIENCE, is_done) {
             return;
         }
         let mut asleep = lock(&self.progress.sleep);

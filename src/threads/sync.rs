@@ -5,18 +5,14 @@ use core::time::Duration;
 #[cfg(all(loom, test))]
 mod imp {
     pub(in super::super) use loom::cell::UnsafeCell;
-    pub(in super::super) use loom::hint::spin_loop;
     pub(in super::super) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(in super::super) use loom::sync::{Condvar, Mutex, MutexGuard};
-    pub(in super::super) use loom::thread::yield_now;
 }
 
 #[cfg(not(all(loom, test)))]
 mod imp {
-    pub(in super::super) use core::hint::spin_loop;
     pub(in super::super) use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(in super::super) use std::sync::{Condvar, Mutex, MutexGuard};
-    pub(in super::super) use std::thread::yield_now;
 
     /// The standard library's, with loom's way in.
     pub(in super::super) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
@@ -43,11 +39,22 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Asks again and again, with a `rest` between, for at most this long, whether `is_done`; says whether it was.
+/// Asks again and again, for at most this long, whether `is_done`; says whether it was.
+///
+/// After 20 µs it offers its core to others between the questions: whoever it waits for may be waiting for that very
+/// core.
 #[cfg(not(all(loom, test)))]
-pub(super) fn spin_until(patience: Duration, rest: impl Fn(), is_done: impl Fn() -> bool) -> bool {
-    /// Questions, of some ten nanoseconds each, for one look at the clock.
-    const ROUND: usize = 64;
+pub(super) fn wait_awake(patience: Duration, is_done: impl Fn() -> bool) -> bool {
+    const SPIN: Duration = Duration::from_micros(20);
+    ask(patience.min(SPIN), core::hint::spin_loop, &is_done)
+        || ask(patience.saturating_sub(SPIN), std::thread::yield_now, &is_done)
+}
+
+#[cfg(not(all(loom, test)))]
+fn ask(patience: Duration, rest: impl Fn(), is_done: impl Fn() -> bool) -> bool {
+    /// Questions for one look at the clock.
+    const ROUND: usize = 32;
+    // A look at the clock takes as long as several questions: none before the first round is over.
     let mut start = None;
     loop {
         for _ in 0..ROUND {
@@ -64,6 +71,6 @@ pub(super) fn spin_until(patience: Duration, rest: impl Fn(), is_done: impl Fn()
 
 /// The model checker explores every moment at which an answer may come: asking once is enough.
 #[cfg(all(loom, test))]
-pub(super) fn spin_until(_: Duration, _: impl Fn(), is_done: impl Fn() -> bool) -> bool {
+pub(super) fn wait_awake(_: Duration, is_done: impl Fn() -> bool) -> bool {
     is_done()
 }

@@ -1,7 +1,7 @@
 //! Threads that wait for work awake, for a moment.
 
 use super::board::{Board, MAX_PARTS};
-use super::sync::{AtomicBool, AtomicU64, Ordering, fence, spin_loop, spin_until};
+use super::sync::{AtomicBool, AtomicU64, Ordering, fence, wait_awake};
 use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const LEAST_PATIENCE: Duration = Duration::from_micros(5);
 
 /// Threads for layers, and for loops of your own, that share out work in well under a microsecond.
 ///
-/// A worker that has done its part spins for up to 100 µs for the next job, as one layer follows another within a
+/// A worker that has done its part stays awake for up to 100 µs for the next job, as one layer follows another within a
 /// training step, and then sleeps: an idle team uses no processor time. Whoever hands work in works too, and takes
 /// over what no worker has begun: a worker that the system keeps from running holds up nothing but the part that it
 /// is at.
@@ -207,7 +207,7 @@ impl Shared {
         let is_called = || self.board.is_open_to(member) || self.is_over.load(Ordering::Relaxed);
         let mut patience = PATIENCE;
         loop {
-            if !spin_until(patience, spin_loop, is_called) {
+            if !wait_awake(patience, is_called) {
                 let since = Instant::now();
                 self.sleep(member, is_called);
                 // Whoever calls often is waited for awake; where calls are rare, spinning would be for nothing.
