@@ -88,6 +88,8 @@ impl Board {
         work: &(dyn Fn(usize, usize) + Sync),
     ) {
         assert!((1..=MAX_PARTS).contains(&parts), "{parts} parts");
+        // A leader that panicked itself has left its helpers' panic behind.
+        drop(self.take_panic());
         // SAFETY: only the lifetime changes. The pointer is followed between claiming a part and counting it as done,
         // and `Unfinished` keeps this call from ending before.
         let job = unsafe { core::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Work>(work) };
@@ -109,13 +111,19 @@ impl Board {
             work(0, part);
         }
         drop(unfinished);
-        // Relaxed: written before the count that the leader has acquired.
-        if self.progress.has_panicked.load(Ordering::Relaxed) {
-            self.progress.has_panicked.store(false, Ordering::Relaxed);
-            if let Some(panic) = lock(&self.progress.panic).take() {
-                resume_unwind(panic);
-            }
+        if let Some(panic) = self.take_panic() {
+            resume_unwind(panic);
         }
+    }
+
+    /// What a helper's panic has left, if no leader has taken it yet.
+    fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        // Relaxed: written before a count that this leader, or the one before, has acquired.
+        if !self.progress.has_panicked.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.progress.has_panicked.store(false, Ordering::Relaxed);
+        lock(&self.progress.panic).take()
     }
 
     /// Whether there is something to claim for this member. A hint: only a claim decides.
