@@ -84,7 +84,7 @@ const COPY_COST: f64 = 0.12;
 const FMA_COST: f64 = 0.5;
 
 /// Rows from which on a copied panel pays for itself where reading in place is slow.
-const PACK_MIN_ROWS: usize = 48;
+const PACK_MIN_ROWS: usize = 24;
 
 /// Row strides from which on reading the right operand in place is slow: a page a row.
 const PAGE_STRIDE: usize = 1024;

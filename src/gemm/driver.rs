@@ -173,6 +173,8 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                 let terms = block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
                 let right = Source { ptr: gemm.b.at(terms.start, cols.start), ..gemm.b };
                 let (kernel_table, b, b_depth_stride) = match strategy.packing {
+                    // A panel of whole vectors needs no mask.
+                    Packing::InPlace if padding == 0 => (kernels.padded_tiles, right.ptr, right.row_stride),
                     Packing::InPlace => (kernels.tiles, right.ptr, right.row_stride),
                     packing => {
                         let (dst, dst_stride) = (right_scratch.as_mut_ptr(), cols.len() + padding);

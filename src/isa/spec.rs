@@ -54,8 +54,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         lanes: 8,
         registers: 16,
         masked_loads_are_free: false,
-        tile_rows: &[8, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
-        panel_vectors: 2,
+        tile_rows: &[8, 6, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1],
+        panel_vectors: 3,
         dot_cols: &[6, 3],
     },
     IsaSpec {
