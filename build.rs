@@ -124,7 +124,10 @@ mod {name} {{
             .collect();
         format!("&[\n{}        ]", lines.concat())
     };
-    let tiles = |masked: bool| ladder(&|vectors, rows| format!("tile::<{rows}, {vectors}, {masked}>"), spec.tile_rows);
+    let tiles = |masked: bool| {
+        let rungs = if masked { spec.masked_tile_rows } else { spec.tile_rows };
+        ladder(&|vectors, rows| format!("tile::<{rows}, {vectors}, {masked}>"), rungs)
+    };
     let padded_tiles = tiles(spec.masked_loads_are_free);
     let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), spec.dot_cols);
     let by_activation = |instance: &dyn Fn(&str) -> String| {

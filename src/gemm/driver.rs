@@ -141,7 +141,9 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
     let panels = || Pieces::new(part.cols.clone(), strategy.panel_vectors * kernels.lanes, kernels.lanes);
     // One cut of the rows for all panels, so that a packed left operand fits each.
     let widest = panels().longest().div_ceil(kernels.lanes);
-    let tiles = || Pieces::new(part.rows.clone(), kernels.mr(widest), 1);
+    let is_masked = strategy.packing == Packing::InPlace && !part.cols.len().is_multiple_of(kernels.lanes);
+    let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
+    let tiles = || Pieces::new(part.rows.clone(), most_rows, 1);
     // A tile's rows stand one tile behind the other, all terms of one before the next.
     let packed_left_at = |row: usize, term: usize, rows: usize| (row - part.rows.start) * gemm.k + term * rows;
     // SAFETY: every tile lies inside the part and every block inside the sum, where the caller vouches for all

@@ -134,7 +134,7 @@ impl Kernels {
 
     /// Most rows of a chain tile `vectors` wide.
     pub(crate) fn mr(&self, vectors: usize) -> usize {
-        self.tiles[vectors - 1].len()
+        self.padded_tiles[vectors - 1].len()
     }
 }
 

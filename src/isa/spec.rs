@@ -23,6 +23,8 @@ pub(crate) struct IsaSpec {
     pub(crate) masked_loads_are_free: bool,
     /// Rows of the chain kernels, by width: entry `v` is the most rows of a tile `v + 1` vectors wide.
     pub(crate) tile_rows: &'static [usize],
+    /// The same for kernels that mask the last vector, where the mask takes a register.
+    pub(crate) masked_tile_rows: &'static [usize],
     /// Vectors in a panel for tall products: the widest that leaves rows enough to reuse it.
     pub(crate) panel_vectors: usize,
     /// Columns of the dot-product kernels (the *lanes* order, one accumulator of sixteen lanes per output), by height:
@@ -42,6 +44,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 32,
         masked_loads_are_free: true,
         tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+        masked_tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 4,
         dot_cols: &[12, 8, 6, 6],
     },
@@ -55,6 +58,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 16,
         masked_loads_are_free: false,
         tile_rows: &[8, 6, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1],
+        masked_tile_rows: &[8, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 3,
         dot_cols: &[6, 3],
     },
@@ -68,6 +72,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 16,
         masked_loads_are_free: false,
         tile_rows: &[6],
+        masked_tile_rows: &[6],
         panel_vectors: 1,
         dot_cols: &[2, 2],
     },
@@ -85,6 +90,8 @@ const _: () = {
             let right = if spec.tile_rows[v] == 1 { 1 } else { vectors };
             assert!(spec.tile_rows[v] * vectors + right < spec.registers);
             assert!(v == 0 || spec.tile_rows[v] <= spec.tile_rows[v - 1]);
+            assert!(v == 0 || spec.masked_tile_rows[v] <= spec.masked_tile_rows[v - 1]);
+            assert!(spec.masked_tile_rows[v] <= spec.tile_rows[v]);
             v += 1;
         }
         assert!(spec.panel_vectors <= spec.tile_rows.len());
