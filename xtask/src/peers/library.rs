@@ -12,6 +12,12 @@ pub fn peers_folder() -> PathBuf {
     workspace::root().join("peers")
 }
 
+/// The Python that has the frameworks: that of the peers' folder, else the system's.
+pub fn python() -> PathBuf {
+    let installed = peers_folder().join("python/bin/python");
+    if installed.is_file() { installed } else { PathBuf::from("python3") }
+}
+
 /// Where a library may lie: in the peers' folder first, then wherever the system looks.
 pub fn candidates(file_names: &[&str]) -> Vec<PathBuf> {
     let mut paths = Vec::new();

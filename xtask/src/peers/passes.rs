@@ -2,7 +2,7 @@
 //!
 //! Plain loops that vectorise by themselves, compiled for AVX-512, AVX2 and the build's own target, so that a library
 //! that only multiplies matrices is not held back by what stands around it. The sigmoid is within [`SIGMOID_MAX_ULP`]
-//! of the true value wherever that is above `f32::MIN_POSITIVE`; below, it returns a value near it.
+//! of the true value wherever that is above 2⁻¹²⁰; below, it returns a value near it.
 
 /// The largest error of the sigmoid in units in the last place, as this file's test finds it.
 pub const SIGMOID_MAX_ULP: f64 = 4.0;

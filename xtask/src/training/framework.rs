@@ -2,7 +2,7 @@
 
 use super::Problem;
 use crate::bench::random::Random;
-use crate::peers::library::peers_folder;
+use crate::peers::library::python;
 use crate::workspace;
 use anyhow::{Context, bail};
 use std::fmt;
@@ -94,9 +94,7 @@ impl Session {
     ) -> anyhow::Result<Self> {
         let operands_file = std::env::temp_dir().join(format!("fused-dense-{}-{framework}.f32", std::process::id()));
         std::fs::write(&operands_file, operands.bytes())?;
-        let installed = peers_folder().join("python/bin/python");
-        let python = if installed.is_file() { installed } else { PathBuf::from("python3") };
-        let mut child = Command::new(python)
+        let mut child = Command::new(python())
             .arg(framework.script())
             .arg(&operands_file)
             .args([threads.to_string(), problem.batch.to_string(), rate.to_string()])

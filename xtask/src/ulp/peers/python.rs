@@ -1,11 +1,10 @@
 //! Frameworks: a Python program that answers arguments with results, in raw `f32`.
 
 use super::Peer;
-use crate::peers::library::peers_folder;
+use crate::peers::library::python;
 use anyhow::{Context, ensure};
 use fused_dense::Activation;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Those that the program knows.
@@ -29,9 +28,7 @@ impl Python {
     /// # Errors
     /// Where Python or the framework is not installed.
     pub fn start(framework: &'static str) -> anyhow::Result<Self> {
-        let installed = peers_folder().join("python/bin/python");
-        let python = if installed.is_file() { installed } else { PathBuf::from("python3") };
-        let mut child = Command::new(python)
+        let mut child = Command::new(python())
             .args(["-c", PROGRAM, framework])
             .env("JAX_PLATFORMS", "cpu")
             .stdin(Stdio::piped())
