@@ -129,6 +129,8 @@ mod {name} {{
         ladder(&|vectors, rows| format!("tile::<{rows}, {vectors}, {masked}>"), rungs)
     };
     let padded_tiles = tiles(spec.masked_loads_are_free);
+    let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);
+    let widest_by_rows: Vec<usize> = (0..).map(widest).take_while(|&vectors| vectors > spec.panel_vectors).collect();
     let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), spec.dot_cols);
     let by_activation = |instance: &dyn Fn(&str) -> String| {
         let instances: Vec<String> =
@@ -143,6 +145,7 @@ mod {name} {{
         detect,
         lanes: {lanes},
         panel_vectors: {panel_vectors},
+        widest_by_rows: &{widest_by_rows:?},
         masked_loads_are_free: {free},
         tiles: {exact_tiles},
         padded_tiles: {padded_tiles},

@@ -1,6 +1,7 @@
 //! Strided matrix views, and the arguments that take either a view or a plain slice.
 
 use crate::error::{Error, Operand};
+use crate::kernel::{Sink, Source};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
@@ -117,10 +118,6 @@ impl<'a> MatrixView<'a> {
     pub fn col_stride(&self) -> usize {
         self.col_stride
     }
-
-    pub(crate) fn as_ptr(&self) -> *const f32 {
-        self.first
-    }
 }
 
 /// A writable `rows × cols` matrix over a slice: element `(i, j)` stands at `i · row_stride + j · col_stride`.
@@ -232,18 +229,6 @@ impl<'a> MatrixViewMut<'a> {
     pub fn cols(&self) -> usize {
         self.cols
     }
-
-    pub(crate) fn row_stride(&self) -> usize {
-        self.row_stride
-    }
-
-    pub(crate) fn col_stride(&self) -> usize {
-        self.col_stride
-    }
-
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
-        self.first
-    }
 }
 
 /// An input: a plain contiguous row-major slice, or a [`MatrixView`].
@@ -259,6 +244,7 @@ pub enum Input<'a> {
 
 impl<'a> Input<'a> {
     /// Rows of `cols` elements that the input holds; `None` where `cols` is 0 and a slice cannot tell.
+    #[inline(always)]
     pub(crate) fn batch(&self, operand: Operand, cols: usize) -> Result<Option<usize>, Error> {
         match self {
             Self::Slice(data) => whole_rows(operand, data.len(), cols),
@@ -266,16 +252,18 @@ impl<'a> Input<'a> {
         }
     }
 
-    pub(crate) fn resolve(self, operand: Operand, rows: usize, cols: usize) -> Result<MatrixView<'a>, Error> {
+    /// The input as the kernels see it, once its shape is found to be `rows × cols`: readable, for `'a`, at the place of
+    /// every element.
+    #[inline(always)]
+    pub(crate) fn source(&self, operand: Operand, rows: usize, cols: usize) -> Result<Source, Error> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
-                let first = data.as_ptr();
-                Ok(MatrixView { first, data: PhantomData, rows, cols, row_stride: cols, col_stride: 1 })
+                Ok(Source { ptr: data.as_ptr(), row_stride: cols, col_stride: 1 })
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;
-                Ok(view)
+                Ok(Source { ptr: view.first, row_stride: view.row_stride, col_stride: view.col_stride })
             }
         }
     }
@@ -294,6 +282,7 @@ pub enum Output<'a> {
 
 impl<'a> Output<'a> {
     /// Rows of `cols` elements that the output holds; `None` where `cols` is 0 and a slice cannot tell.
+    #[inline(always)]
     pub(crate) fn batch(&self, operand: Operand, cols: usize) -> Result<Option<usize>, Error> {
         match self {
             Self::Slice(data) => whole_rows(operand, data.len(), cols),
@@ -301,28 +290,30 @@ impl<'a> Output<'a> {
         }
     }
 
-    pub(crate) fn resolve(self, operand: Operand, rows: usize, cols: usize) -> Result<MatrixViewMut<'a>, Error> {
+    /// The output as the kernels see it, once its shape is found to be `rows × cols`: writable, for `'a`, at the place of
+    /// every element, of which no two are one. Memory that may be uninitialised is refused where it is to be read.
+    #[inline(always)]
+    pub(crate) fn sink(&mut self, operand: Operand, rows: usize, cols: usize, is_read: bool) -> Result<Sink, Error> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
-                let (first, data, initialised) = (data.as_mut_ptr(), PhantomData, true);
-                Ok(MatrixViewMut { first, data, initialised, rows, cols, row_stride: cols, col_stride: 1 })
+                Ok(Sink { ptr: data.as_mut_ptr(), row_stride: cols, col_stride: 1 })
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;
-                Ok(view)
+                if is_read && !view.initialised {
+                    return Err(Error::Uninitialised { operand });
+                }
+                Ok(Sink { ptr: view.first, row_stride: view.row_stride, col_stride: view.col_stride })
             }
         }
     }
 }
 
-impl MatrixViewMut<'_> {
-    /// Refuses memory that a call would add to although it may be uninitialised.
-    pub(crate) fn check_initialised(&self, operand: Operand) -> Result<(), Error> {
-        if self.initialised { Ok(()) } else { Err(Error::Uninitialised { operand }) }
-    }
-}
+// The checks below stand in every call, and a small layer takes no longer than a few of them: they are inlined, and
+// what only a failure needs is not.
 
+#[inline(always)]
 fn whole_rows(operand: Operand, len: usize, cols: usize) -> Result<Option<usize>, Error> {
     match len.checked_rem(cols) {
         None => check_len(operand, len, 0, cols).map(|()| None),
@@ -331,11 +322,13 @@ fn whole_rows(operand: Operand, len: usize, cols: usize) -> Result<Option<usize>
     }
 }
 
+#[inline(always)]
 pub(crate) fn check_len(operand: Operand, found: usize, rows: usize, cols: usize) -> Result<(), Error> {
     let expected = rows.checked_mul(cols).ok_or(Error::TooLarge { operand })?;
     if found == expected { Ok(()) } else { Err(Error::Length { operand, expected, found }) }
 }
 
+#[inline(always)]
 fn check_shape(operand: Operand, expected: (usize, usize), found: (usize, usize)) -> Result<(), Error> {
     if found == expected { Ok(()) } else { Err(Error::Shape { operand, expected, found }) }
 }

@@ -24,6 +24,7 @@ pub(crate) struct ProductShape {
 
 impl ProductShape {
     /// The shape of the transposed product `cᵀ = bᵀ · aᵀ`.
+    #[inline(always)]
     pub(crate) fn transposed(&self) -> Self {
         let flip = |(row, col): (usize, usize)| (col, row);
         Self {
@@ -38,6 +39,7 @@ impl ProductShape {
         }
     }
 
+    #[inline(always)]
     fn has_contiguous_rows(&self) -> bool {
         self.c_strides.1 == 1 && self.z_strides.is_none_or(|z| z.1 == 1)
     }
@@ -97,28 +99,41 @@ const STRIP_MIN_ROWS: usize = 512;
 const STRIP_MIN_STRIDE: usize = 512;
 
 /// Decides for one product.
+#[inline(always)]
 pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
-    if summation == Summation::Lanes {
-        return Strategy {
-            summation,
-            transposed: false,
-            packing: Packing::InPlace,
-            panel_vectors: kernels.panel_vectors,
-            outer: false,
-            pack_left: false,
-            strip: false,
-        };
+    if summation != Summation::Lanes {
+        return chain_strategy(kernels, shape, summation);
     }
+    Strategy {
+        summation,
+        transposed: false,
+        packing: Packing::InPlace,
+        panel_vectors: kernels.panel_vectors,
+        outer: false,
+        pack_left: false,
+        strip: false,
+    }
+}
+
+fn chain_strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
     let flipped = shape.transposed();
-    let transposed = cost(kernels, &flipped) < cost(kernels, shape);
-    let chosen = if transposed { &flipped } else { shape };
+    if cost(kernels, &flipped) < cost(kernels, shape) {
+        Strategy { transposed: true, ..chain_strategy_of(kernels, &flipped, summation) }
+    } else {
+        chain_strategy_of(kernels, shape, summation)
+    }
+}
+
+/// The same for the product as it stands, or already transposed.
+#[inline(always)]
+fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summation) -> Strategy {
     let scattered = !chosen.has_contiguous_rows();
     let spans_blocks = chosen.k > SUM_BLOCK && chosen.m >= STRIP_MIN_ROWS && chosen.c_strides.0 >= STRIP_MIN_STRIDE;
     let packing = packing(kernels, chosen);
     let is_wide = packing == Packing::InPlace && !scattered;
     Strategy {
         summation,
-        transposed,
+        transposed: false,
         packing,
         panel_vectors: if is_wide { kernels.widest_vectors(chosen.m) } else { kernels.panel_vectors },
         outer: is_wide && chosen.k == 1 && chosen.is_plain,
@@ -130,6 +145,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
     }
 }
 
+#[inline(always)]
 fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
     let narrow = !kernels.masked_loads_are_free;
     match shape.b_strides {
@@ -141,16 +157,18 @@ fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
 }
 
 /// Cycles that the chain kernels are expected to take: multiply-adds of whole vectors, packing, scattering.
+#[inline(always)]
 fn cost(kernels: &Kernels, shape: &ProductShape) -> f64 {
-    let (m, n, k) = (shape.m as f64, shape.n as f64, shape.k as f64);
-    let vectors = shape.n.div_ceil(kernels.lanes) as f64;
+    // Signed numbers are converted by one instruction.
+    let size = |size: usize| size as i64 as f64;
+    let (m, n, k) = (size(shape.m), size(shape.n), size(shape.k));
     let pack = match packing(kernels, shape) {
         Packing::InPlace => 0.0,
         Packing::Copy => COPY_COST,
         Packing::Transpose => TRANSPOSE_COST,
     };
     let scatter = if shape.has_contiguous_rows() { 0.0 } else { TRANSPOSE_COST };
-    FMA_COST * m * k * vectors + pack * k * n + scatter * m * n
+    (FMA_COST * m * size(kernels.vectors(shape.n)) + pack * n) * k + scatter * m * n
 }
 
 #[cfg(test)]

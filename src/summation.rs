@@ -28,6 +28,7 @@ pub const AUTO_LANES_MAX_OUTPUTS: usize = 16;
 
 impl Summation {
     /// Resolves `Auto` for an `m × n` output whose right operand is contiguous along the sum or not.
+    #[inline]
     pub(crate) fn resolve(self, m: usize, n: usize, contiguous_sum: bool) -> Self {
         match self {
             Self::Auto if contiguous_sum && (m <= AUTO_LANES_MAX_BATCH || n <= AUTO_LANES_MAX_OUTPUTS) => Self::Lanes,

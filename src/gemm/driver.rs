@@ -53,10 +53,13 @@ struct Pieces {
 }
 
 impl Pieces {
+    /// `grain` is a power of two.
+    #[inline(always)]
     fn new(range: Range<usize>, most: usize, grain: usize) -> Self {
-        let grains = range.len().div_ceil(grain);
-        let most = most / grain;
         // A tile or less is the common case of small layers, to which a division is worth as much as a tile.
+        let shift = grain.trailing_zeros();
+        let grains = (range.len() + grain - 1) >> shift;
+        let most = most >> shift;
         let (count, each) = if grains <= most { (usize::from(grains > 0), grains) } else { Self::shares(grains, most) };
         Self { next: range.start, end: range.end, count, len: each * grain, longer: grains - each * count, grain }
     }
@@ -75,6 +78,7 @@ impl Pieces {
 impl Iterator for Pieces {
     type Item = Range<usize>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Range<usize>> {
         if self.count == 0 {
             return None;
@@ -140,7 +144,7 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
     let blocks = gemm.k.div_ceil(SUM_BLOCK).max(1);
     let panels = || Pieces::new(part.cols.clone(), strategy.panel_vectors * kernels.lanes, kernels.lanes);
     // One cut of the rows for all panels, so that a packed left operand fits each.
-    let widest = panels().longest().div_ceil(kernels.lanes);
+    let widest = kernels.vectors(panels().longest());
     let is_masked = strategy.packing == Packing::InPlace && !part.cols.len().is_multiple_of(kernels.lanes);
     let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
     let tiles = || Pieces::new(part.rows.clone(), most_rows, 1);
@@ -159,7 +163,7 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
             }
         }
         for cols in panels() {
-            let vectors = cols.len().div_ceil(kernels.lanes);
+            let vectors = kernels.vectors(cols.len());
             let padding = vectors * kernels.lanes - cols.len();
             let totals = if strategy.strip {
                 let strip = Sink { ptr: strip_scratch.as_mut_ptr(), row_stride: cols.len() + padding, col_stride: 1 };

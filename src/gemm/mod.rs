@@ -53,6 +53,7 @@ impl Gemm {
     }
 
     /// What the plan looks at.
+    #[inline(always)]
     pub(crate) fn shape(&self) -> ProductShape {
         let strides = |sink: Sink| (sink.row_stride, sink.col_stride);
         ProductShape {
@@ -68,6 +69,7 @@ impl Gemm {
     }
 
     /// Where partial sums stand until the last block: the kept pre-activation, or else the output itself.
+    #[inline(always)]
     pub(crate) fn totals(&self) -> Sink {
         self.z.unwrap_or(self.c)
     }

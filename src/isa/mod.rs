@@ -83,6 +83,8 @@ pub(crate) struct Kernels {
     pub(crate) lanes: usize,
     /// Vectors in a panel for tall products.
     pub(crate) panel_vectors: usize,
+    /// Vectors of the widest chain tile that has room for this many rows, as far as it is wider than a panel.
+    pub(crate) widest_by_rows: &'static [usize],
     /// Whether chain kernels never read the right operand beyond a tile's columns; if not, `padded_tiles` do.
     pub(crate) masked_loads_are_free: bool,
     /// Chain kernels with exact reads, `[vectors - 1][rows - 1]`.
@@ -112,14 +114,22 @@ impl fmt::Debug for Kernels {
 }
 
 impl Kernels {
+    /// Vectors that hold `cols` columns.
+    #[inline(always)]
+    pub(crate) fn vectors(&self, cols: usize) -> usize {
+        // `lanes` is a power of two, which spares a small layer the division.
+        (cols + self.lanes - 1) >> self.lanes.trailing_zeros()
+    }
+
     /// Columns of a panel for tall products.
     pub(crate) fn nr(&self) -> usize {
         self.panel_vectors * self.lanes
     }
 
     /// Vectors of the widest chain tile that has room for `rows` rows, or of a tall product's panel.
+    #[inline(always)]
     pub(crate) fn widest_vectors(&self, rows: usize) -> usize {
-        self.tiles.iter().rposition(|ladder| ladder.len() >= rows).map_or(0, |last| last + 1).max(self.panel_vectors)
+        self.widest_by_rows.get(rows).copied().unwrap_or(self.panel_vectors)
     }
 
     /// Most rows of a dot-product tile.

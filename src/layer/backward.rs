@@ -1,8 +1,9 @@
 //! The backward pass: slab by slab of the batch, `dz` and `db` in one pass, then `dA_prev` and `dW` from that slab while
 //! it is in the caches.
 
+use super::call::Gradient;
 use super::forward::Product;
-use super::{Dense, Gradients, Saved, Upstream, sink, source};
+use super::{Dense, Gradients, Saved, Upstream};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::gemm::Gemm;
@@ -11,7 +12,7 @@ use crate::isa::Kernels;
 use crate::kernel::chain::Start;
 use crate::kernel::elementwise::Slab;
 use crate::kernel::{Sink, Source};
-use crate::matrix::{Input, MatrixViewMut};
+use crate::matrix::Input;
 use crate::plan;
 use crate::summation::Summation;
 use crate::threads::Crew;
@@ -54,17 +55,33 @@ impl Dense {
         upstream: Upstream<T>,
         gradients: Gradients<'a>,
     ) -> Result<(), Error> {
-        let (a_prev, w, saved) = (a_prev.into(), w.into(), saved.into());
+        let upstream = match upstream {
+            Upstream::Activation(d_a) => Upstream::Activation(d_a.into()),
+            Upstream::PreActivation(d_z) => Upstream::PreActivation(d_z.into()),
+            Upstream::Targets(y) => Upstream::Targets(y.into()),
+        };
+        self.backward_call(workspace, a_prev.into(), w.into(), saved.into(), upstream, gradients)
+    }
+
+    fn backward_call(
+        &self,
+        workspace: &mut Workspace,
+        a_prev: Input<'_>,
+        w: Input<'_>,
+        saved: Saved<'_>,
+        upstream: Upstream<Input<'_>>,
+        mut gradients: Gradients<'_>,
+    ) -> Result<(), Error> {
         let kernels = self.kernels()?;
-        let (dz_kernel, upstream, upstream_name) = match upstream {
-            Upstream::Activation(d_a) => (self.dz_kernel(kernels, &saved), d_a.into(), Operand::DA),
-            Upstream::PreActivation(d_z) => (None, d_z.into(), Operand::DZ),
+        let (dz_kernel, upstream, upstream_name) = match &upstream {
+            Upstream::Activation(d_a) => (self.dz_kernel(kernels, &saved), d_a, Operand::DA),
+            Upstream::PreActivation(d_z) => (None, d_z, Operand::DZ),
             Upstream::Targets(_) if self.activation != Activation::Sigmoid => {
                 return Err(Error::TargetsNeedSigmoid { found: self.activation });
             }
-            Upstream::Targets(y) => (Some(targets_kernel(kernels, &saved)), y.into(), Operand::Targets),
+            Upstream::Targets(y) => (Some(targets_kernel(kernels, &saved)), y, Operand::Targets),
         };
-        let (saved, saved_name) = match saved {
+        let (saved, saved_name) = match &saved {
             Saved::A(a) => (a, Operand::A),
             Saved::Z(z) => (z, Operand::Z),
         };
@@ -72,46 +89,29 @@ impl Dense {
             Some(batch) => batch,
             None => upstream.batch(upstream_name, self.outputs)?.unwrap_or(0),
         };
-
-        let a_prev = a_prev.resolve(Operand::APrev, batch, self.inputs)?;
-        let w = w.resolve(Operand::W, self.outputs, self.inputs)?;
-        let saved = saved.resolve(saved_name, batch, self.outputs)?;
-        let upstream = upstream.resolve(upstream_name, batch, self.outputs)?;
-        let resolve = |gradient: Option<super::call::Gradient<'a>>, operand, rows, cols| match gradient {
-            None => Ok(None),
-            Some(gradient) => {
-                let view = gradient.output.resolve(operand, rows, cols)?;
-                if gradient.add {
-                    view.check_initialised(operand)?;
-                }
-                Ok(Some((view, gradient.add)))
-            }
-        };
-        let mut d_w = resolve(gradients.w, Operand::DW, self.outputs, self.inputs)?;
-        let mut d_b = resolve(gradients.b, Operand::DB, 1, self.outputs)?;
-        let mut d_a_prev = resolve(gradients.a_prev, Operand::DAPrev, batch, self.inputs)?;
-        let mut d_z = gradients.z.map(|z| z.resolve(Operand::DZ, batch, self.outputs)).transpose()?;
-        let scratch = self.scratch(workspace)?;
-
-        let as_target =
-            |gradient: &mut (MatrixViewMut<'a>, bool)| Target { sink: sink(&mut gradient.0), add: gradient.1 };
+        let (inputs, outputs) = (self.inputs, self.outputs);
         let call = Call {
             layer: self,
             kernels,
             batch,
-            a_prev: source(&a_prev),
-            w: source(&w),
-            saved: source(&saved),
-            upstream: source(&upstream),
+            a_prev: a_prev.source(Operand::APrev, batch, inputs)?,
+            w: w.source(Operand::W, outputs, inputs)?,
+            saved: saved.source(saved_name, batch, outputs)?,
+            upstream: upstream.source(upstream_name, batch, outputs)?,
             dz_kernel,
-            d_w: d_w.as_mut().map(as_target),
-            d_b: d_b.as_mut().map(as_target),
-            d_a_prev: d_a_prev.as_mut().map(as_target),
-            d_z: d_z.as_mut().map(sink),
+            d_w: Target::new(&mut gradients.w, Operand::DW, outputs, inputs)?,
+            d_b: Target::new(&mut gradients.b, Operand::DB, 1, outputs)?,
+            d_a_prev: Target::new(&mut gradients.a_prev, Operand::DAPrev, batch, inputs)?,
+            d_z: match &mut gradients.z {
+                None => None,
+                Some(d_z) => Some(d_z.sink(Operand::DZ, batch, outputs, false)?),
+            },
             scale: gradients.scale,
         };
+        let scratch = self.scratch(workspace)?;
         let rows = batch.min(scratch.slab_rows);
         let (workers, cycles) = self.backward_workers(kernels, rows, call.d_w.is_some(), call.d_a_prev.is_some());
+        let call = &call;
         // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
         // keep outputs apart from inputs and from each other.
         self.threads.with_crew(workers, cycles, move |crew| unsafe { call.run(crew, scratch) });
@@ -141,6 +141,23 @@ fn targets_kernel(kernels: &Kernels, saved: &Saved<'_>) -> unsafe fn(&Slab) {
 struct Target {
     sink: Sink,
     add: bool,
+}
+
+impl Target {
+    #[inline(always)]
+    fn new(
+        gradient: &mut Option<Gradient<'_>>,
+        operand: Operand,
+        rows: usize,
+        cols: usize,
+    ) -> Result<Option<Self>, Error> {
+        match gradient {
+            None => Ok(None),
+            Some(Gradient { output, add }) => {
+                Ok(Some(Self { sink: output.sink(operand, rows, cols, *add)?, add: *add }))
+            }
+        }
+    }
 }
 
 /// A checked backward call.
@@ -196,26 +213,7 @@ impl Call<'_> {
                     }
                 }
                 let dz = self.dz(start, rows, slab, db, crew, workers, worker_len);
-                let a_prev = self.d_a_prev.map(|target| {
-                    let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
-                    let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, self.w, c, target.add);
-                    Product::new(self.kernels, &gemm, summation, crew.workers())
-                });
-                let w = self.d_w.map(|target| {
-                    let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
-                    let add = target.add || start > 0;
-                    let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, add);
-                    Product::new(self.kernels, &gemm, Summation::Chain, crew.workers())
-                });
-                let products = [a_prev, w];
-                let parts = products.each_ref().map(|product| product.as_ref().map_or(0, Product::parts));
-                crew.share(parts[0] + parts[1], workers, worker_len, &|index, scratch| {
-                    let (product, index) = interleaved(parts, index);
-                    if let Some(product) = &products[product] {
-                        // SAFETY: as above; the products write to different outputs, and each part is computed once.
-                        product.run(self.kernels, index, scratch);
-                    }
-                });
+                self.products(start, rows, dz, crew, workers, worker_len);
             }
         }
         if let (Some(d_b), Some(db)) = (self.d_b, db)
@@ -226,6 +224,62 @@ impl Call<'_> {
                 unsafe { *d_b.sink.at(0, j) = *db.add(j) };
             }
         }
+    }
+
+    /// `dA_prev` of rows `start..start + rows`, and what they add to `dw`.
+    ///
+    /// # Safety
+    /// As [`Call::run`], for rows inside the batch.
+    #[inline(always)]
+    unsafe fn products(
+        &self,
+        start: usize,
+        rows: usize,
+        dz: Source,
+        crew: &Crew<'_>,
+        scratch: &mut [f32],
+        worker_len: usize,
+    ) {
+        let members = crew.workers();
+        if members == 1 {
+            // Small layers end here: nothing is set up that only a crew needs.
+            // SAFETY: the caller's promise; each product has one part.
+            unsafe {
+                if let Some(target) = self.d_a_prev {
+                    self.a_prev_product(start, rows, dz, target, 1).run(self.kernels, 0, scratch);
+                }
+                if let Some(target) = self.d_w {
+                    self.w_product(start, rows, dz, target, 1).run(self.kernels, 0, scratch);
+                }
+            }
+            return;
+        }
+        let products = [
+            self.d_a_prev.map(|target| self.a_prev_product(start, rows, dz, target, members)),
+            self.d_w.map(|target| self.w_product(start, rows, dz, target, members)),
+        ];
+        let parts = products.each_ref().map(|product| product.as_ref().map_or(0, Product::parts));
+        crew.share(parts[0] + parts[1], scratch, worker_len, &|index, scratch| {
+            let (product, index) = interleaved(parts, index);
+            if let Some(product) = &products[product] {
+                // SAFETY: the caller's promise; the products write to different outputs, and each part is computed once.
+                unsafe { product.run(self.kernels, index, scratch) };
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn a_prev_product(&self, start: usize, rows: usize, dz: Source, target: Target, members: usize) -> Product {
+        let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
+        let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, self.w, c, target.add);
+        Product::new(self.kernels, gemm, summation, members)
+    }
+
+    #[inline(always)]
+    fn w_product(&self, start: usize, rows: usize, dz: Source, target: Target, members: usize) -> Product {
+        let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
+        let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, target.add || start > 0);
+        Product::new(self.kernels, gemm, Summation::Chain, members)
     }
 
     /// `dz` of rows `start..start + rows`, where it stands; `db` on the way.
@@ -260,12 +314,17 @@ impl Call<'_> {
             scale: self.scale,
             add: self.d_b.is_some_and(|d_b| d_b.add) || start > 0,
         };
-        let workers = plan::workers(plan::dz_cycles(rows, self.layer.outputs), &crew.supply());
-        crew.share(workers, scratch, worker_len, &|index, scratch| {
-            let cols = plan::share(self.layer.outputs, self.kernels.lanes, index, workers);
-            // SAFETY: the caller's promise; the workers' columns are disjoint and the scratch has the driver's length.
-            unsafe { pass.run(self.kernels, cols, scratch) };
-        });
+        if crew.workers() == 1 {
+            // SAFETY: the caller's promise; the scratch has the driver's length.
+            unsafe { pass.run(self.kernels, 0..self.layer.outputs, scratch) };
+        } else {
+            let workers = plan::workers(plan::dz_cycles(rows, self.layer.outputs), &crew.supply());
+            crew.share(workers, scratch, worker_len, &|index, scratch| {
+                let cols = plan::share(self.layer.outputs, self.kernels.lanes, index, workers);
+                // SAFETY: the caller's promise; the workers' columns are disjoint and the scratch has the driver's length.
+                unsafe { pass.run(self.kernels, cols, scratch) };
+            });
+        }
         if is_given { upstream } else { pass.dz.as_source() }
     }
 }
@@ -279,6 +338,7 @@ fn interleaved([first, second]: [usize; 2], index: usize) -> (usize, usize) {
 
 impl Dense {
     /// Workers that share a backward call with this many rows in a slab, and the cycles that a slab takes one.
+    #[inline(always)]
     pub(super) fn backward_workers(&self, kernels: &Kernels, rows: usize, d_w: bool, d_a_prev: bool) -> (usize, f64) {
         let supply = self.threads.here();
         if supply.workers == 1 {
@@ -293,6 +353,7 @@ impl Dense {
     }
 
     /// `dA_prev = dz · w` for `rows` samples of the batch, and its order of summation.
+    #[inline(always)]
     pub(super) fn a_prev_product(
         &self,
         batch: usize,
@@ -320,6 +381,7 @@ impl Dense {
     }
 
     /// `dw = s · dzᵀ · a_prev` for `rows` samples of the batch, always in the chain order.
+    #[inline(always)]
     pub(super) fn w_product(&self, rows: usize, dz: Source, a_prev: Source, d_w: Sink, scale: f32, add: bool) -> Gemm {
         Gemm {
             m: self.outputs,

@@ -1,12 +1,12 @@
 //! The forward pass: checks, then one product with bias before and activation behind.
 
-use super::{Bias, Dense, Outputs, sink, source};
+use super::{Bias, Dense, Outputs, Scratch};
 use crate::error::{Error, Operand};
 use crate::gemm::{Gemm, driver};
 use crate::isa::Kernels;
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
-use crate::matrix::{Input, MatrixView};
+use crate::matrix::Input;
 use crate::plan::{self, Grid, Strategy};
 use crate::summation::Summation;
 use crate::workspace::Workspace;
@@ -44,35 +44,54 @@ impl Dense {
         b: impl Into<Bias<'a>>,
         outputs: impl Into<Outputs<'a>>,
     ) -> Result<(), Error> {
-        let (a_prev, w, b, outputs) = (a_prev.into(), w.into(), b.into(), outputs.into());
+        self.forward_call(workspace, a_prev.into(), w.into(), b.into(), outputs.into())
+    }
+
+    fn forward_call(
+        &self,
+        workspace: &mut Workspace,
+        a_prev: Input<'_>,
+        w: Input<'_>,
+        b: Bias<'_>,
+        mut outputs: Outputs<'_>,
+    ) -> Result<(), Error> {
         let kernels = self.kernels()?;
         let batch = match a_prev.batch(Operand::APrev, self.inputs)? {
             Some(batch) => batch,
             None => outputs.a.batch(Operand::A, self.outputs)?.unwrap_or(0),
         };
-        let a_prev = a_prev.resolve(Operand::APrev, batch, self.inputs)?;
-        let w = w.resolve(Operand::W, self.outputs, self.inputs)?;
+        let a_prev = a_prev.source(Operand::APrev, batch, self.inputs)?;
+        let w = w.source(Operand::W, self.outputs, self.inputs)?;
         let b = match b {
             Bias::None => None,
-            Bias::Given(b) => Some(b.resolve(Operand::B, 1, self.outputs)?),
+            Bias::Given(b) => Some(b.source(Operand::B, 1, self.outputs)?),
         };
-        let mut a = outputs.a.resolve(Operand::A, batch, self.outputs)?;
-        let mut z = outputs.z.map(|z| z.resolve(Operand::Z, batch, self.outputs)).transpose()?;
+        let a = outputs.a.sink(Operand::A, batch, self.outputs, false)?;
+        let z = match &mut outputs.z {
+            None => None,
+            Some(z) => Some(z.sink(Operand::Z, batch, self.outputs, false)?),
+        };
         let scratch = self.scratch(workspace)?;
 
-        let start = match &b {
+        let start = match b {
             None => Start::Zero,
-            Some(b) => Start::Columns(contiguous(b, scratch.vector)),
+            // SAFETY: the bias was checked above to have one element for each output.
+            Some(b) => Start::Columns(unsafe { contiguous(b, self.outputs, scratch.vector) }),
         };
-        let z = z.as_mut().map(sink);
-        let (gemm, summation) = self.forward_product(batch, source(&a_prev), source(&w), start, sink(&mut a), z);
+        let (gemm, summation) = self.forward_product(batch, a_prev, w, start, a, z);
         let (workers, cycles) = self.forward_workers(kernels, batch);
+        let Scratch { workers: scratch, worker_len, .. } = scratch;
+        if workers == 1 {
+            let product = Product::new(kernels, gemm, summation, 1);
+            // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows keep
+            // outputs apart from inputs and from each other, and the scratch has the length that the driver asks.
+            unsafe { product.run(kernels, 0, scratch) };
+            return Ok(());
+        }
         self.threads.with_crew(workers, cycles, |crew| {
-            let product = Product::new(kernels, &gemm, summation, crew.workers());
-            crew.share(product.parts(), scratch.workers, scratch.worker_len, &|part, scratch| {
-                // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows
-                // keep outputs apart from inputs and from each other, each part is computed once, and the pieces of
-                // scratch have the length that the driver asks.
+            let product = Product::new(kernels, gemm, summation, crew.workers());
+            crew.share(product.parts(), scratch, worker_len, &|part, scratch| {
+                // SAFETY: as above; each part is computed once.
                 unsafe { product.run(kernels, part, scratch) };
             });
         });
@@ -80,6 +99,7 @@ impl Dense {
     }
 
     /// Workers that share a forward call, and the cycles that it takes one.
+    #[inline(always)]
     pub(super) fn forward_workers(&self, kernels: &Kernels, batch: usize) -> (usize, f64) {
         let supply = self.threads.here();
         if supply.workers == 1 {
@@ -90,6 +110,7 @@ impl Dense {
     }
 
     /// The forward product and its order of summation.
+    #[inline(always)]
     pub(super) fn forward_product(
         &self,
         batch: usize,
@@ -118,12 +139,17 @@ impl Dense {
 }
 
 /// A row vector's elements one behind the other: in place where they are, else copied.
-fn contiguous(vector: &MatrixView<'_>, scratch: &mut [f32]) -> *const f32 {
-    if vector.col_stride() == 1 {
-        return vector.as_ptr();
+///
+/// # Safety
+/// The vector must be readable at `len` places.
+#[inline(always)]
+unsafe fn contiguous(vector: Source, len: usize, scratch: &mut [f32]) -> *const f32 {
+    if vector.col_stride == 1 {
+        return vector.ptr;
     }
-    for (j, element) in scratch[..vector.cols()].iter_mut().enumerate() {
-        *element = vector.get(0, j).unwrap_or_default();
+    for (j, element) in scratch[..len].iter_mut().enumerate() {
+        // SAFETY: j < len.
+        *element = unsafe { *vector.at(0, j) };
     }
     scratch.as_ptr()
 }
@@ -137,14 +163,17 @@ pub(super) struct Product {
 
 impl Product {
     /// Plans a product for a crew of this many workers.
-    pub(super) fn new(kernels: &Kernels, gemm: &Gemm, summation: Summation, workers: usize) -> Self {
-        let shape = gemm.shape();
-        let strategy = plan::strategy(kernels, &shape, summation);
-        let (gemm, shape) = if strategy.transposed { (gemm.transposed(), shape.transposed()) } else { (*gemm, shape) };
-        let grid = if workers == 1 { Grid::WHOLE } else { plan::grid(kernels, &shape, &strategy, workers) };
+    #[inline(always)]
+    pub(super) fn new(kernels: &Kernels, mut gemm: Gemm, summation: Summation, workers: usize) -> Self {
+        let strategy = plan::strategy(kernels, &gemm.shape(), summation);
+        if strategy.transposed {
+            gemm = gemm.transposed();
+        }
+        let grid = if workers == 1 { Grid::WHOLE } else { plan::grid(kernels, &gemm.shape(), &strategy, workers) };
         Self { gemm, strategy, grid }
     }
 
+    #[inline(always)]
     pub(super) fn parts(&self) -> usize {
         self.grid.parts()
     }
@@ -154,6 +183,7 @@ impl Product {
     /// # Safety
     /// As [`driver::run`] for the whole output; nobody else computes this part, and `scratch` holds
     /// [`driver::scratch_len`] elements.
+    #[inline(always)]
     pub(super) unsafe fn run(&self, kernels: &Kernels, index: usize, scratch: &mut [f32]) {
         let part = self.grid.part(kernels, self.gemm.m, self.gemm.n, index);
         // SAFETY: the caller's promise; the grid's parts are disjoint.

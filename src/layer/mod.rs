@@ -13,8 +13,6 @@ use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::gemm::driver;
 use crate::isa::{self, Isa, Kernels};
-use crate::kernel::{Sink, Source};
-use crate::matrix::{MatrixView, MatrixViewMut};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Threads;
 use crate::workspace::{Workspace, apart, padded};
@@ -29,7 +27,8 @@ use crate::workspace::{Workspace, apart, padded};
 /// ```
 ///
 /// The layer holds no parameters, only the plan and its scratch memory; the caller owns every operand. All matrices
-/// are batch-major: plain slices are contiguous rows, anything else is a [`MatrixView`] or [`MatrixViewMut`].
+/// are batch-major: plain slices are contiguous rows, anything else is a [`MatrixView`](crate::MatrixView) or
+/// [`MatrixViewMut`](crate::MatrixViewMut).
 ///
 /// ```
 /// use fused_dense::{Activation, Dense, Gradients, Upstream};
@@ -148,13 +147,21 @@ impl Dense {
         Ok(self.kernels()?.isa)
     }
 
+    #[inline]
     fn kernels(&self) -> Result<&'static Kernels, Error> {
-        self.kernels.clone()
+        match &self.kernels {
+            Ok(kernels) => Ok(kernels),
+            Err(error) => Err(error.clone()),
+        }
     }
 
     /// Cuts the workspace into what a call uses.
+    #[inline(always)]
     fn scratch<'w>(&self, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {
-        let layout = self.layout.as_ref().map_err(Clone::clone)?;
+        let layout = match &self.layout {
+            Ok(layout) => layout,
+            Err(error) => return Err(error.clone()),
+        };
         let (expected, found) = (layout.total, workspace.len());
         if found < expected {
             return Err(Error::WorkspaceTooSmall { expected, found });
@@ -206,14 +213,4 @@ struct Scratch<'w> {
     slab_rows: usize,
     workers: &'w mut [f32],
     worker_len: usize,
-}
-
-/// The checked view as the kernels see it.
-fn source(view: &MatrixView<'_>) -> Source {
-    Source { ptr: view.as_ptr(), row_stride: view.row_stride(), col_stride: view.col_stride() }
-}
-
-/// The checked view as the kernels see it.
-fn sink(view: &mut MatrixViewMut<'_>) -> Sink {
-    Sink { ptr: view.as_mut_ptr(), row_stride: view.row_stride(), col_stride: view.col_stride() }
 }

@@ -52,7 +52,11 @@ impl Grid {
     }
 
     /// Part `index` of an `m × n` output.
+    #[inline(always)]
     pub(crate) fn part(self, kernels: &Kernels, m: usize, n: usize, index: usize) -> Part {
+        if self == Self::WHOLE {
+            return Part { rows: 0..m, cols: 0..n };
+        }
         Part {
             rows: share(m, 1, index / self.cols, self.rows),
             cols: share(n, kernels.lanes.max(LINE), index % self.cols, self.cols),

@@ -93,6 +93,7 @@ impl Threads {
     }
 
     /// The workers that a call made here and now may use.
+    #[inline]
     pub(crate) fn here(&self) -> Supply {
         let rayon = |workers, source| Supply { workers, cost: RAYON_COST, source };
         match self {
@@ -110,15 +111,18 @@ impl Threads {
     /// cycles.
     ///
     /// `workers` is at most what [`here`](Self::here) said.
+    #[inline(always)]
     pub(crate) fn with_crew<R: Send>(
         &self,
         workers: usize,
         cycles: f64,
         call: impl FnOnce(&Crew<'_>) -> R + Send,
     ) -> R {
-        if workers <= 1 {
-            return call(&Crew::Serial);
-        }
+        if workers <= 1 { call(&Crew::Serial) } else { self.with_members(workers, cycles, call) }
+    }
+
+    #[inline(never)]
+    fn with_members<R: Send>(&self, workers: usize, cycles: f64, call: impl FnOnce(&Crew<'_>) -> R + Send) -> R {
         match self {
             Self::Serial => call(&Crew::Serial),
             Self::CurrentPool { .. } => call(&Crew::Rayon { workers }),
@@ -158,6 +162,7 @@ impl Crew<'_> {
 
     /// Calls `work(part, scratch)` once for each part in `0..parts`, and returns when all are done. Each worker has a
     /// piece of the scratch to itself, cut every `piece_len`.
+    #[inline(always)]
     pub(crate) fn share(
         &self,
         parts: usize,
@@ -166,9 +171,24 @@ impl Crew<'_> {
         work: &(impl Fn(usize, &mut [f32]) + Sync),
     ) {
         let workers = self.workers().min(parts);
-        if workers <= 1 {
-            return (0..parts).for_each(|part| work(part, &mut scratch[..piece_len]));
+        if workers > 1 {
+            return self.share_out(workers, parts, scratch, piece_len, work);
         }
+        let scratch = &mut scratch[..piece_len];
+        for part in 0..parts {
+            work(part, scratch);
+        }
+    }
+
+    #[inline(never)]
+    fn share_out(
+        &self,
+        workers: usize,
+        parts: usize,
+        scratch: &mut [f32],
+        piece_len: usize,
+        work: &(impl Fn(usize, &mut [f32]) + Sync),
+    ) {
         let pieces = Pieces::new(scratch, piece_len);
         for first in (0..parts).step_by(MAX_PARTS) {
             let parts = MAX_PARTS.min(parts - first);
