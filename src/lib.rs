@@ -25,6 +25,6 @@ pub use isa::{ISA_VARIABLE, Isa};
 pub use layer::{Bias, Dense, Description, Gradients, Outputs, ProductPlan, Saved, Upstream};
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Cost, Layer, Network};
-pub use summation::{AUTO_LANES_MAX_BATCH, AUTO_LANES_MAX_OUTPUTS, SUM_BLOCK, SUM_LANES, Summation};
+pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use threads::{Team, Threads};
 pub use workspace::Workspace;

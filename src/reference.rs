@@ -85,7 +85,7 @@ pub fn forward_z(
     contiguous_inputs: bool,
 ) -> Vec<f32> {
     let (inputs, outputs) = (layer.inputs(), layer.outputs());
-    let summation = layer.summation().resolve(batch, outputs, contiguous_inputs);
+    let summation = layer.summation().resolve(batch, outputs, inputs, contiguous_inputs);
     each(batch, outputs, |i, j| {
         let term = |p: usize| (a_prev[i * inputs + p], w[j * inputs + p]);
         sum(summation, None, b.map(|b| b[j]), inputs, term)
@@ -102,7 +102,7 @@ pub fn backward_a_prev(
     contiguous_inputs: bool,
 ) -> Vec<f32> {
     let (inputs, outputs) = (layer.inputs(), layer.outputs());
-    let summation = layer.summation().resolve(batch, inputs, !contiguous_inputs);
+    let summation = layer.summation().resolve(batch, inputs, outputs, !contiguous_inputs);
     each(batch, inputs, |i, j| {
         let term = |p: usize| (dz[i * outputs + p], w[p * inputs + j]);
         sum(summation, old.map(|old| old[i * inputs + j]), None, outputs, term)

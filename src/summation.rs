@@ -9,9 +9,10 @@ pub const SUM_LANES: usize = 16;
 /// The order in which the terms of a sum are added; [`reference`](crate::reference) states both to the bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Summation {
-    /// [`Lanes`](Self::Lanes) where weights lie contiguous along the sum and the batch is at most
-    /// [`AUTO_LANES_MAX_BATCH`] or the outputs are at most [`AUTO_LANES_MAX_OUTPUTS`], [`Chain`](Self::Chain)
-    /// elsewhere: a function of the shape and of the weights' layout alone.
+    /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, the product's shorter side `s` (of batch
+    /// and outputs; of batch and inputs for `dA_prev`) is at most [`AUTO_LANES_MAX_SIDE`], and the sum has at least
+    /// [`AUTO_LANES_TERMS`]` · (s - 1)` terms; [`Chain`](Self::Chain) elsewhere. A function of shapes and of the
+    /// weights' layout alone.
     #[default]
     Auto,
     /// Blocks of 256 fused multiply-adds, in ascending order.
@@ -20,18 +21,28 @@ pub enum Summation {
     Lanes,
 }
 
-/// Largest batch for which [`Summation::Auto`] takes the lanes order, whatever the number of outputs.
-pub const AUTO_LANES_MAX_BATCH: usize = 16;
+/// The longest shorter side of a product that [`Summation::Auto`] computes in the lanes order.
+///
+/// The lanes order pays three operations a sum for the fold, and the chain order for transposing weights that lie along
+/// the sum; which is dearer depends on how many sums share the weights. Measured as the time of one order by that of
+/// the other over 1 to 1024 rows, 1 to 512 columns and 4 to 1024 terms, on AVX-512 and AVX2, whose crossings lie to
+/// both sides of this rule.
+pub const AUTO_LANES_MAX_SIDE: usize = 16;
 
-/// Largest number of outputs for which [`Summation::Auto`] takes the lanes order, whatever the batch.
-pub const AUTO_LANES_MAX_OUTPUTS: usize = 16;
+/// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] takes the lanes order.
+pub const AUTO_LANES_TERMS: usize = 8;
 
 impl Summation {
-    /// Resolves `Auto` for an `m × n` output whose right operand is contiguous along the sum or not.
+    /// Resolves `Auto` for an `m × n` output with sums of `k` terms, along which the right operand is contiguous or not.
     #[inline]
-    pub(crate) fn resolve(self, m: usize, n: usize, contiguous_sum: bool) -> Self {
+    pub(crate) fn resolve(self, m: usize, n: usize, k: usize, contiguous_sum: bool) -> Self {
+        let side = m.min(n);
         match self {
-            Self::Auto if contiguous_sum && (m <= AUTO_LANES_MAX_BATCH || n <= AUTO_LANES_MAX_OUTPUTS) => Self::Lanes,
+            Self::Auto
+                if contiguous_sum && side <= AUTO_LANES_MAX_SIDE && k >= AUTO_LANES_TERMS * side.saturating_sub(1) =>
+            {
+                Self::Lanes
+            }
             Self::Auto => Self::Chain,
             pinned => pinned,
         }

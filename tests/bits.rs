@@ -2,7 +2,7 @@
 
 mod support;
 
-use fused_dense::{AUTO_LANES_MAX_BATCH, AUTO_LANES_MAX_OUTPUTS, Activation, MatrixViewMut, Operand, Summation};
+use fused_dense::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, Activation, MatrixViewMut, Operand, Summation};
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, ForwardOptions};
 use support::problem::Problem;
@@ -109,38 +109,43 @@ fn pinned_orders_do_not_see_the_batch() {
     }
 }
 
-/// `Auto` is one of the two orders: lanes where the weights lie contiguous along the sum and the product has few rows or
-/// few columns, chain elsewhere.
+/// `Auto` is one of the two orders: lanes where the weights lie contiguous along the sum, the product's shorter side is
+/// short and the sum long for it, chain elsewhere.
 #[test]
 fn auto_takes_the_documented_order() {
-    let few = AUTO_LANES_MAX_BATCH.min(AUTO_LANES_MAX_OUTPUTS);
-    let most = AUTO_LANES_MAX_BATCH.max(AUTO_LANES_MAX_OUTPUTS);
-    let sizes = [few, AUTO_LANES_MAX_BATCH, AUTO_LANES_MAX_OUTPUTS, most + 1];
+    // One column would lie along the sum in either layout.
+    let sides = [2, 3, AUTO_LANES_MAX_SIDE, AUTO_LANES_MAX_SIDE + 1];
     let transposed = Layout::Columns { step: 1, gap: 0 };
     for isa in isas::all() {
-        for (batch, width) in sizes.into_iter().flat_map(|batch| sizes.map(|width| (batch, width))) {
-            let is_small = batch <= AUTO_LANES_MAX_BATCH || width <= AUTO_LANES_MAX_OUTPUTS;
-            for layout in [Layout::Slice, transposed] {
-                let views = |operand| if operand == Operand::W { layout } else { Layout::Slice };
-                let placement = Placement::views(&views);
-                let results = |summation, (inputs, outputs)| {
-                    let problem =
-                        Problem::new(isas::layer(isa, summation, inputs, outputs, Activation::Identity), batch);
-                    let a = problem.forward(&ForwardOptions::ALL[1], &placement).swap_remove(0).1;
-                    (a, problem.backward(&BackwardOptions::PLAIN, &placement).swap_remove(2).1)
-                };
-                // A long sum, whose bits tell the orders apart, once in forward and once in `dA_prev`.
-                let forward = |summation| results(summation, (100, width)).0;
-                let d_a_prev = |summation| results(summation, (width, 100)).1;
-                let (yes, no) = (Summation::Lanes, Summation::Chain);
-                let along_inputs = layout == Layout::Slice;
-                let (expected, other) = if is_small && along_inputs { (yes, no) } else { (no, yes) };
-                let what = format!("{batch}×{width} on {isa} with weights as {layout:?}");
-                assert_bits(&what, &forward(Summation::Auto), &forward(expected));
-                assert_ne!(forward(Summation::Auto), forward(other), "{what}");
-                let (expected, other) = if is_small && !along_inputs { (yes, no) } else { (no, yes) };
-                assert_bits(&what, &d_a_prev(Summation::Auto), &d_a_prev(expected));
-                assert_ne!(d_a_prev(Summation::Auto), d_a_prev(other), "{what}");
+        for (batch, width) in sides.into_iter().flat_map(|batch| sides.map(|width| (batch, width))) {
+            let side = batch.min(width);
+            let least = AUTO_LANES_TERMS * (side - 1);
+            // Sums of at least twenty terms, whose bits tell the orders apart, at the rule's two edges and beyond.
+            for terms in
+                [least.wrapping_sub(1), least, least + 100].into_iter().filter(|terms| (20..300).contains(terms))
+            {
+                let is_lanes = side <= AUTO_LANES_MAX_SIDE && terms >= least;
+                for layout in [Layout::Slice, transposed] {
+                    let views = |operand| if operand == Operand::W { layout } else { Layout::Slice };
+                    let placement = Placement::views(&views);
+                    let results = |summation, (inputs, outputs)| {
+                        let problem =
+                            Problem::new(isas::layer(isa, summation, inputs, outputs, Activation::Identity), batch);
+                        let a = problem.forward(&ForwardOptions::ALL[1], &placement).swap_remove(0).1;
+                        (a, problem.backward(&BackwardOptions::PLAIN, &placement).swap_remove(2).1)
+                    };
+                    let forward = |summation| results(summation, (terms, width)).0;
+                    let d_a_prev = |summation| results(summation, (width, terms)).1;
+                    let (yes, no) = (Summation::Lanes, Summation::Chain);
+                    let along_inputs = layout == Layout::Slice;
+                    let (expected, other) = if is_lanes && along_inputs { (yes, no) } else { (no, yes) };
+                    let what = format!("{batch}×{width} of {terms} terms on {isa} with weights as {layout:?}");
+                    assert_bits(&what, &forward(Summation::Auto), &forward(expected));
+                    assert_ne!(forward(Summation::Auto), forward(other), "{what}");
+                    let (expected, other) = if is_lanes && !along_inputs { (yes, no) } else { (no, yes) };
+                    assert_bits(&what, &d_a_prev(Summation::Auto), &d_a_prev(expected));
+                    assert_ne!(d_a_prev(Summation::Auto), d_a_prev(other), "{what}");
+                }
             }
         }
     }

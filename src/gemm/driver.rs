@@ -260,6 +260,18 @@ unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink)
         if let Some(z) = gemm.z {
             scatter(z);
         }
+        if gemm.c.col_stride == 1 {
+            let dst = gemm.c.at(part.rows.start, part.cols.start);
+            (kernels.activate[gemm.activation.index()])(&Rows {
+                rows,
+                cols,
+                src: strip.ptr,
+                src_row_stride: strip.row_stride,
+                dst,
+                dst_row_stride: gemm.c.row_stride,
+            });
+            return;
+        }
         if gemm.activation != Activation::Identity {
             (kernels.activate[gemm.activation.index()])(&Rows {
                 rows,

@@ -7,6 +7,7 @@
 
 use super::Source;
 use crate::simd::Simd;
+use core::mem::MaybeUninit;
 
 /// One panel to pack: `depth × width` elements into rows `dst_stride` apart, with `padding` zeros behind each.
 #[derive(Clone, Copy)]
@@ -59,31 +60,71 @@ pub(crate) unsafe fn gather(panel: &Panel) {
 /// As [`gather`]; `source.row_stride == 1`.
 #[inline(always)]
 pub(crate) unsafe fn transpose<S: Simd>(simd: S, panel: &Panel) {
-    let whole_depth = panel.depth / S::LANES * S::LANES;
-    let whole_width = panel.width / S::LANES * S::LANES;
-    // SAFETY: whole blocks lie inside the panel, row p of the source's block being its column; then come the rows
-    // below them, and the columns to their right with the padding.
+    // SAFETY: all places are multiples of LANES inside the panel.
     unsafe {
-        let block = |p: usize, j: usize| {
-            let block = panel.block((p, j), (S::LANES, S::LANES), 0);
-            simd.transpose_block(block.source.ptr, panel.source.col_stride, block.dst, panel.dst_stride);
-        };
         // Along the contiguous side of whichever matrix has its rows farther apart, so that its lines are done at once.
         if panel.source.col_stride > panel.dst_stride {
-            for j in (0..whole_width).step_by(S::LANES) {
-                for p in (0..whole_depth).step_by(S::LANES) {
-                    block(p, j);
+            for j in (0..panel.width).step_by(S::LANES) {
+                for p in (0..panel.depth).step_by(S::LANES) {
+                    transpose_at(simd, panel, p, j);
                 }
             }
         } else {
-            for p in (0..whole_depth).step_by(S::LANES) {
-                for j in (0..whole_width).step_by(S::LANES) {
-                    block(p, j);
+            for p in (0..panel.depth).step_by(S::LANES) {
+                for j in (0..panel.width).step_by(S::LANES) {
+                    transpose_at(simd, panel, p, j);
                 }
             }
         }
-        gather(&panel.block((whole_depth, 0), (panel.depth - whole_depth, whole_width), 0));
-        gather(&panel.block((0, whole_width), (panel.depth, panel.width - whole_width), panel.padding));
+    }
+}
+
+/// The block of [`transpose`] from row `p` and column `j` of the panel on.
+///
+/// # Safety
+/// As [`transpose`], for a place inside the panel.
+#[inline(always)]
+unsafe fn transpose_at<S: Simd>(simd: S, panel: &Panel, p: usize, j: usize) {
+    let (depth, width) = ((panel.depth - p).min(S::LANES), (panel.width - j).min(S::LANES));
+    // SAFETY: the block lies inside the panel; its source's rows are the panel's columns.
+    unsafe {
+        if depth == S::LANES && width == S::LANES {
+            let (src, dst) = (panel.source.at(p, j), panel.dst.add(p * panel.dst_stride + j));
+            simd.transpose_block(src, panel.source.col_stride, dst, panel.dst_stride);
+        } else {
+            // Behind the last column stands the padding.
+            let padding = if j + width == panel.width { panel.padding } else { 0 };
+            transpose_part(simd, &panel.block((p, j), (depth, width), padding));
+        }
+    }
+}
+
+/// Most lanes of an instruction set.
+const MAX_LANES: usize = 16;
+
+/// Packs a panel of at most `LANES × LANES` elements as [`transpose`] does, through a whole block of its own.
+///
+/// # Safety
+/// As [`transpose`]; `depth`, `width` and `width + padding` are at least 1 and at most `LANES`.
+#[inline(always)]
+unsafe fn transpose_part<S: Simd>(simd: S, panel: &Panel) {
+    const { assert!(S::LANES <= MAX_LANES) };
+    let mut source = MaybeUninit::<[f32; MAX_LANES * MAX_LANES]>::uninit();
+    let mut block = MaybeUninit::<[f32; MAX_LANES * MAX_LANES]>::uninit();
+    let (source, block) = (source.as_mut_ptr().cast::<f32>(), block.as_mut_ptr().cast::<f32>());
+    let (depth, width) = (simd.tail(panel.depth), simd.tail(panel.width + panel.padding));
+    // SAFETY: the panel's elements are the caller's promise; both blocks have room for LANES rows of LANES, of which all
+    // are written before they are read.
+    unsafe {
+        for j in 0..S::LANES {
+            let column = if j < panel.width { simd.load_tail(panel.source.at(0, j), depth) } else { simd.splat(0.0) };
+            simd.store(source.add(j * S::LANES), column);
+        }
+        simd.transpose_block(source, S::LANES, block, S::LANES);
+        for p in 0..panel.depth {
+            let row = simd.load(block.add(p * S::LANES));
+            simd.store_tail(panel.dst.add(p * panel.dst_stride), row, width);
+        }
     }
 }
 

@@ -377,7 +377,7 @@ impl Dense {
             activation: Activation::Identity,
         };
         let contiguous_sum = w.row_stride < w.col_stride;
-        (gemm, self.summation.resolve(batch, self.inputs, contiguous_sum))
+        (gemm, self.summation.resolve(batch, self.inputs, self.outputs, contiguous_sum))
     }
 
     /// `dw = s · dzᵀ · a_prev` for `rows` samples of the batch, always in the chain order.

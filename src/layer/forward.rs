@@ -134,7 +134,7 @@ impl Dense {
             activation: self.activation,
         };
         let contiguous_sum = w.col_stride <= w.row_stride;
-        (gemm, self.summation.resolve(batch, self.outputs, contiguous_sum))
+        (gemm, self.summation.resolve(batch, self.outputs, self.inputs, contiguous_sum))
     }
 }
 
