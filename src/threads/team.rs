@@ -220,16 +220,14 @@ impl Shared {
         }
     }
 
+    /// Sleeps until somebody wakes this worker: also where it comes too late for the call, since the next is then near.
     fn sleep(&self, member: usize, is_called: impl Fn() -> bool) {
         let sleep = &self.sleeps[member].0;
         sleep.store(true, Ordering::Relaxed);
-        loop {
-            // Of two that each write and then read what the other wrote, with such a fence between, one sees the
-            // other: this worker the open parts, or the leader (`Lead::share`) that it sleeps.
-            fence(Ordering::SeqCst);
-            if is_called() {
-                break;
-            }
+        // Of two that each write and then read what the other wrote, with such a fence between, one sees the other: this
+        // worker the open parts, or the leader (`Lead::share`) that it sleeps.
+        fence(Ordering::SeqCst);
+        if !is_called() {
             thread::park();
         }
         sleep.store(false, Ordering::Relaxed);
