@@ -109,6 +109,13 @@ pub enum Error {
         /// Which operand.
         operand: Operand,
     },
+    /// Weights were packed for another instruction set than the layer's.
+    PackedForIsa {
+        /// The layer's instruction set.
+        expected: Isa,
+        /// The instruction set that the weights are packed for.
+        found: Isa,
+    },
     /// The workspace is smaller than the layer asks for.
     WorkspaceTooSmall {
         /// Elements (`f32`) that the layer asks for.
@@ -186,6 +193,9 @@ impl fmt::Display for Error {
                 write!(f, "targets: expected a layer with sigmoid activation, found {found}")
             }
             Self::NotASlice { operand } => write!(f, "{operand}: expected a plain slice, found a matrix view"),
+            Self::PackedForIsa { expected, found } => {
+                write!(f, "packed weights: expected weights packed for {expected}, found {found}")
+            }
             Self::WorkspaceTooSmall { expected, found } => {
                 write!(f, "workspace: expected at least {expected} elements, found {found}")
             }

@@ -18,6 +18,8 @@ pub(crate) struct ProductShape {
     pub(crate) b_strides: (usize, usize),
     pub(crate) c_strides: (usize, usize),
     pub(crate) z_strides: Option<(usize, usize)>,
+    /// Whether the right operand stands in panels, each as wide as its row stride.
+    pub(crate) is_prepacked: bool,
     /// Whether the product is all: no bias before, no activation behind.
     pub(crate) is_plain: bool,
 }
@@ -35,7 +37,7 @@ impl ProductShape {
             b_strides: flip(self.a_strides),
             c_strides: flip(self.c_strides),
             z_strides: self.z_strides.map(flip),
-            is_plain: self.is_plain,
+            ..*self
         }
     }
 
@@ -54,6 +56,8 @@ pub(crate) enum Packing {
     Copy,
     /// Transposed into a panel: the operand is contiguous along the sum.
     Transpose,
+    /// Panels already.
+    Prepacked,
 }
 
 /// How one product is computed.
@@ -117,7 +121,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
 
 fn chain_strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
     let flipped = shape.transposed();
-    if cost(kernels, &flipped) < cost(kernels, shape) {
+    if !shape.is_prepacked && cost(kernels, &flipped) < cost(kernels, shape) {
         Strategy { transposed: true, ..chain_strategy_of(kernels, &flipped, summation) }
     } else {
         chain_strategy_of(kernels, shape, summation)
@@ -135,7 +139,11 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
         summation,
         transposed: false,
         packing,
-        panel_vectors: if is_wide { kernels.widest_vectors(chosen.m) } else { kernels.panel_vectors },
+        panel_vectors: match packing {
+            Packing::Prepacked => chosen.b_strides.0 / kernels.lanes,
+            _ if is_wide => kernels.widest_vectors(chosen.m),
+            _ => kernels.panel_vectors,
+        },
         outer: is_wide && chosen.k == 1 && chosen.is_plain,
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
@@ -149,6 +157,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
 fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
     let narrow = !kernels.masked_loads_are_free;
     match shape.b_strides {
+        _ if shape.is_prepacked => Packing::Prepacked,
         (stride, 1) if shape.m >= PACK_MIN_ROWS && shape.k > 1 && (narrow || stride >= PAGE_STRIDE) => Packing::Copy,
         (_, 1) => Packing::InPlace,
         (1, _) => Packing::Transpose,
@@ -163,7 +172,7 @@ fn cost(kernels: &Kernels, shape: &ProductShape) -> f64 {
     let size = |size: usize| size as i64 as f64;
     let (m, n, k) = (size(shape.m), size(shape.n), size(shape.k));
     let pack = match packing(kernels, shape) {
-        Packing::InPlace => 0.0,
+        Packing::InPlace | Packing::Prepacked => 0.0,
         Packing::Copy => COPY_COST,
         Packing::Transpose => TRANSPOSE_COST,
     };

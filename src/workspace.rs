@@ -42,6 +42,10 @@ impl Workspace {
         self.lines.is_empty()
     }
 
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.lines)
+    }
+
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         bytemuck::cast_slice_mut(&mut self.lines)
     }

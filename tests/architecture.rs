@@ -51,6 +51,7 @@ const UNSAFE: &[&str] = &[
     "isa/tests.rs",
     "layer/forward.rs",
     "layer/backward.rs",
+    "layer/packed.rs",
     "layer/standalone.rs",
     "matrix.rs",
     "ndarray.rs",

@@ -24,6 +24,7 @@ fn check(layout: &dyn Fn(Operand) -> Layout, shapes: impl Iterator<Item = (usize
     sweep(shapes, |problem, forward, backward| {
         for placement in placements(layout) {
             problem.check(forward, backward, &placement);
+            problem.with_packed_weights().check(forward, backward, &placement);
         }
     });
 }

@@ -146,6 +146,18 @@ fn calls_do_not_allocate() {
     });
     assert_eq!(count, 0, "errors, an activation alone, a description");
 
+    let mut packed = layer.pack(&[0.5; 300]).expect("weights of the right size");
+    let count = allocations(|| {
+        packed.repack(&[0.25; 300]).expect("weights of the right size");
+        layer.forward(&[0.5; 30], &packed, Bias::None, &mut a).expect("a valid call");
+        let by_inputs = MatrixView::new(&[0.25; 300], 10, 30, 1, 10).expect("a valid view");
+        packed.repack(by_inputs).expect("weights of the right size");
+        let (saved, mut d_x) = ([0.5; 10], [0.0; 30]);
+        let gradients = Gradients::new().a_prev(&mut d_x);
+        layer.backward(&[0.5; 30], &packed, &saved, Upstream::Activation(&saved), gradients).expect("a valid call");
+    });
+    assert_eq!(count, 0, "packing again, and calls with packed weights");
+
     let mut workspace = Workspace::new(layer.workspace_len().expect("a size"));
     let (x, w) = ([0.5; 30], [0.5; 300]);
     let count = allocations(|| layer.forward_in(&mut workspace, &x, &w, Bias::None, &mut a).expect("a valid call"));

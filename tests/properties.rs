@@ -66,9 +66,11 @@ proptest! {
         summation in select(&SUMMATIONS[..]),
         activation in select(Activation::all()),
         (forward, backward) in options(),
+        packed in any::<bool>(),
     ) {
         let layout = |operand: Operand| layouts[operand as usize];
-        problem(isa, summation, shape, activation).check(&forward, &backward, &Placement::views(&layout));
+        let problem = Problem { packed, ..problem(isa, summation, shape, activation) };
+        problem.check(&forward, &backward, &Placement::views(&layout));
     }
 
     /// Any two instruction sets with fused multiply-add, whatever the threads and layouts of each.
@@ -80,11 +82,13 @@ proptest! {
         summation in select(&SUMMATIONS[1..]),
         activation in select(Activation::all()),
         threads in 1..=4_usize,
+        packed in any::<bool>(),
         (forward, backward) in options(),
     ) {
         let one = problem(isas.0, summation, shape, activation);
         let mut other = problem(isas.1, summation, shape, activation);
         other.layer = other.layer.with_threads(Threads::CurrentPool { max: threads });
+        other.packed = packed;
         let layout = |operand: Operand| layouts[operand as usize];
         let placement = Placement::views(&layout);
         other.assert_equal(

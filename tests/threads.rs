@@ -45,8 +45,10 @@ fn check_bits(shapes: &[(usize, usize, usize)], share: impl Fn(&Problem, &(dyn F
                 let serial = Problem::new(layer, batch);
                 let expected = both_passes(&serial);
                 share(&serial, &|shared, how| {
-                    for (found, expected) in both_passes(shared).iter().zip(&expected) {
-                        shared.assert_equal(found, expected, &how);
+                    for shared in [shared.clone(), shared.with_packed_weights()] {
+                        for (found, expected) in both_passes(&shared).iter().zip(&expected) {
+                            shared.assert_equal(found, expected, &how);
+                        }
                     }
                 });
             }

@@ -40,6 +40,10 @@ pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize) -
 /// Rows of a strip of totals that leave the second-level cache room for the panel beside it.
 const STRIP_MAX_ROWS: usize = 1024;
 
+/// Elements of the left operand that stay in the second-level cache while all prepacked panels pass by. Panels that are
+/// packed on the way would be packed again for each such piece.
+const LEFT_MAX_LEN: usize = 96 << 10;
+
 /// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
 #[derive(Clone)]
 struct Pieces {
@@ -62,6 +66,12 @@ impl Pieces {
         let most = most >> shift;
         let (count, each) = if grains <= most { (usize::from(grains > 0), grains) } else { Self::shares(grains, most) };
         Self { next: range.start, end: range.end, count, len: each * grain, longer: grains - each * count, grain }
+    }
+
+    /// Pieces of `len` elements, the last of what is left.
+    fn of_len(range: Range<usize>, len: usize) -> Self {
+        let count = range.len().div_ceil(len);
+        Self { next: range.start, end: range.end, count, len, longer: 0, grain: len }
     }
 
     fn shares(grains: usize, most: usize) -> (usize, usize) {
@@ -127,6 +137,10 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
                 let left = if strategy.pack_left { gemm.k } else { 0 };
                 let most = room.checked_div(strip + left).unwrap_or(usize::MAX);
                 let most = if strategy.strip { most.min(STRIP_MAX_ROWS) } else { most };
+                let most = match strategy.packing {
+                    Packing::Prepacked => most.min((LEFT_MAX_LEN / gemm.k.max(1)).max(kernels.mr(1))),
+                    _ => most,
+                };
                 for rows in Pieces::new(part.rows.clone(), most.clamp(1, part.rows.len()), 1) {
                     chain(kernels, gemm, strategy, &Part { rows, cols: part.cols.clone() }, scratch);
                 }
@@ -142,7 +156,11 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
     let (strip_scratch, left_scratch) =
         rest.split_at_mut(if strategy.strip { part.rows.len() * kernels.nr() } else { 0 });
     let blocks = gemm.k.div_ceil(SUM_BLOCK).max(1);
-    let panels = || Pieces::new(part.cols.clone(), strategy.panel_vectors * kernels.lanes, kernels.lanes);
+    let panel_width = strategy.panel_vectors * kernels.lanes;
+    let panels = || match strategy.packing {
+        Packing::Prepacked => Pieces::of_len(part.cols.clone(), panel_width),
+        _ => Pieces::new(part.cols.clone(), panel_width, kernels.lanes),
+    };
     // One cut of the rows for all panels, so that a packed left operand fits each.
     let widest = kernels.vectors(panels().longest());
     let is_masked = strategy.packing == Packing::InPlace && !part.cols.len().is_multiple_of(kernels.lanes);
@@ -182,6 +200,10 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                     // A panel of whole vectors needs no mask.
                     Packing::InPlace if padding == 0 => (kernels.padded_tiles, right.ptr, right.row_stride),
                     Packing::InPlace => (kernels.tiles, right.ptr, right.row_stride),
+                    Packing::Prepacked => {
+                        let width = cols.len() + padding;
+                        (kernels.padded_tiles, gemm.b.at(0, cols.start).add(terms.start * width), width)
+                    }
                     packing => {
                         let (dst, dst_stride) = (right_scratch.as_mut_ptr(), cols.len() + padding);
                         let (depth, width) = (terms.len(), cols.len());

@@ -4,6 +4,7 @@
 //! an instruction set.
 
 pub(crate) mod driver;
+pub(crate) mod packed;
 pub(crate) mod slab;
 
 use crate::activation::Activation;
@@ -19,6 +20,8 @@ pub(crate) struct Gemm {
     pub(crate) k: usize,
     pub(crate) a: Source,
     pub(crate) b: Source,
+    /// Whether `b` are the panels of [`packed`], each as wide as its `row_stride`.
+    pub(crate) is_prepacked: bool,
     pub(crate) c: Sink,
     /// Where the pre-activation is kept, if it is.
     pub(crate) z: Option<Sink>,
@@ -64,6 +67,7 @@ impl Gemm {
             b_strides: (self.b.row_stride, self.b.col_stride),
             c_strides: strides(self.c),
             z_strides: self.z.map(strides),
+            is_prepacked: self.is_prepacked,
             is_plain: matches!(self.start, Start::Zero) && self.z.is_none() && self.activation == Activation::Identity,
         }
     }

@@ -3,10 +3,11 @@
 
 use super::call::Gradient;
 use super::forward::Product;
-use super::{Dense, Gradients, Saved, Upstream};
+use super::{Dense, Gradients, Saved, Upstream, Weights};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::gemm::Gemm;
+use crate::gemm::packed::WeightsSource;
 use crate::gemm::slab::DzPass;
 use crate::isa::Kernels;
 use crate::kernel::chain::Start;
@@ -31,7 +32,7 @@ impl Dense {
     pub fn backward<'a, T: Into<Input<'a>>>(
         &mut self,
         a_prev: impl Into<Input<'a>>,
-        w: impl Into<Input<'a>>,
+        w: impl Into<Weights<'a>>,
         saved: impl Into<Saved<'a>>,
         upstream: Upstream<T>,
         gradients: Gradients<'a>,
@@ -50,7 +51,7 @@ impl Dense {
         &self,
         workspace: &mut Workspace,
         a_prev: impl Into<Input<'a>>,
-        w: impl Into<Input<'a>>,
+        w: impl Into<Weights<'a>>,
         saved: impl Into<Saved<'a>>,
         upstream: Upstream<T>,
         gradients: Gradients<'a>,
@@ -67,7 +68,7 @@ impl Dense {
         &self,
         workspace: &mut Workspace,
         a_prev: Input<'_>,
-        w: Input<'_>,
+        w: Weights<'_>,
         saved: Saved<'_>,
         upstream: Upstream<Input<'_>>,
         mut gradients: Gradients<'_>,
@@ -95,7 +96,7 @@ impl Dense {
             kernels,
             batch,
             a_prev: a_prev.source(Operand::APrev, batch, inputs)?,
-            w: w.source(Operand::W, outputs, inputs)?,
+            w: w.source(self, kernels)?,
             saved: saved.source(saved_name, batch, outputs)?,
             upstream: upstream.source(upstream_name, batch, outputs)?,
             dz_kernel,
@@ -166,7 +167,7 @@ struct Call<'c> {
     kernels: &'static Kernels,
     batch: usize,
     a_prev: Source,
-    w: Source,
+    w: WeightsSource,
     saved: Source,
     upstream: Source,
     /// How `dz` is computed; none where upstream is `dz` itself.
@@ -271,7 +272,7 @@ impl Call<'_> {
     #[inline(always)]
     fn a_prev_product(&self, start: usize, rows: usize, dz: Source, target: Target, members: usize) -> Product {
         let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
-        let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, self.w, c, target.add);
+        let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, &self.w, c, target.add);
         Product::new(self.kernels, gemm, summation, members)
     }
 
@@ -359,16 +360,19 @@ impl Dense {
         batch: usize,
         rows: usize,
         dz: Source,
-        w: Source,
+        w: &WeightsSource,
         d_a_prev: Sink,
         add: bool,
     ) -> (Gemm, Summation) {
+        let summation = self.summation.resolve(batch, self.inputs, self.outputs, !w.along_inputs);
+        let (b, is_prepacked) = w.for_a_prev(summation);
         let gemm = Gemm {
             m: rows,
             n: self.inputs,
             k: self.outputs,
             a: dz,
-            b: w,
+            b,
+            is_prepacked,
             c: d_a_prev,
             z: None,
             start: Start::Zero,
@@ -376,8 +380,7 @@ impl Dense {
             add,
             activation: Activation::Identity,
         };
-        let contiguous_sum = w.row_stride < w.col_stride;
-        (gemm, self.summation.resolve(batch, self.inputs, self.outputs, contiguous_sum))
+        (gemm, summation)
     }
 
     /// `dw = s · dzᵀ · a_prev` for `rows` samples of the batch, always in the chain order.
@@ -389,6 +392,7 @@ impl Dense {
             k: rows,
             a: dz.transposed(),
             b: a_prev,
+            is_prepacked: false,
             c: d_w,
             z: None,
             start: Start::Zero,

@@ -1,8 +1,9 @@
 //! What a call will do, and why.
 
-use super::Dense;
+use super::{Dense, Weights};
 use crate::error::Error;
 use crate::gemm::Gemm;
+use crate::gemm::packed::WeightsSource;
 use crate::isa::{Isa, Kernels};
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
@@ -54,17 +55,30 @@ impl Dense {
     /// # Errors
     /// What is wrong with the instruction set.
     pub fn describe(&self, batch: usize) -> Result<Description, Error> {
+        let w = Source { ptr: core::ptr::null(), row_stride: self.inputs, col_stride: 1 };
+        self.describe_products(batch, &WeightsSource::plain(w))
+    }
+
+    /// How calls with this batch size and these weights, packed or in a layout of their own, will be computed, when made
+    /// from this thread.
+    ///
+    /// # Errors
+    /// Where the weights do not fit the layer, and what is wrong with the instruction set.
+    pub fn describe_with<'a>(&self, batch: usize, w: impl Into<Weights<'a>>) -> Result<Description, Error> {
+        let w = w.into().source(self, self.kernels()?)?;
+        self.describe_products(batch, &w)
+    }
+
+    fn describe_products(&self, batch: usize, w: &WeightsSource) -> Result<Description, Error> {
         let kernels = self.kernels()?;
         let matrix = |cols: usize| Source { ptr: core::ptr::null(), row_stride: cols, col_stride: 1 };
         let output = |cols: usize| Sink { ptr: core::ptr::null_mut(), row_stride: cols, col_stride: 1 };
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let (forward, order) =
-            self.forward_product(batch, matrix(inputs), matrix(inputs), Start::Zero, output(outputs), None);
+        let (forward, order) = self.forward_product(batch, matrix(inputs), w, Start::Zero, output(outputs), None);
         let forward = self.describe_product(kernels, &forward, order, self.forward_workers(kernels, batch).0);
         let rows = self.layout.as_ref().map_or(batch, |layout| batch.min(layout.slab_rows));
         let (workers, _) = self.backward_workers(kernels, rows, true, true);
-        let (d_a_prev, order) =
-            self.a_prev_product(batch, batch, matrix(outputs), matrix(inputs), output(inputs), false);
+        let (d_a_prev, order) = self.a_prev_product(batch, batch, matrix(outputs), w, output(inputs), false);
         let d_a_prev = self.describe_product(kernels, &d_a_prev, order, workers);
         let d_w = self.w_product(batch, matrix(outputs), matrix(inputs), output(inputs), 1.0, false);
         let d_w = self.describe_product(kernels, &d_w, Summation::Chain, workers);
@@ -89,6 +103,7 @@ impl Dense {
             (Summation::Lanes, _) => "in place: dot products run along the weights",
             (_, Packing::InPlace) => "in place: its rows are contiguous",
             (_, Packing::Copy) => "packed: panels stay in the first-level cache whatever the stride",
+            (_, Packing::Prepacked) => "packed before the call",
             (_, Packing::Transpose) => "transposed into panels: the weights are contiguous along the sum",
         };
         ProductPlan { summation, tile, operand, workers }

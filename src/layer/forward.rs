@@ -1,7 +1,8 @@
 //! The forward pass: checks, then one product with bias before and activation behind.
 
-use super::{Bias, Dense, Outputs, Scratch};
+use super::{Bias, Dense, Outputs, Scratch, Weights};
 use crate::error::{Error, Operand};
+use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, driver};
 use crate::isa::Kernels;
 use crate::kernel::chain::Start;
@@ -15,14 +16,14 @@ impl Dense {
     /// `z = a_prev · wᵀ + b`, `a = g(z)`.
     ///
     /// `a_prev: batch × inputs`, `w: outputs × inputs`, `b: outputs`, `a` (and `z`): `batch × outputs`. The batch is
-    /// the number of rows of `a_prev`. NaN and infinities propagate as IEEE 754 says.
+    /// the number of rows of `a_prev`. Weights may be [packed](Dense::pack). NaN and infinities propagate as IEEE 754 says.
     ///
     /// # Errors
     /// Where an operand has the wrong size or shape, or the instruction set cannot be had; no output is touched then.
     pub fn forward<'a>(
         &mut self,
         a_prev: impl Into<Input<'a>>,
-        w: impl Into<Input<'a>>,
+        w: impl Into<Weights<'a>>,
         b: impl Into<Bias<'a>>,
         outputs: impl Into<Outputs<'a>>,
     ) -> Result<(), Error> {
@@ -40,7 +41,7 @@ impl Dense {
         &self,
         workspace: &mut Workspace,
         a_prev: impl Into<Input<'a>>,
-        w: impl Into<Input<'a>>,
+        w: impl Into<Weights<'a>>,
         b: impl Into<Bias<'a>>,
         outputs: impl Into<Outputs<'a>>,
     ) -> Result<(), Error> {
@@ -51,7 +52,7 @@ impl Dense {
         &self,
         workspace: &mut Workspace,
         a_prev: Input<'_>,
-        w: Input<'_>,
+        w: Weights<'_>,
         b: Bias<'_>,
         mut outputs: Outputs<'_>,
     ) -> Result<(), Error> {
@@ -61,7 +62,7 @@ impl Dense {
             None => outputs.a.batch(Operand::A, self.outputs)?.unwrap_or(0),
         };
         let a_prev = a_prev.source(Operand::APrev, batch, self.inputs)?;
-        let w = w.source(Operand::W, self.outputs, self.inputs)?;
+        let w = w.source(self, kernels)?;
         let b = match b {
             Bias::None => None,
             Bias::Given(b) => Some(b.source(Operand::B, 1, self.outputs)?),
@@ -78,7 +79,7 @@ impl Dense {
             // SAFETY: the bias was checked above to have one element for each output.
             Some(b) => Start::Columns(unsafe { contiguous(b, self.outputs, scratch.vector) }),
         };
-        let (gemm, summation) = self.forward_product(batch, a_prev, w, start, a, z);
+        let (gemm, summation) = self.forward_product(batch, a_prev, &w, start, a, z);
         let (workers, cycles) = self.forward_workers(kernels, batch);
         let Scratch { workers: scratch, worker_len, .. } = scratch;
         if workers == 1 {
@@ -115,17 +116,20 @@ impl Dense {
         &self,
         batch: usize,
         a_prev: Source,
-        w: Source,
+        w: &WeightsSource,
         start: Start,
         a: Sink,
         z: Option<Sink>,
     ) -> (Gemm, Summation) {
+        let summation = self.summation.resolve(batch, self.outputs, self.inputs, w.along_inputs);
+        let (b, is_prepacked) = w.for_forward(summation);
         let gemm = Gemm {
             m: batch,
             n: self.outputs,
             k: self.inputs,
             a: a_prev,
-            b: w.transposed(),
+            b,
+            is_prepacked,
             c: a,
             z,
             start,
@@ -133,8 +137,7 @@ impl Dense {
             add: false,
             activation: self.activation,
         };
-        let contiguous_sum = w.col_stride <= w.row_stride;
-        (gemm, self.summation.resolve(batch, self.outputs, self.inputs, contiguous_sum))
+        (gemm, summation)
     }
 }
 
@@ -185,7 +188,7 @@ impl Product {
     /// [`driver::scratch_len`] elements.
     #[inline(always)]
     pub(super) unsafe fn run(&self, kernels: &Kernels, index: usize, scratch: &mut [f32]) {
-        let part = self.grid.part(kernels, self.gemm.m, self.gemm.n, index);
+        let part = self.grid.part(self.gemm.m, self.gemm.n, index);
         // SAFETY: the caller's promise; the grid's parts are disjoint.
         unsafe { driver::run(kernels, &self.gemm, &self.strategy, &part, scratch) };
     }

@@ -4,10 +4,12 @@ mod backward;
 mod call;
 mod describe;
 mod forward;
+mod packed;
 mod standalone;
 
 pub use call::{Bias, Gradients, Outputs, Saved, Upstream};
 pub use describe::{Description, ProductPlan};
+pub use packed::{PackedWeights, Weights};
 
 use crate::activation::Activation;
 use crate::error::{Error, Operand};

@@ -41,11 +41,13 @@ pub(crate) struct Part {
 pub(crate) struct Grid {
     rows: usize,
     cols: usize,
+    /// Columns at whose multiples parts begin.
+    grain: usize,
 }
 
 impl Grid {
     /// One part.
-    pub(crate) const WHOLE: Self = Self { rows: 1, cols: 1 };
+    pub(crate) const WHOLE: Self = Self { rows: 1, cols: 1, grain: LINE };
 
     pub(crate) fn parts(self) -> usize {
         self.rows * self.cols
@@ -53,13 +55,13 @@ impl Grid {
 
     /// Part `index` of an `m × n` output.
     #[inline(always)]
-    pub(crate) fn part(self, kernels: &Kernels, m: usize, n: usize, index: usize) -> Part {
+    pub(crate) fn part(self, m: usize, n: usize, index: usize) -> Part {
         if self == Self::WHOLE {
             return Part { rows: 0..m, cols: 0..n };
         }
         Part {
             rows: share(m, 1, index / self.cols, self.rows),
-            cols: share(n, kernels.lanes.max(LINE), index % self.cols, self.cols),
+            cols: share(n, self.grain, index % self.cols, self.cols),
         }
     }
 }
@@ -86,9 +88,12 @@ pub(crate) fn grid(kernels: &Kernels, shape: &ProductShape, strategy: &Strategy,
 
 /// The grid of at most `parts` parts whose largest takes the least time, and the cycles that it takes.
 fn best_grid(kernels: &Kernels, shape: &ProductShape, strategy: &Strategy, parts: usize) -> (Grid, f64) {
-    let grain = kernels.lanes.max(LINE);
+    let grain = match strategy.packing {
+        Packing::Prepacked => strategy.panel_vectors * kernels.lanes,
+        _ => kernels.lanes.max(LINE),
+    };
     let grids = (1..=parts).map(|rows| {
-        let grid = Grid { rows, cols: parts / rows };
+        let grid = Grid { rows, cols: parts / rows, grain };
         let rows = shape.m.div_ceil(grid.rows);
         let cols = (shape.n.div_ceil(grain).div_ceil(grid.cols) * grain).min(shape.n);
         (grid, part_cycles(kernels, strategy, rows, cols, shape.k))
@@ -104,7 +109,7 @@ fn part_cycles(kernels: &Kernels, strategy: &Strategy, rows: usize, cols: usize,
         Summation::Auto | Summation::Chain => cols.div_ceil(kernels.lanes) as f64 * k,
     };
     let right = match strategy.packing {
-        Packing::InPlace => 0.0,
+        Packing::InPlace | Packing::Prepacked => 0.0,
         Packing::Copy => COPY_COST,
         Packing::Transpose => TRANSPOSE_COST,
     };

@@ -6,7 +6,7 @@ fn kernels() -> impl Iterator<Item = &'static Kernels> {
 }
 
 /// Shapes on both sides of the strategies' edges, with operands in every layout.
-fn shapes() -> impl Iterator<Item = ProductShape> {
+fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
     const SIZES: [(usize, usize, usize); 9] = [
         (1, 1, 1),
         (1, 500, 1),
@@ -20,15 +20,17 @@ fn shapes() -> impl Iterator<Item = ProductShape> {
     ];
     // Rows, columns, neither contiguous.
     let layouts = |rows: usize, cols: usize| [(cols, 1), (1, rows), (2 * cols, 2)];
+    let panel_width = kernels.nr();
     SIZES.into_iter().flat_map(move |(m, n, k)| {
-        (0..81).map(move |index| ProductShape {
+        (0..162).map(move |index| ProductShape {
             m,
             n,
             k,
             a_strides: layouts(m, k)[index % 3],
-            b_strides: layouts(k, n)[index / 3 % 3],
+            b_strides: if index < 81 { layouts(k, n)[index / 3 % 3] } else { (panel_width, k) },
             c_strides: layouts(m, n)[index / 9 % 3],
-            z_strides: [None, Some((n, 1)), Some((1, m))][index / 27],
+            z_strides: [None, Some((n, 1)), Some((1, m))][index / 27 % 3],
+            is_prepacked: index >= 81,
             is_plain: index % 2 == 0,
         })
     })
@@ -36,7 +38,7 @@ fn shapes() -> impl Iterator<Item = ProductShape> {
 
 #[test]
 fn strategies_ask_only_what_the_kernels_can() {
-    for (kernels, shape) in kernels().flat_map(|kernels| shapes().map(move |shape| (kernels, shape))) {
+    for (kernels, shape) in kernels().flat_map(|kernels| shapes(kernels).map(move |shape| (kernels, shape))) {
         let strategy = strategy(kernels, &shape, Summation::Chain);
         let chosen = if strategy.transposed { shape.transposed() } else { shape };
         let context = format!("{:?}: {strategy:?} for {shape:?}", kernels.isa);
@@ -46,8 +48,13 @@ fn strategies_ask_only_what_the_kernels_can() {
             Packing::InPlace => assert_eq!(chosen.b_strides.1, 1, "{context}"),
             Packing::Transpose => assert_eq!(chosen.b_strides.0, 1, "{context}"),
             Packing::Copy => {}
+            Packing::Prepacked => {
+                assert_eq!((strategy.transposed, strategy.panel_vectors), (false, kernels.panel_vectors));
+            }
         }
-        assert!(strategy.packing == Packing::InPlace || strategy.panel_vectors == kernels.panel_vectors, "{context}");
+        assert_eq!(strategy.packing == Packing::Prepacked, shape.is_prepacked, "{context}");
+        let is_packed_now = matches!(strategy.packing, Packing::Copy | Packing::Transpose);
+        assert!(!is_packed_now || strategy.panel_vectors == kernels.panel_vectors, "{context}");
         // Written for sums of one term, with nothing before or behind, into rows in place.
         let fits_outer = chosen.k == 1 && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
         assert!(!strategy.outer || fits_outer, "{context}");
@@ -57,7 +64,9 @@ fn strategies_ask_only_what_the_kernels_can() {
 /// The order of a sum is settled before; a strategy cannot change it.
 #[test]
 fn lanes_stay_lanes() {
-    for (kernels, shape) in kernels().flat_map(|kernels| shapes().map(move |shape| (kernels, shape))) {
+    for (kernels, shape) in kernels().flat_map(|kernels| shapes(kernels).map(move |shape| (kernels, shape))) {
+        // Dot products run along the rows, which are no panels.
+        let shape = ProductShape { is_prepacked: false, ..shape };
         let strategy = strategy(kernels, &shape, Summation::Lanes);
         assert_eq!((strategy.summation, strategy.transposed), (Summation::Lanes, false), "{shape:?}");
     }

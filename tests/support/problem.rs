@@ -3,11 +3,13 @@
 use super::compare::assert_bits;
 use super::options::{Above, BackwardOptions, ForwardOptions, Kept, Want};
 use super::oracle;
-use super::stored::{Placement, Stored};
+use super::stored::{CANARY, Placement, Stored};
 use super::values;
 use core::cell::RefCell;
 use core::fmt;
-use fused_dense::{Activation, Bias, Dense, Gradients, Operand, Outputs, Saved, Upstream, Workspace, reference};
+use fused_dense::{
+    Activation, Bias, Dense, Gradients, MatrixView, Operand, Outputs, Saved, Upstream, Weights, Workspace, reference,
+};
 
 /// Each output of a call with its elements, row by row.
 pub(crate) type Results<T = f32> = Vec<(Operand, Vec<T>)>;
@@ -29,6 +31,8 @@ pub(crate) struct Problem {
     pub(crate) old_w: Vec<f32>,
     pub(crate) old_b: Vec<f32>,
     pub(crate) old_a_prev: Vec<f32>,
+    /// Whether calls are given the weights packed.
+    pub(crate) packed: bool,
 }
 
 impl fmt::Display for Problem {
@@ -36,7 +40,8 @@ impl fmt::Display for Problem {
         let (layer, batch) = (&self.layer, self.batch);
         let isa = layer.isa().map_or_else(|error| error.to_string(), |isa| isa.to_string());
         let (inputs, outputs, activation) = (layer.inputs(), layer.outputs(), layer.activation());
-        write!(f, "{batch}×{inputs}→{outputs} {activation} on {isa}, {:?} order", layer.summation())
+        let packed = if self.packed { ", weights packed" } else { "" };
+        write!(f, "{batch}×{inputs}→{outputs} {activation} on {isa}, {:?} order{packed}", layer.summation())
     }
 }
 
@@ -71,6 +76,7 @@ impl Problem {
             old_w: values(outputs * inputs, 7),
             old_b: values(outputs, 8),
             old_a_prev: values(batch * inputs, 9),
+            packed: false,
             layer,
         }
     }
@@ -97,6 +103,24 @@ impl Problem {
         }
     }
 
+    /// The same problem with its weights packed before each call.
+    pub(crate) fn with_packed_weights(&self) -> Self {
+        Self { packed: true, ..self.clone() }
+    }
+
+    /// The weights as calls are given them. Packed, they come into memory that held others.
+    fn with_weights<R>(&self, w: &Stored, call: impl FnOnce(Weights<'_>) -> R) -> R {
+        if !self.packed {
+            return call(w.input().into());
+        }
+        let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
+        let others = vec![CANARY; outputs * inputs];
+        let others = MatrixView::new(&others, outputs, inputs, 1, outputs).expect("a valid view");
+        let mut packed = self.layer.pack(others).expect("weights of the right size");
+        assert_eq!(packed.repack(w.input()), Ok(()), "{self}");
+        call(Weights::Packed(&packed))
+    }
+
     /// The forward call on operands placed as told.
     #[track_caller]
     pub(crate) fn forward(&self, options: &ForwardOptions, placement: &Placement<'_>) -> Results {
@@ -111,8 +135,9 @@ impl Problem {
         let bias = if options.bias { Bias::Given(b.input()) } else { Bias::None };
         let outputs = Outputs::new(a.output());
         let outputs = if options.keep_z { outputs.z(z.output()) } else { outputs };
-        let result =
-            with_used_workspace(layer, |used| layer.forward_in(used, a_prev.input(), w.input(), bias, outputs));
+        let result = self.with_weights(&w, |w| {
+            with_used_workspace(layer, |used| layer.forward_in(used, a_prev.input(), w, bias, outputs))
+        });
         assert_eq!(result, Ok(()), "{self}");
 
         a_prev.assert_holds(Operand::APrev, &self.a_prev);
@@ -177,8 +202,8 @@ impl Problem {
             Above::PreActivation => Upstream::PreActivation(upstream.input()),
             Above::Targets => Upstream::Targets(upstream.input()),
         };
-        let result = with_used_workspace(layer, |used| {
-            layer.backward_in(used, a_prev.input(), w.input(), kept, from_above, gradients)
+        let result = self.with_weights(&w, |w| {
+            with_used_workspace(layer, |used| layer.backward_in(used, a_prev.input(), w, kept, from_above, gradients))
         });
         assert_eq!(result, Ok(()), "{self}");
 

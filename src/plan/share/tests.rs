@@ -7,7 +7,7 @@ fn kernels() -> impl Iterator<Item = &'static Kernels> {
 
 /// Plans of every kind for contiguous operands.
 fn strategies() -> impl Iterator<Item = Strategy> {
-    let packings = [Packing::InPlace, Packing::Copy, Packing::Transpose];
+    let packings = [Packing::InPlace, Packing::Copy, Packing::Transpose, Packing::Prepacked];
     let orders = [Summation::Chain, Summation::Lanes];
     orders.into_iter().flat_map(move |summation| {
         packings.into_iter().flat_map(move |packing| {
@@ -26,7 +26,7 @@ fn strategies() -> impl Iterator<Item = Strategy> {
 
 fn shape(m: usize, n: usize, k: usize) -> ProductShape {
     let (a_strides, b_strides, c_strides) = ((k, 1), (n, 1), (n, 1));
-    ProductShape { m, n, k, a_strides, b_strides, c_strides, z_strides: None, is_plain: false }
+    ProductShape { m, n, k, a_strides, b_strides, c_strides, z_strides: None, is_prepacked: false, is_plain: false }
 }
 
 fn supply(workers: usize, cost: f64) -> Supply {
@@ -55,7 +55,10 @@ fn parts_cover_an_output_once() {
                 let grid = grid(kernels, &shape(m, n, 200), &strategy, workers);
                 assert!((1..=MAX_PIECES * workers).contains(&grid.parts()), "{grid:?} for {workers}");
                 let mut times = vec![0; m * n];
-                for part in (0..grid.parts()).map(|index| grid.part(kernels, m, n, index)) {
+                for part in (0..grid.parts()).map(|index| grid.part(m, n, index)) {
+                    let starts_a_panel = part.cols.start.is_multiple_of(strategy.panel_vectors * kernels.lanes);
+                    let is_cut_well = starts_a_panel || part.cols.start == n || strategy.packing != Packing::Prepacked;
+                    assert!(is_cut_well, "{part:?} of panels");
                     for i in part.rows {
                         part.cols.clone().for_each(|j| times[i * n + j] += 1);
                     }
@@ -73,7 +76,7 @@ fn parts_are_alike() {
         for (m, n) in [(256, 256), (1000, 30), (1, 4096), (2000, 10), (100, 700)] {
             for workers in [2, 3, 4, 8] {
                 let grid = grid(kernels, &shape(m, n, 200), &strategy, workers);
-                let sizes = (0..grid.parts()).map(|index| grid.part(kernels, m, n, index));
+                let sizes = (0..grid.parts()).map(|index| grid.part(m, n, index));
                 let sizes: Vec<_> = sizes.map(|part| part.rows.len() * part.cols.len()).collect();
                 let (least, most) = (sizes.iter().min(), sizes.iter().max());
                 assert!(least.zip(most).is_some_and(|(least, most)| 2 * least >= *most), "{grid:?}: {sizes:?}");
