@@ -7,7 +7,7 @@ mod lockfile;
 mod machine;
 mod peers;
 mod spills;
-mod training;
+mod sweep;
 mod ulp;
 mod workspace;
 
@@ -17,7 +17,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Compare our layers with other libraries'
+    /// Compare our layers and training steps with other libraries'
     Bench(Box<bench::Args>),
     /// Print the kernel table that build.rs generates
     Codegen,
@@ -28,8 +28,8 @@ enum Task {
     Peers(peers::install::Action),
     /// Show that the micro-kernels' loops keep everything in registers
     Spills,
-    /// Compare whole training steps with PyTorch and JAX
-    Training(training::Args),
+    /// Show that no size of a layer is a cliff
+    Sweep(sweep::Args),
     /// Measure the error of the activations over all floats against the promised bounds
     Ulp(ulp::Args),
 }
@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
         Task::Coefficients => coefficients::main(),
         Task::Peers(action) => peers::install::main(&action),
         Task::Spills => spills::main(),
-        Task::Training(args) => training::main(&args),
+        Task::Sweep(args) => sweep::main(&args),
         Task::Ulp(args) => ulp::main(&args),
     }
 }

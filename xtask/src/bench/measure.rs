@@ -1,7 +1,9 @@
-//! Paired timing: ours, the peer, the peer, ours (A B B A), so that a slow drift of the machine cancels.
+//! Timing in rounds that everybody takes part in: there and back (A B C … C B A), so that a slow drift of the machine
+//! cancels in the ratios of each round.
 
 use super::buffer::Buffer;
-use super::statistics::Spread;
+use super::statistics::{Spread, median};
+use crate::machine::interference::{Interference, Watch};
 use crate::peers::Routine;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -10,30 +12,30 @@ use std::time::{Duration, Instant};
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Time for one pair of contenders.
-    pub per_pair: Duration,
-    /// Rounds that even the slowest pair gets.
+    /// Time after which a row ends even where its ratios are not yet known well.
+    pub per_row: Duration,
+    /// Rounds that even the slowest row gets.
     pub min_rounds: usize,
-    /// Rounds after which a pair's median is settled.
+    /// Rounds after which no peer goes on.
     pub max_rounds: usize,
     pub caches: Caches,
 }
 
 /// What the caches hold when a timed stretch begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Caches {
-    /// The operands, as far as they fit: the same call ran just before
+    /// The operands, as far as they fit: the same call ran just before.
     Warm,
-    /// Nothing of use: other memory was written before each call
+    /// Nothing of use: other memory was written before each call.
     Cold,
 }
 
 /// Elements that are written to make caches cold: more than any last level holds for one core.
 const FLUSHED: usize = 16 << 20;
 
-/// Shortest timed stretch: a thousand times what reading the clock takes. Faster calls are repeated within it.
-const MIN_SAMPLE: Duration = Duration::from_micros(50);
+/// Shortest timed stretch: two thousand times what reading the clock takes. Faster calls are repeated within it.
+const MIN_SAMPLE: Duration = Duration::from_micros(100);
 
 /// Calls that run longer than this find the caches as their own last part left them, whoever ran before.
 const WARM_UP_MAX: Duration = Duration::from_millis(2);
@@ -42,24 +44,38 @@ const WARM_UP_MAX: Duration = Duration::from_millis(2);
 /// from those that are measured.
 const SETTLE: Duration = Duration::from_millis(3);
 
+/// Times that a sample is taken anew because something else ran meanwhile.
+const RETRIES: usize = 2;
+
+/// Half width of the confidence interval at which a ratio is settled: near the best peer's, and farther away.
+const SETTLED_NEAR: f64 = 0.007;
+const SETTLED_FAR: f64 = 0.02;
+
+/// Ratios up to this many times the best peer's are near.
+const NEAR: f64 = 1.25;
+
 /// A routine with what its timing needs to know.
 pub struct Timed<'a> {
     routine: Box<dyn Routine + 'a>,
     /// Calls in one sample.
     calls: u32,
     settle: Duration,
+    watch: Watch,
     /// Written before each sample, for cold caches.
     flushed: Option<Buffer>,
 }
 
 impl<'a> Timed<'a> {
     /// Finds how many calls make a sample: one where caches are to be cold.
-    pub fn calibrate(mut routine: Box<dyn Routine + 'a>, threads: usize, caches: Caches) -> Self {
+    ///
+    /// # Errors
+    /// Where the routine fails.
+    pub fn calibrate(mut routine: Box<dyn Routine + 'a>, threads: usize, caches: Caches) -> anyhow::Result<Self> {
         let flushed = (caches == Caches::Cold).then(|| Buffer::filled(0.0, FLUSHED));
         let mut calls = 1;
         while flushed.is_none() {
             // The better of two, in case something else ran in between.
-            let elapsed = time(&mut *routine, calls).min(time(&mut *routine, calls));
+            let elapsed = routine.time(calls)?.min(routine.time(calls)?);
             if elapsed >= MIN_SAMPLE {
                 break;
             }
@@ -67,67 +83,143 @@ impl<'a> Timed<'a> {
             calls = (calls * 2).max((MIN_SAMPLE.as_nanos() / elapsed.as_nanos().max(50)) as u32).min(calls * 8);
         }
         let settle = if threads == 1 { Duration::ZERO } else { SETTLE };
-        Self { routine, calls, settle, flushed }
+        Ok(Self { routine, calls, settle, watch: Watch::new(threads), flushed })
     }
 
-    /// Nanoseconds of one call.
-    fn sample(&mut self) -> f64 {
+    /// Nanoseconds of one call, taken anew where something else ran on the processor meanwhile.
+    fn sample(&mut self) -> anyhow::Result<f64> {
+        let mut best = f64::INFINITY;
+        for _ in 0..=RETRIES {
+            let (nanoseconds, disturbed) = self.attempt()?;
+            best = best.min(nanoseconds);
+            if !disturbed {
+                return Ok(nanoseconds);
+            }
+        }
+        Ok(best)
+    }
+
+    /// Nanoseconds of one call, and whether something else ran meanwhile.
+    fn attempt(&mut self) -> anyhow::Result<(f64, bool)> {
         if !self.settle.is_zero() {
             std::thread::sleep(self.settle);
             // Wakes the workers up again.
-            time(&mut *self.routine, self.calls);
+            self.routine.time(self.calls)?;
         }
         if let Some(flushed) = &mut self.flushed {
             flushed.iter_mut().for_each(|value| *value += 1.0);
             black_box(&mut **flushed);
-            return time(&mut *self.routine, 1).as_nanos() as f64;
+        } else {
+            let before = self.watch.look();
+            let warm_up = self.routine.time(1)?;
+            if self.calls == 1 && warm_up > WARM_UP_MAX {
+                return Ok((warm_up.as_nanos() as f64, self.disturbed_since(before)));
+            }
         }
-        let warm_up = time(&mut *self.routine, 1);
-        if self.calls == 1 && warm_up > WARM_UP_MAX {
-            return warm_up.as_nanos() as f64;
+        let before = self.watch.look();
+        let elapsed = self.routine.time(self.calls)?;
+        Ok((elapsed.as_nanos() as f64 / f64::from(self.calls), self.disturbed_since(before)))
+    }
+
+    fn disturbed_since(&self, before: Interference) -> bool {
+        self.watch.look() != before
+    }
+}
+
+/// One of those who are measured together.
+pub struct Subject<'a> {
+    timed: Timed<'a>,
+    /// Whom its ratio is to; nobody for one of ours.
+    against: Option<usize>,
+    /// Nanoseconds of a call, round by round; a peer whose ratio is settled has fewer.
+    rounds: Vec<f64>,
+    goes_on: bool,
+}
+
+impl<'a> Subject<'a> {
+    /// One of ours, who stays to the end.
+    pub fn ours(timed: Timed<'a>) -> Self {
+        Self { timed, against: None, rounds: Vec::new(), goes_on: true }
+    }
+
+    /// A peer, compared with the subject at an index.
+    pub fn peer(timed: Timed<'a>, against: usize) -> Self {
+        Self { against: Some(against), ..Self::ours(timed) }
+    }
+
+    /// Nanoseconds of a call, round by round.
+    pub fn into_rounds(self) -> Vec<f64> {
+        self.rounds
+    }
+
+    /// Median time of a call, in nanoseconds.
+    pub fn nanoseconds(&self) -> f64 {
+        median(&self.rounds)
+    }
+}
+
+/// Measures subjects together: in each round everybody's time is the mean of two samples, one on the way there and one
+/// on the way back.
+///
+/// # Errors
+/// Where a routine fails.
+pub fn measure(subjects: &mut [Subject<'_>], effort: &Effort) -> anyhow::Result<()> {
+    let start = Instant::now();
+    for round in 1.. {
+        let there = 0..subjects.len();
+        let mut sums = vec![0.0; subjects.len()];
+        for index in there.clone().chain(there.rev()) {
+            if subjects[index].goes_on {
+                sums[index] += subjects[index].timed.sample()?;
+            }
         }
-        time(&mut *self.routine, self.calls).as_nanos() as f64 / f64::from(self.calls)
+        for (subject, sum) in subjects.iter_mut().zip(sums) {
+            if subject.goes_on {
+                subject.rounds.push(sum / 2.0);
+            }
+        }
+        let is_late = start.elapsed() >= effort.per_row;
+        if round >= effort.min_rounds && (is_late || round >= effort.max_rounds || settle(subjects)) {
+            break;
+        }
     }
+    Ok(())
 }
 
-fn time(routine: &mut dyn Routine, calls: u32) -> Duration {
-    let start = Instant::now();
-    for _ in 0..calls {
-        routine.run();
+/// Lets those go whose ratios are known well enough; whether all are.
+fn settle(subjects: &mut [Subject<'_>]) -> bool {
+    let ratios: Vec<Option<Spread>> =
+        subjects.iter().enumerate().map(|(index, subject)| ratio(subjects, index, subject.against?)).collect();
+    let best = |ours: Option<usize>| {
+        let peers = subjects.iter().zip(&ratios).filter(|(subject, _)| subject.against == ours);
+        peers.filter_map(|(_, ratio)| ratio.map(|ratio| ratio.median)).fold(f64::INFINITY, f64::min)
+    };
+    let settled: Vec<bool> = subjects
+        .iter()
+        .zip(&ratios)
+        .map(|(subject, ratio)| {
+            ratio.is_some_and(|ratio| {
+                let is_near = ratio.median <= NEAR * best(subject.against);
+                ratio.error() <= if is_near { SETTLED_NEAR } else { SETTLED_FAR }
+            })
+        })
+        .collect();
+    for (subject, settled) in subjects.iter_mut().zip(settled) {
+        subject.goes_on &= !settled;
     }
-    start.elapsed()
+    let has_peers = subjects.iter().any(|subject| subject.against.is_some());
+    has_peers && subjects.iter().all(|subject| subject.against.is_none() || !subject.goes_on)
 }
 
-/// What a pair's rounds measured.
-pub struct Paired {
-    /// Nanoseconds of our calls.
-    pub ours: Vec<f64>,
-    /// Nanoseconds of the peer's calls.
-    pub peer: Vec<f64>,
-    /// Peer's time by ours, round by round.
-    pub ratio: Spread,
-}
-
-/// Measures one pair.
-pub fn paired(ours: &mut Timed<'_>, peer: &mut Timed<'_>, effort: &Effort) -> Paired {
-    let start = Instant::now();
-    let (mut our_times, mut peer_times, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    while ratios.len() < effort.min_rounds || (start.elapsed() < effort.per_pair && ratios.len() < effort.max_rounds) {
-        let round = [ours.sample(), peer.sample(), peer.sample(), ours.sample()];
-        our_times.extend([round[0], round[3]]);
-        peer_times.extend([round[1], round[2]]);
-        ratios.push((round[1] + round[2]) / (round[0] + round[3]));
+/// A peer's time by that of ours at `place` over the rounds that the peer took part in; `None` where it is not compared
+/// with that one.
+pub fn ratio(subjects: &[Subject<'_>], index: usize, place: usize) -> Option<Spread> {
+    let (peer, ours) = (&subjects[index], &subjects[place]);
+    if peer.against != Some(place) {
+        return None;
     }
-    Paired { ours: our_times, peer: peer_times, ratio: Spread::of(&ratios) }
-}
-
-/// Nanoseconds of our calls where there is nobody to compare with.
-pub fn alone(ours: &mut Timed<'_>, effort: &Effort) -> Vec<f64> {
-    let (start, mut times) = (Instant::now(), Vec::new());
-    while times.len() < effort.min_rounds || (start.elapsed() < effort.per_pair && times.len() < effort.max_rounds) {
-        times.push(ours.sample());
-    }
-    times
+    let ratios: Vec<f64> = peer.rounds.iter().zip(&ours.rounds).map(|(peer, ours)| peer / ours).collect();
+    Some(Spread::of(&ratios))
 }
 
 #[cfg(test)]
@@ -138,9 +230,10 @@ mod tests {
     struct Spin(Duration);
 
     impl Routine for Spin {
-        fn run(&mut self) {
+        fn run(&mut self) -> anyhow::Result<()> {
             let start = Instant::now();
             while start.elapsed() < self.0 {}
+            Ok(())
         }
 
         fn results(&self) -> anyhow::Result<Vec<Quantity>> {
@@ -148,28 +241,49 @@ mod tests {
         }
     }
 
-    fn spin(micros: u64) -> Timed<'static> {
-        Timed::calibrate(Box::new(Spin(Duration::from_micros(micros))), 1, Caches::Warm)
+    fn spin(micros: u64, caches: Caches) -> Timed<'static> {
+        Timed::calibrate(Box::new(Spin(Duration::from_micros(micros))), 1, caches).unwrap()
     }
 
     #[test]
     fn short_calls_are_batched_and_long_ones_are_not() {
-        assert!(spin(1).calls >= 25);
-        assert_eq!(spin(200).calls, 1);
+        assert!(spin(1, Caches::Warm).calls >= 50);
+        assert_eq!(spin(300, Caches::Warm).calls, 1);
     }
 
     #[test]
     fn cold_calls_are_timed_one_by_one() {
-        let mut timed = Timed::calibrate(Box::new(Spin(Duration::from_micros(1))), 1, Caches::Cold);
+        let mut timed = spin(1, Caches::Cold);
         assert_eq!(timed.calls, 1);
-        assert!(timed.sample() >= 1e3);
+        assert!(timed.sample().unwrap() >= 1e3);
+    }
+
+    fn three() -> [Subject<'static>; 3] {
+        let ours = Subject::ours(spin(20, Caches::Warm));
+        let [near, far] = [21, 60].map(|micros| Subject::peer(spin(micros, Caches::Warm), 0));
+        [ours, near, far]
     }
 
     #[test]
-    fn the_ratio_is_the_peers_time_by_ours() {
-        let effort = Effort { per_pair: Duration::from_millis(5), min_rounds: 5, max_rounds: 50, caches: Caches::Warm };
-        let found = paired(&mut spin(20), &mut spin(60), &effort);
-        assert!((2.0..4.5).contains(&found.ratio.median), "{:?}", found.ratio);
-        assert_eq!(found.ours.len(), found.peer.len());
+    fn ratios_are_the_peers_time_by_ours() {
+        let mut subjects = three();
+        let effort = Effort { per_row: Duration::from_secs(1), min_rounds: 7, max_rounds: 50, caches: Caches::Warm };
+        measure(&mut subjects, &effort).unwrap();
+        assert!(ratio(&subjects, 0, 0).is_none());
+        let (near, far) = (ratio(&subjects, 1, 0).unwrap(), ratio(&subjects, 2, 0).unwrap());
+        assert!((0.9..1.4).contains(&near.median), "{near:?}");
+        assert!((2.4..3.6).contains(&far.median), "{far:?}");
+    }
+
+    #[test]
+    fn whose_ratio_is_settled_goes_and_the_row_ends_when_all_have_gone() {
+        let mut subjects = three();
+        subjects[0].rounds = vec![1.0; 30];
+        subjects[1].rounds = (0..30).map(|round| 1.0 + 0.05 * f64::from(round % 7)).collect();
+        subjects[2].rounds = vec![3.0; 30];
+        assert!(!settle(&mut subjects));
+        assert_eq!(subjects.each_ref().map(|subject| subject.goes_on), [true, true, false]);
+        subjects[1].rounds = vec![1.1; 30];
+        assert!(settle(&mut subjects));
     }
 }

@@ -1,12 +1,13 @@
 //! What a run found: written to JSON, compared, drawn.
 
 use super::measure::Caches;
-use super::shape::{Pass, Shape};
+use super::shape::{Network, Pass, Weights};
 use super::statistics::{Spread, geometric_mean};
 use crate::machine::{Ceilings, Machine};
 use crate::peers::BASELINE;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +16,6 @@ use std::path::Path;
 pub struct Run {
     /// The command that repeats it.
     pub command: String,
-    pub suite: String,
     pub caches: Caches,
     pub machine: Machine,
     pub peers: Vec<PeerInfo>,
@@ -29,11 +29,34 @@ pub struct PeerInfo {
     pub version: String,
 }
 
-/// One shape, pass and number of threads.
+/// What rows are summed up by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kind {
+    pub suite: String,
+    pub pass: Pass,
+    pub weights: Weights,
+    pub threads: usize,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { suite, pass, weights, threads } = self;
+        f.pad(&format!("{suite}, {pass}{} on {}", weights.suffix(), count(*threads)))
+    }
+}
+
+/// A number of threads in words.
+pub fn count(threads: usize) -> String {
+    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
+}
+
+/// One layer or network, pass and number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    pub shape: Shape,
+    pub suite: String,
+    pub network: Network,
     pub pass: Pass,
+    pub weights: Weights,
     pub threads: usize,
     /// Median time of one of our calls.
     pub nanoseconds: f64,
@@ -65,7 +88,7 @@ impl Row {
     }
 
     pub fn gflops(&self) -> f64 {
-        self.pass.flops(&self.shape) / self.nanoseconds
+        self.pass.flops(&self.network) / self.nanoseconds
     }
 
     /// Share of the peak of multiply-adds.
@@ -75,12 +98,23 @@ impl Row {
 
     /// Share of what arithmetic and memory traffic allow.
     pub fn of_roofline(&self, ceilings: &Ceilings) -> f64 {
-        ceilings.bound_ns(self.pass.flops(&self.shape), self.pass.bytes(&self.shape)) / self.nanoseconds
+        ceilings.bound_ns(self.pass.flops(&self.network), self.pass.bytes(&self.network)) / self.nanoseconds
     }
 
     /// Whether two rows are about the same work.
     pub fn is_same_work(&self, other: &Self) -> bool {
-        (self.shape, self.pass, self.threads) == (other.shape, other.pass, other.threads)
+        let work = |row: &Self| (row.pass, row.weights, row.threads);
+        self.network == other.network && work(self) == work(other)
+    }
+
+    /// What it is summed up with.
+    pub fn kind(&self) -> Kind {
+        Kind { suite: self.suite.clone(), pass: self.pass, weights: self.weights, threads: self.threads }
+    }
+
+    /// The pass with what distinguishes it.
+    pub fn pass_name(&self) -> String {
+        format!("{}{}", self.pass, self.weights.suffix())
     }
 }
 
@@ -104,14 +138,17 @@ impl Run {
         }
     }
 
-    pub fn ceilings(&self, threads: usize) -> anyhow::Result<&Ceilings> {
-        let mut ceilings = self.machine.ceilings.iter();
-        ceilings.find(|ceilings| ceilings.threads == threads).context("no ceilings for this number of threads")
+    /// What the machine reached with so many threads, before the rows or behind them.
+    ///
+    /// # Errors
+    /// Where that was not measured.
+    pub fn ceilings(&self, threads: usize) -> anyhow::Result<Ceilings> {
+        self.machine.ceilings(threads).context("no ceilings for this number of threads")
     }
 
     /// The rows of one kind against each one's best peer; `None` where none has a peer.
-    pub fn summary(&self, pass: Pass, threads: usize) -> Option<Summary> {
-        let of_kind = self.rows.iter().filter(|row| row.pass == pass && row.threads == threads);
+    pub fn summary(&self, kind: &Kind) -> Option<Summary> {
+        let of_kind = self.rows.iter().filter(|row| row.kind() == *kind);
         let ratios: Vec<(f64, &Row)> = of_kind.filter_map(|row| Some((row.best_peer()?.ratio.median, row))).collect();
         let worst = ratios.iter().min_by(|a, b| a.0.total_cmp(&b.0))?;
         Some(Summary {
@@ -123,14 +160,20 @@ impl Run {
     }
 
     /// The kinds of rows in this run.
-    pub fn kinds(&self) -> Vec<(Pass, usize)> {
+    pub fn kinds(&self) -> Vec<Kind> {
         let mut kinds = Vec::new();
-        for row in &self.rows {
-            if !kinds.contains(&(row.pass, row.threads)) {
-                kinds.push((row.pass, row.threads));
+        for kind in self.rows.iter().map(Row::kind) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
             }
         }
         kinds
+    }
+
+    /// Peers and their versions in one line.
+    pub fn peers_line(&self) -> String {
+        let peers: Vec<String> = self.peers.iter().map(|peer| format!("{} {}", peer.name, peer.version)).collect();
+        peers.join(", ")
     }
 
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
@@ -150,15 +193,19 @@ pub mod tests {
     use crate::machine::Level;
 
     fn peer(name: &str, ratio: f64, nanoseconds: f64) -> PeerTime {
-        let ratio = Spread { lower_quartile: ratio - 0.02, median: ratio, upper_quartile: ratio + 0.03 };
+        let (lower_quartile, upper_quartile) = (ratio - 0.02, ratio + 0.03);
+        let (low, high) = (ratio - 0.01, ratio + 0.01);
+        let ratio = Spread { lower_quartile, median: ratio, upper_quartile, low, high, count: 20 };
         PeerTime { name: name.into(), nanoseconds: nanoseconds * ratio.median, ratio }
     }
 
     /// A run as it could be read from a file.
     pub fn sample() -> Run {
-        let row = |shape, pass, nanoseconds, faer| Row {
-            shape,
+        let row = |network: &str, pass, nanoseconds, faer| Row {
+            suite: "quick".into(),
+            network: network.parse().unwrap(),
             pass,
+            weights: Weights::Plain,
             threads: 1,
             nanoseconds,
             peers: vec![peer(BASELINE, 2.0, nanoseconds), peer("faer", faer, nanoseconds)],
@@ -168,23 +215,23 @@ pub mod tests {
             vec![level("L1", Some(49152.0), 500.0), level("L2", Some(1048576.0), 200.0), level("memory", None, 30.0)];
         Run {
             command: "cargo xtask bench".into(),
-            suite: "quick".into(),
             caches: Caches::Warm,
             machine: Machine {
                 cpu: "A <test> CPU".into(),
                 cores: 2,
                 os: "linux".into(),
                 isa: "avx512".into(),
-                ceilings: vec![Ceilings { threads: 1, peak_gflops: 250.0, levels }],
+                before: vec![Ceilings { threads: 1, peak_gflops: 250.0, levels }],
+                after: Vec::new(),
             },
             peers: vec![
                 PeerInfo { name: BASELINE.into(), version: "0.3".into() },
                 PeerInfo { name: "faer".into(), version: "0.24".into() },
             ],
             rows: vec![
-                row(Shape::new(32, 784, 100), Pass::Forward, 25_000.0, 1.25),
-                row(Shape::new(32, 784, 100), Pass::Backward, 50_000.0, 0.9),
-                row(Shape::new(1, 784, 30), Pass::Forward, 1_000.0, 0.8),
+                row("32x784:100", Pass::Forward, 25_000.0, 1.25),
+                row("32x784:100", Pass::Backward, 50_000.0, 0.9),
+                row("1x784:30", Pass::Forward, 1_000.0, 0.8),
             ],
         }
     }
@@ -198,11 +245,12 @@ pub mod tests {
 
     #[test]
     fn the_summary_names_mean_and_worst() {
-        let summary = sample().summary(Pass::Forward, 1).unwrap();
+        let forward = sample().rows[0].kind();
+        let summary = sample().summary(&forward).unwrap();
         assert!((summary.mean - 1.0).abs() < 1e-12);
-        assert_eq!(summary.worst.shape, Shape::new(1, 784, 30));
+        assert_eq!(summary.worst.network, Network::new(1, &[784, 30]));
         assert_eq!((summary.won, summary.rows), (1, 2));
-        assert!(sample().summary(Pass::Forward, 2).is_none());
+        assert!(sample().summary(&Kind { threads: 2, ..forward }).is_none());
     }
 
     #[test]
@@ -217,7 +265,7 @@ pub mod tests {
         let ceilings = run.ceilings(1).unwrap();
         let row = &run.rows[0];
         let flops = 2.0 * 32.0 * 784.0 * 100.0;
-        assert!((row.of_peak(ceilings) - flops / 25_000.0 / 250.0).abs() < 1e-12);
-        assert!(row.of_roofline(ceilings) >= row.of_peak(ceilings));
+        assert!((row.of_peak(&ceilings) - flops / 25_000.0 / 250.0).abs() < 1e-12);
+        assert!(row.of_roofline(&ceilings) >= row.of_peak(&ceilings));
     }
 }

@@ -1,12 +1,12 @@
-//! Layer shapes and passes: what one row of the comparison is about.
+//! Layers, networks and passes: what one row of the comparison is about.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A layer of `inputs → outputs` at a batch size, written `batch x inputs : outputs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A layer of `inputs → outputs` at a batch size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
     pub batch: usize,
     pub inputs: usize,
@@ -26,54 +26,110 @@ impl Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}×{}→{}", self.batch, self.inputs, self.outputs))
+        Network::from(*self).fmt(f)
     }
 }
 
-impl FromStr for Shape {
+/// Layers in a chain at a batch size, often a single one; typed `32x784:100`, printed `32×784→100`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network {
+    pub batch: usize,
+    /// The width of the input, then that of each layer's output.
+    pub widths: Vec<usize>,
+}
+
+impl Network {
+    pub fn new(batch: usize, widths: &[usize]) -> Self {
+        Self { batch, widths: widths.to_vec() }
+    }
+
+    /// Its layers, from the input's to the output's.
+    pub fn layers(&self) -> impl Iterator<Item = Shape> {
+        self.widths.windows(2).map(|widths| Shape::new(self.batch, widths[0], widths[1]))
+    }
+}
+
+impl From<Shape> for Network {
+    fn from(shape: Shape) -> Self {
+        Self::new(shape.batch, &[shape.inputs, shape.outputs])
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths: Vec<String> = self.widths.iter().map(usize::to_string).collect();
+        f.pad(&format!("{}×{}", self.batch, widths.join("→")))
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        network.to_string()
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = anyhow::Error;
+
+    fn try_from(text: String) -> anyhow::Result<Self> {
+        text.parse()
+    }
+}
+
+impl FromStr for Network {
     type Err = anyhow::Error;
 
-    /// Reads `32x784:100`, and `32×784→100` as tables print it.
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let part = |part: &str| match part.trim().parse() {
-            Ok(0) => bail!("a size of 0 in '{text}'"),
-            Ok(size) => Ok(size),
-            Err(_) => bail!("'{part}' is no size in '{text}'"),
+        let form = || format!("'{text}' is not of the form BATCHxINPUTS:OUTPUTS or BATCHxINPUTS:WIDTH:…:OUTPUTS");
+        let size = |part: &str| {
+            let size: usize = part.trim().parse().ok().with_context(form)?;
+            ensure!(size > 0, "a size of 0 in '{text}'");
+            Ok(size)
         };
-        let (batch, layer) = text.split_once(['x', '×']).context("a shape is written BATCHxINPUTS:OUTPUTS")?;
-        let (inputs, outputs) = layer.split_once([':', '→']).context("a shape is written BATCHxINPUTS:OUTPUTS")?;
-        Ok(Self { batch: part(batch)?, inputs: part(inputs)?, outputs: part(outputs)? })
+        let (batch, widths) = text.split_once(['x', '×']).with_context(form)?;
+        let widths = widths.split([':', '→']).map(size).collect::<anyhow::Result<Vec<usize>>>()?;
+        ensure!(widths.len() >= 2, form());
+        Ok(Self { batch: size(batch)?, widths })
     }
 }
 
-/// One call of a layer.
+/// What is called and timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Pass {
-    /// `a = σ(a_prev · wᵀ + b)`
+    /// One layer: `a = σ(a_prev · wᵀ + b)`
     Forward,
-    /// `dz`, `dw`, `db` and `dA_prev`
+    /// One layer: `dz`, `dw`, `db` and `dA_prev`
     Backward,
+    /// A whole network: forward, cross-entropy, backward, gradient descent
+    Step,
 }
 
 impl Pass {
     /// Floating-point operations of its matrix products; the element-wise work counts nothing.
-    pub fn flops(self, shape: &Shape) -> f64 {
-        let product = 2.0 * shape.multiply_adds() as f64;
+    pub fn flops(self, network: &Network) -> f64 {
+        let product = |layer: Shape| 2.0 * layer.multiply_adds() as f64;
+        let products: f64 = network.layers().map(product).sum();
         match self {
-            Self::Forward => product,
-            Self::Backward => 2.0 * product,
+            Self::Forward => products,
+            Self::Backward => 2.0 * products,
+            // Nobody asks for the gradient by the network's input.
+            Self::Step => 3.0 * products - network.layers().next().map_or(0.0, product),
         }
     }
 
-    /// Bytes of the operands that it reads and writes, each counted once.
-    pub fn bytes(self, shape: &Shape) -> f64 {
-        let (x, w, a) = (shape.batch * shape.inputs, shape.inputs * shape.outputs, shape.batch * shape.outputs);
-        let elements = match self {
-            Self::Forward => x + w + shape.outputs + a,
-            Self::Backward => 2 * x + 2 * w + shape.outputs + 2 * a,
+    /// Bytes of the operands that it reads and writes, each counted once; a step's parameters are read and written.
+    pub fn bytes(self, network: &Network) -> f64 {
+        let of_layer = |Shape { batch, inputs, outputs }: Shape| {
+            let (x, w, a) = (batch * inputs, inputs * outputs, batch * outputs);
+            match self {
+                Self::Forward => x + w + outputs + a,
+                Self::Backward => 2 * x + 2 * w + outputs + 2 * a,
+                Self::Step => x + 2 * (w + outputs) + a,
+            }
         };
-        (elements * size_of::<f32>()) as f64
+        (network.layers().map(of_layer).sum::<usize>() * size_of::<f32>()) as f64
     }
 }
 
@@ -82,7 +138,28 @@ impl fmt::Display for Pass {
         f.pad(match self {
             Self::Forward => "forward",
             Self::Backward => "backward",
+            Self::Step => "step",
         })
+    }
+}
+
+/// How weights come to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weights {
+    /// `[outputs, inputs]`, row by row.
+    Plain,
+    /// Brought into the library's own layout before the timing starts.
+    Packed,
+}
+
+impl Weights {
+    /// What stands behind the pass in tables.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Packed => ", packed",
+        }
     }
 }
 
@@ -91,24 +168,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_are_read_as_they_are_typed_and_as_they_are_printed() {
-        let shape = Shape::new(32, 784, 100);
-        assert_eq!("32x784:100".parse::<Shape>().unwrap(), shape);
-        assert_eq!(shape.to_string().parse::<Shape>().unwrap(), shape);
+    fn networks_are_read_as_they_are_typed_and_as_they_are_printed() {
+        let layer = Network::from(Shape::new(32, 784, 100));
+        assert_eq!("32x784:100".parse::<Network>().unwrap(), layer);
+        assert_eq!(layer.to_string().parse::<Network>().unwrap(), layer);
+        let network: Network = "10x784:30:10".parse().unwrap();
+        assert_eq!(network, Network::new(10, &[784, 30, 10]));
+        assert_eq!(network.layers().collect::<Vec<_>>(), [Shape::new(10, 784, 30), Shape::new(10, 30, 10)]);
+        let stored = serde_json::to_string(&network).unwrap();
+        assert_eq!(serde_json::from_str::<Network>(&stored).unwrap(), network);
     }
 
     #[test]
-    fn what_is_no_shape_is_refused() {
-        for text in ["", "32", "32x784", "32:784x100", "0x784:100", "32x-1:100", "ax2:3"] {
-            assert!(text.parse::<Shape>().is_err(), "{text}");
+    fn what_is_no_network_is_refused() {
+        for text in ["", "32", "32x784", "32:784x100", "0x784:100", "32x-1:100", "ax2:3", "1x2:3:", "1x2::3"] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn backward_is_two_products() {
-        let shape = Shape::new(2, 3, 5);
-        assert_eq!(Pass::Forward.flops(&shape), 60.0);
-        assert_eq!(Pass::Backward.flops(&shape), 120.0);
-        assert_eq!(Pass::Forward.bytes(&shape), 4.0 * (6.0 + 15.0 + 5.0 + 10.0));
+    fn backward_is_two_products_and_a_step_lacks_one() {
+        let layer = Network::new(2, &[3, 5]);
+        assert_eq!(Pass::Forward.flops(&layer), 60.0);
+        assert_eq!(Pass::Backward.flops(&layer), 120.0);
+        assert_eq!(Pass::Step.flops(&Network::new(2, &[3, 5, 1])), 3.0 * (60.0 + 20.0) - 60.0);
+        assert_eq!(Pass::Forward.bytes(&layer), 4.0 * (6.0 + 15.0 + 5.0 + 10.0));
     }
 }

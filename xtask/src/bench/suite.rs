@@ -1,23 +1,27 @@
-//! Named sets of shapes.
+//! Named sets of layers and networks.
 
-use super::shape::Shape;
+use super::shape::{Network, Pass, Shape};
 
-/// A named set of shapes.
+/// A named set of layers and networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Suite {
-    /// Ten layers from tiny to large
+    /// Eleven layers from tiny to large; for steps, five networks
     Quick,
     /// Digits: 784-30-10, 784-100-10 and 784-512-512-10 at batches of 1, 10, 32 and 128
     Mnist,
-    /// Recommendation: 13-512-256-128 and 479-1024-1024-512-256-1 at batches of 128, 256 and 2048
+    /// Recommendation (DLRM): 13-512-256-128 and 479-1024-1024-512-256-1 at batches of 128, 256 and 2048
     Dlrm,
-    /// Collaborative filtering: 128-256-128-64-1 at batches of 256 and 1024
+    /// Neural collaborative filtering: 256-256-128-64-1 at batches of 256 and 1024
     Ncf,
-    /// A transformer block's layers: 768 and 3072 wide, at 128 and 512 tokens
+    /// Wide and deep: 845-1024-512-256-1 at batches of 512 and 2048
+    Wnd,
+    /// Deep interest evolution, its dense part: 162-200-80-2 at batches of 128 and 1024
+    Dien,
+    /// Transformers' layers: 768 with 3072, 1024 with 4096, at 128 and 512 tokens
     Bert,
-    /// The same width in and out, from 16 to 1024
+    /// The same width in and out as in the batch, from 16 to 2048
     Square,
-    /// Sizes around the edges of tiles and vectors
+    /// Awkward sizes: 1 to 20 outputs, 1 to 40 inputs, batches around the edges of tiles
     Edge,
 }
 
@@ -28,62 +32,93 @@ impl Suite {
             Self::Mnist => "mnist",
             Self::Dlrm => "dlrm",
             Self::Ncf => "ncf",
+            Self::Wnd => "wnd",
+            Self::Dien => "dien",
             Self::Bert => "bert",
             Self::Square => "square",
             Self::Edge => "edge",
         }
     }
 
-    pub fn shapes(self) -> Vec<Shape> {
+    /// What a pass is measured on: whole networks for a step, else their layers, each once.
+    pub fn networks(self, pass: Pass) -> Vec<Network> {
+        match (self, pass) {
+            (Self::Quick, Pass::Step) => quick_networks(),
+            (_, Pass::Step) => self.whole(),
+            _ => layers(&self.whole()),
+        }
+    }
+
+    fn whole(self) -> Vec<Network> {
         match self {
-            Self::Quick => [
-                (1, 784, 30),
-                (10, 784, 30),
-                (10, 30, 10),
-                (32, 784, 100),
-                (128, 784, 512),
-                (128, 512, 10),
-                (256, 13, 512),
-                (256, 256, 128),
-                (1024, 64, 64),
-                (1, 1024, 1024),
-                (256, 1024, 1024),
-            ]
-            .map(|(batch, inputs, outputs)| Shape::new(batch, inputs, outputs))
-            .to_vec(),
-            Self::Mnist => networks(&[&[784, 30, 10], &[784, 100, 10], &[784, 512, 512, 10]], &[1, 10, 32, 128]),
-            Self::Dlrm => networks(&[&[13, 512, 256, 128], &[479, 1024, 1024, 512, 256, 1]], &[128, 256, 2048]),
-            Self::Ncf => networks(&[&[128, 256, 128, 64, 1]], &[256, 1024]),
-            Self::Bert => networks(&[&[768, 768], &[768, 3072], &[3072, 768]], &[128, 512]),
+            Self::Quick => quick_layers(),
+            Self::Mnist => crossed(&[&[784, 30, 10], &[784, 100, 10], &[784, 512, 512, 10]], &[1, 10, 32, 128]),
+            Self::Dlrm => crossed(&[&[13, 512, 256, 128], &[479, 1024, 1024, 512, 256, 1]], &[128, 256, 2048]),
+            Self::Ncf => crossed(&[&[256, 256, 128, 64, 1]], &[256, 1024]),
+            Self::Wnd => crossed(&[&[845, 1024, 512, 256, 1]], &[512, 2048]),
+            Self::Dien => crossed(&[&[162, 200, 80, 2]], &[128, 1024]),
+            Self::Bert => crossed(
+                &[&[768, 768], &[768, 3072], &[3072, 768], &[1024, 1024], &[1024, 4096], &[4096, 1024]],
+                &[128, 512],
+            ),
             Self::Square => {
-                let sizes = [16, 32, 64, 128, 256, 512, 1024];
-                sizes.iter().map(|&size| Shape::new(size, size, size)).collect()
+                [16, 32, 64, 128, 256, 512, 1024, 2048].map(|size| Network::new(size, &[size, size])).to_vec()
             }
             Self::Edge => edge(),
         }
     }
 }
 
-/// The layers of networks given by their widths, each once, at each batch size.
-fn networks(networks: &[&[usize]], batches: &[usize]) -> Vec<Shape> {
-    let mut shapes = Vec::new();
-    for &batch in batches {
-        for layer in networks.iter().flat_map(|widths| widths.windows(2)) {
-            let shape = Shape::new(batch, layer[0], layer[1]);
-            if !shapes.contains(&shape) {
-                shapes.push(shape);
-            }
+/// The layers of networks, each once.
+pub fn layers(networks: &[Network]) -> Vec<Network> {
+    let mut layers = Vec::new();
+    for layer in networks.iter().flat_map(Network::layers).map(Network::from) {
+        if !layers.contains(&layer) {
+            layers.push(layer);
         }
     }
-    shapes
+    layers
+}
+
+/// Every network at every batch size.
+fn crossed(networks: &[&[usize]], batches: &[usize]) -> Vec<Network> {
+    batches.iter().flat_map(|&batch| networks.iter().map(move |widths| Network::new(batch, widths))).collect()
+}
+
+fn quick_layers() -> Vec<Network> {
+    [
+        (1, 784, 30),
+        (10, 784, 30),
+        (10, 30, 10),
+        (32, 784, 100),
+        (128, 784, 512),
+        (128, 512, 10),
+        (256, 13, 512),
+        (256, 256, 128),
+        (1024, 64, 64),
+        (1, 1024, 1024),
+        (256, 1024, 1024),
+    ]
+    .map(|(batch, inputs, outputs)| Network::new(batch, &[inputs, outputs]))
+    .to_vec()
+}
+
+fn quick_networks() -> Vec<Network> {
+    vec![
+        Network::new(10, &[784, 30, 10]),
+        Network::new(32, &[784, 100, 10]),
+        Network::new(128, &[784, 512, 512, 10]),
+        Network::new(256, &[13, 512, 256, 128]),
+        Network::new(256, &[479, 1024, 1024, 512, 256, 1]),
+    ]
 }
 
 /// Every output count up to 20, every input count up to 40, and batches on both sides of the tallest tiles.
-fn edge() -> Vec<Shape> {
+fn edge() -> Vec<Network> {
     let narrow = (1..=20).map(|outputs| Shape::new(37, 100, outputs));
     let short = (1..=40).map(|inputs| Shape::new(37, inputs, 45));
     let batches = [1, 2, 5, 6, 7, 8, 9, 12, 13, 14, 15, 17, 63, 65].map(|batch| Shape::new(batch, 129, 65));
-    narrow.chain(short).chain(batches).collect()
+    narrow.chain(short).chain(batches).map(Network::from).collect()
 }
 
 #[cfg(test)]
@@ -93,19 +128,22 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn suites_name_every_shape_once() {
+    fn suites_name_everything_once() {
         for suite in Suite::value_variants() {
-            let shapes = suite.shapes();
-            assert!(!shapes.is_empty());
-            let distinct: HashSet<Shape> = shapes.iter().copied().collect();
-            assert_eq!(distinct.len(), shapes.len(), "{}", suite.name());
+            for pass in Pass::value_variants() {
+                let networks = suite.networks(*pass);
+                assert!(!networks.is_empty());
+                let distinct: HashSet<Network> = networks.iter().cloned().collect();
+                assert_eq!(distinct.len(), networks.len(), "{} {pass}", suite.name());
+            }
         }
     }
 
     #[test]
-    fn a_networks_layers_follow_its_widths() {
-        let shapes = networks(&[&[784, 30, 10], &[784, 30]], &[1, 10]);
+    fn steps_take_whole_networks_and_passes_their_layers() {
+        assert!(Suite::Mnist.networks(Pass::Step).contains(&Network::new(10, &[784, 30, 10])));
+        let networks = crossed(&[&[784, 30, 10], &[784, 30]], &[1, 10]);
         let expected = [(1, 784, 30), (1, 30, 10), (10, 784, 30), (10, 30, 10)];
-        assert_eq!(shapes, expected.map(|(batch, inputs, outputs)| Shape::new(batch, inputs, outputs)));
+        assert_eq!(layers(&networks), expected.map(|(batch, k, n)| Network::new(batch, &[k, n])));
     }
 }

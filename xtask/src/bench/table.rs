@@ -1,7 +1,8 @@
 //! The table on the terminal: a line as soon as its row is measured.
 
-use super::run::{PeerTime, Row, Run};
-use crate::machine::Ceilings;
+use super::columns::{COLUMNS, Verdict, verdict};
+use super::run::{PeerTime, Row, Run, count};
+use crate::machine::{Ceilings, Machine};
 use crate::peers::{BASELINE, passes};
 use anstream::println;
 use owo_colors::{AnsiColors, OwoColorize};
@@ -9,120 +10,137 @@ use owo_colors::{AnsiColors, OwoColorize};
 /// Most peers that get a column of their own unasked.
 const FEW_PEERS: usize = 4;
 
-/// Ratio below which a row counts as lost; between it and one lies the noise.
-pub const LOST: f64 = 0.97;
-
 /// The columns of one run.
 pub struct Table {
-    shape_width: usize,
+    /// Of the figures.
+    widths: [usize; COLUMNS.len()],
     /// Peers with a column of their own.
-    columns: Vec<String>,
+    peers: Vec<String>,
 }
 
 impl Table {
-    /// Columns for these rows to come.
-    pub fn new(shapes: impl IntoIterator<Item = String>, peers: &[String], all: bool) -> Self {
-        let shape_width = shapes.into_iter().map(|shape| shape.chars().count()).max().unwrap_or(0);
-        let columns = if all || peers.len() <= FEW_PEERS { peers.to_vec() } else { vec![BASELINE.to_string()] };
-        Self { shape_width: shape_width.max("batch×in→out".chars().count()), columns }
+    /// Columns for rows to come: networks, and passes with what distinguishes them.
+    pub fn new(
+        networks: impl IntoIterator<Item = String>,
+        passes: impl IntoIterator<Item = String>,
+        peers: &[String],
+        all: bool,
+    ) -> Self {
+        let longest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| text.chars().count()).max();
+        let mut widths = COLUMNS.map(|column| column.width.max(column.heading.chars().count()));
+        widths[0] = widths[0].max(longest(&mut networks.into_iter()).unwrap_or(0));
+        widths[1] = widths[1].max(longest(&mut passes.into_iter()).unwrap_or(0));
+        let peers = if all || peers.len() <= FEW_PEERS { peers.to_vec() } else { vec![BASELINE.to_string()] };
+        Self { widths, peers }
     }
 
     pub fn print_header(&self) {
-        let mut line = format!(
-            "{:<shape$} {:<8} {:>2} {:>10} {:>8} {:>6} {:>6}",
-            "batch×in→out",
-            "pass",
-            "T",
-            "µs",
-            "GFLOP/s",
-            "%peak",
-            "%roof",
-            shape = self.shape_width,
-        );
-        for column in &self.columns {
-            line += &format!(" {column:>width$}", width = width(column));
+        let mut line = self.figures(|index| COLUMNS[index].heading.to_string());
+        for peer in &self.peers {
+            line += &format!("  {peer:>width$}", width = width(peer));
         }
-        println!("{}", (line + "  best peer, its time by ours (quartiles)").bold());
+        println!("{}", (line + "  best peer, its time by ours").bold());
     }
 
     pub fn print_row(&self, row: &Row, ceilings: &Ceilings) {
-        let mut line = format!(
-            "{:<shape$} {:<8} {:>2} {:>10.2} {:>8.1} {:>6.1} {:>6.1}",
-            row.shape,
-            row.pass,
-            row.threads,
-            row.nanoseconds / 1e3,
-            row.gflops(),
-            100.0 * row.of_peak(ceilings),
-            100.0 * row.of_roofline(ceilings),
-            shape = self.shape_width,
-        );
-        for column in &self.columns {
-            line += &match row.peer(column) {
-                Some(peer) => format!(" {}", coloured(peer, width(column))),
-                None => format!(" {:>width$}", "–", width = width(column)),
+        let mut line = self.figures(|index| (COLUMNS[index].value)(row, ceilings));
+        for peer in &self.peers {
+            line += &match row.peer(peer) {
+                Some(time) => format!("  {}", coloured(time, width(peer))),
+                None => format!("  {:>width$}", "–", width = width(peer)),
             };
         }
         if let Some(best) = row.best_peer() {
-            let spread = &best.ratio;
-            line += &format!("  {} {}", best.name, coloured(best, 0));
-            line += &format!(" ({:.2}–{:.2})", spread.lower_quartile, spread.upper_quartile);
+            let error = format!("±{:.1} %", 100.0 * best.ratio.error());
+            line += &format!("  {} {} {}", coloured(best, 0).bold(), error.dimmed(), best.name);
         }
         println!("{line}");
+    }
+
+    fn figures(&self, text: impl Fn(usize) -> String) -> String {
+        let aligned = |(index, &width): (usize, &usize)| match COLUMNS[index].is_text {
+            true => format!("{:<width$}", text(index)),
+            false => format!("{:>width$}", text(index)),
+        };
+        self.widths.iter().enumerate().map(aligned).collect::<Vec<_>>().join("  ")
     }
 }
 
 /// Columns that a peer's ratios take.
-fn width(column: &str) -> usize {
-    column.chars().count().max(6)
+fn width(peer: &str) -> usize {
+    peer.chars().count().max(6)
 }
 
 fn coloured(peer: &PeerTime, width: usize) -> String {
-    let ratio = peer.ratio.median;
-    let colour = match ratio {
-        _ if ratio >= 1.0 => AnsiColors::Green,
-        _ if ratio >= LOST => AnsiColors::Yellow,
-        _ => AnsiColors::Red,
+    let colour = match verdict(peer.ratio.median) {
+        Verdict::Won => AnsiColors::Green,
+        Verdict::Even => AnsiColors::Yellow,
+        Verdict::Lost => AnsiColors::Red,
     };
-    format!("{:>width$}", format!("{ratio:.2}×")).color(colour).to_string()
+    format!("{:>width$}", format!("{:.2}×", peer.ratio.median)).color(colour).to_string()
 }
 
-/// What the machine reached, before the rows.
-pub fn print_machine(run: &Run) {
-    let machine = &run.machine;
-    println!("{}, {} cores, {}; our kernels: {}", machine.cpu, machine.cores, machine.os, machine.isa);
-    for ceilings in &machine.ceilings {
-        let levels: Vec<String> =
-            ceilings.levels.iter().map(|level| format!("{} {:.0} GB/s", level.name, level.gbytes_per_second)).collect();
-        println!(
-            "measured now on {} thread(s): {:.1} GFLOP/s of multiply-adds; reads: {}",
-            ceilings.threads,
-            ceilings.peak_gflops,
-            levels.join(", "),
-        );
-    }
-    let peers: Vec<String> = run.peers.iter().map(|peer| format!("{} {}", peer.name, peer.version)).collect();
-    println!("peers: {}", peers.join(", "));
-    println!();
+/// Who measures what with whom, before the rows.
+pub fn print_run(run: &Run) {
+    let Machine { cpu, cores, os, isa, .. } = &run.machine;
+    println!("{cpu}, {cores} cores, {os}; our kernels: {isa}");
+    println!("peers: {}", run.peers_line());
 }
 
-/// Means and worst rows, behind them.
+/// What the machine reaches.
+pub fn print_ceilings(ceilings: &Ceilings, when: &str) {
+    let levels: Vec<String> =
+        ceilings.levels.iter().map(|level| format!("{} {:.0}", level.name, level.gbytes_per_second)).collect();
+    let line = format!(
+        "{when}, {}: {:.0} GFLOP/s of multiply-adds; reads, GB/s: {}",
+        count(ceilings.threads),
+        ceilings.peak_gflops,
+        levels.join(", "),
+    );
+    println!("{}", line.dimmed());
+}
+
+/// Means and worst rows, behind them; what became of the machine meanwhile.
 pub fn print_summary(run: &Run) {
     println!();
-    for (pass, threads) in run.kinds() {
-        let Some(summary) = run.summary(pass, threads) else { continue };
+    for kind in run.kinds() {
+        let Some(summary) = run.summary(&kind) else { continue };
         let best = summary.worst.best_peer().expect("a row in a summary has a peer");
         println!(
-            "{pass}, {threads} thread(s): {:.2}× the best peer of each row (geometric mean), {} of {} rows won; \
-             worst {} at {:.2}× {}",
-            summary.mean, summary.won, summary.rows, summary.worst.shape, best.ratio.median, best.name,
+            "{}: {} the best peer of each row (geometric mean), {} of {} rows won; worst {} at {:.2}× {}",
+            kind.bold(),
+            format!("{:.2}×", summary.mean).bold(),
+            summary.won,
+            summary.rows,
+            summary.worst.network,
+            best.ratio.median,
+            best.name,
         );
     }
-    println!(
-        "Ratios are the peer's time by ours, above 1 where ours is faster: medians of paired rounds (A B B A), {}. \
-         Matrix\nlibraries get vectorised passes with a sigmoid within {} ULP; {BASELINE} a pass for each \
-         operation.",
+    for drift in run.machine.drift() {
+        let line = format!(
+            "the machine changed: {} on {} were {:.0} before and {:.0} after; shares of the peak are doubtful, \
+             ratios are not",
+            drift.what,
+            count(drift.threads),
+            drift.before,
+            drift.after,
+        );
+        println!("{}", line.yellow());
+    }
+    println!("{}", method(run).dimmed());
+}
+
+/// How ratios come about, in words.
+pub fn method(run: &Run) -> String {
+    format!(
+        "Ratios are the peer's time by ours, above 1 where ours is faster: medians over rounds that everybody takes \
+         part in, there and back (A B C … C B A), {}; ± is half the median's 95 % confidence interval. Both sides do the \
+         same work: bias and sigmoid; dz, dw, db, dA_prev and the factor 1/m. Matrix libraries get vectorised passes \
+         with a sigmoid within {} ULP, {BASELINE} a pass for each operation; ours is within 1 ULP. Results are \
+         checked in double precision before anything is timed. Plain weights are compared with plain ones, packed ones \
+         with packed ones.",
         run.caches(),
         passes::SIGMOID_MAX_ULP,
-    );
+    )
 }

@@ -24,6 +24,8 @@ impl Judge {
     pub fn check(&self, found: &[Quantity]) -> anyhow::Result<()> {
         check_points(&self.expected, found)?;
         for (expected, (ours, found)) in self.expected.iter().zip(self.ours.iter().zip(found)) {
+            let (len, of_ours) = (found.values.len(), ours.values.len());
+            ensure!(len == of_ours, "{} has {len} elements, ours has {of_ours}", expected.name);
             // Both may be off, and places that were not looked at may have larger sums than those that were.
             let largest = expected.points.iter().map(|point| point.tolerance).fold(0.0, f64::max);
             for (at, (&ours, &found)) in ours.values.iter().zip(&found.values).enumerate() {

@@ -2,7 +2,42 @@
 
 use super::buffer::Buffer;
 use super::random::Random;
-use super::shape::{Pass, Shape};
+use super::shape::{Network, Pass, Shape};
+use super::training::Training;
+
+/// What one row asks of every contender.
+#[derive(Clone, Copy)]
+pub enum Task<'a> {
+    Forward(&'a Workload),
+    Backward(&'a Workload),
+    Step(&'a Training),
+}
+
+impl Task<'_> {
+    pub fn pass(self) -> Pass {
+        match self {
+            Self::Forward(_) => Pass::Forward,
+            Self::Backward(_) => Pass::Backward,
+            Self::Step(_) => Pass::Step,
+        }
+    }
+
+    pub fn network(self) -> Network {
+        match self {
+            Self::Forward(work) | Self::Backward(work) => work.shape.into(),
+            Self::Step(training) => training.network.clone(),
+        }
+    }
+
+    /// What must come out of the first call.
+    pub fn expected(self) -> Vec<Expected> {
+        match self {
+            Self::Forward(work) => vec![work.expected_a()],
+            Self::Backward(work) => work.expected_gradients(),
+            Self::Step(training) => training.expected().to_vec(),
+        }
+    }
+}
 
 /// The operands of one layer, batch-major and contiguous.
 pub struct Workload {
@@ -34,12 +69,14 @@ impl Quantity {
 }
 
 /// What one result must be, in `f64`, at some of its places.
+#[derive(Clone)]
 pub struct Expected {
     pub name: &'static str,
     pub points: Vec<Point>,
 }
 
 /// One place of a result.
+#[derive(Clone)]
 pub struct Point {
     pub at: usize,
     pub value: f64,
@@ -66,14 +103,6 @@ impl Workload {
             a: fill(batch * outputs, 0.02, 0.98),
             d_a: fill(batch * outputs, -1.0, 1.0),
             scale: 1.0 / batch as f32,
-        }
-    }
-
-    /// What a pass must produce.
-    pub fn expected(&self, pass: Pass) -> Vec<Expected> {
-        match pass {
-            Pass::Forward => vec![self.expected_a()],
-            Pass::Backward => self.expected_gradients(),
         }
     }
 
@@ -114,7 +143,7 @@ impl Workload {
 }
 
 /// Rounding unit of `f32`.
-const UNIT: f64 = f32::EPSILON as f64 / 2.0;
+pub const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
 /// A sum of products with the error that any order of `f32` additions may make of it.
 struct Sum {

@@ -1,7 +1,9 @@
 //! What the machine can do, measured in the run that it is compared with.
 
+pub mod affinity;
 mod bandwidth;
 mod caches;
+pub mod interference;
 mod peak;
 
 use fused_dense::Isa;
@@ -16,7 +18,56 @@ pub struct Machine {
     pub os: String,
     /// Instruction set that our kernels and the measured peak use.
     pub isa: String,
-    pub ceilings: Vec<Ceilings>,
+    /// For each number of threads, before its rows were measured.
+    pub before: Vec<Ceilings>,
+    /// The same behind them.
+    pub after: Vec<Ceilings>,
+}
+
+/// A figure of the machine's that was another one after the rows.
+pub struct Drift {
+    pub threads: usize,
+    pub what: String,
+    pub before: f64,
+    pub after: f64,
+}
+
+/// Change from which a figure is said to have drifted.
+const DRIFT: f64 = 0.1;
+
+impl Machine {
+    /// The machine as it is called, with nothing measured yet.
+    pub fn named(isa: Isa) -> Self {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            cpu: cpu_name(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            os: format!("{} {}", std::env::consts::OS, release.trim()).trim().into(),
+            isa: isa.name().into(),
+            before: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
+    /// The best that was reached with so many threads, before the rows or behind them.
+    pub fn ceilings(&self, threads: usize) -> Option<Ceilings> {
+        let mut measured = self.before.iter().chain(&self.after).filter(|ceilings| ceilings.threads == threads);
+        let first = measured.next()?.clone();
+        Some(measured.fold(first, Ceilings::better))
+    }
+
+    /// What changed by more than a tenth while the rows were measured: ratios stand, shares of the peak are doubtful.
+    pub fn drift(&self) -> Vec<Drift> {
+        let mut drift = Vec::new();
+        for (before, after) in self.before.iter().zip(&self.after) {
+            for ((what, before_value), (_, after_value)) in before.figures().into_iter().zip(after.figures()) {
+                if (after_value / before_value - 1.0).abs() > DRIFT {
+                    drift.push(Drift { threads: before.threads, what, before: before_value, after: after_value });
+                }
+            }
+        }
+        drift
+    }
 }
 
 /// What a number of threads can reach.
@@ -53,6 +104,21 @@ impl Ceilings {
             })
             .collect();
         Self { threads, peak_gflops, levels }
+    }
+
+    /// The better of each figure.
+    fn better(mut self, other: &Self) -> Self {
+        self.peak_gflops = self.peak_gflops.max(other.peak_gflops);
+        for (level, other) in self.levels.iter_mut().zip(&other.levels) {
+            level.gbytes_per_second = level.gbytes_per_second.max(other.gbytes_per_second);
+        }
+        self
+    }
+
+    /// Everything that was measured, with names and units.
+    fn figures(&self) -> Vec<(String, f64)> {
+        let levels = self.levels.iter().map(|level| (format!("GB/s of {}", level.name), level.gbytes_per_second));
+        [("GFLOP/s of multiply-adds".to_string(), self.peak_gflops)].into_iter().chain(levels).collect()
     }
 
     /// The nearest level that holds a working set.
@@ -109,6 +175,21 @@ mod tests {
         assert_eq!(ceilings.bound_ns(10.0, 2e6), 1e5);
         assert_eq!(ceilings.level_of(1e3).name, "L1");
         assert_eq!(ceilings.level_of(1e7).name, "memory");
+    }
+
+    #[test]
+    fn ceilings_are_the_better_of_before_and_after_and_drift_is_told() {
+        let mut machine = Machine::named(Isa::available()[0]);
+        let mut after = ceilings();
+        after.peak_gflops = 80.0;
+        after.levels[1].gbytes_per_second = 205.0;
+        (machine.before, machine.after) = (vec![ceilings()], vec![after]);
+        let best = machine.ceilings(1).unwrap();
+        assert_eq!((best.peak_gflops, best.levels[1].gbytes_per_second), (100.0, 205.0));
+        let drift = machine.drift();
+        assert_eq!(drift.len(), 1);
+        assert_eq!((drift[0].before, drift[0].after), (100.0, 80.0));
+        assert!(machine.ceilings(2).is_none());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::library::{candidates, first, function, open};
 use super::unfused::{self, Factor};
+use fused_dense::Isa;
 use libloading::Library;
 use std::ffi::{CStr, c_char, c_int};
 use std::path::Path;
@@ -31,14 +32,20 @@ type CblasSgemm = unsafe extern "C" fn(
 /// What we know of one library.
 struct Known {
     name: &'static str,
+    /// Whether a variable of the environment tells it which instruction set to use.
+    heeds_environment: bool,
     files: &'static [&'static str],
 }
 
 /// The libraries that are looked for.
 const KNOWN: [Known; 3] = [
-    Known { name: "openblas", files: &["libscipy_openblas.so", "libopenblas.so.0", "libopenblas.so"] },
-    Known { name: "mkl", files: &["libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so"] },
-    Known { name: "blis", files: &["libblis.so.4", "libblis-mt.so.5", "libblis.so"] },
+    Known {
+        name: "openblas",
+        heeds_environment: true,
+        files: &["libscipy_openblas.so", "libopenblas.so.0", "libopenblas.so"],
+    },
+    Known { name: "mkl", heeds_environment: true, files: &["libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so"] },
+    Known { name: "blis", heeds_environment: false, files: &["libblis.so.4", "libblis-mt.so.5", "libblis.so"] },
 ];
 
 /// A loaded library.
@@ -51,6 +58,7 @@ pub struct Cblas {
 /// Its matrix product.
 pub struct Sgemm {
     sgemm: CblasSgemm,
+    heeds_environment: bool,
     set_threads: Option<SetThreads>,
 }
 
@@ -65,7 +73,9 @@ pub type Looked = (String, anyhow::Result<Cblas>);
 
 /// Looks for the libraries that we know.
 pub fn known() -> Vec<Looked> {
-    let look = |known: &Known| first(&candidates(known.files), |path| Cblas::new(known.name, open(path)?));
+    let look = |known: &Known| {
+        first(&candidates(known.files), |path| Cblas::new(known.name, known.heeds_environment, open(path)?))
+    };
     KNOWN.iter().map(|known| (known.name.to_string(), look(known))).collect()
 }
 
@@ -76,11 +86,11 @@ pub fn known() -> Vec<Looked> {
 pub fn at(path: &Path) -> anyhow::Result<Cblas> {
     let library = open(path)?;
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Cblas::new(&name, library)
+    Cblas::new(&name, false, library)
 }
 
 impl Cblas {
-    fn new(name: &str, library: &'static Library) -> anyhow::Result<Self> {
+    fn new(name: &str, heeds_environment: bool, library: &'static Library) -> anyhow::Result<Self> {
         // SAFETY: these are the functions' types in the libraries' headers; SciPy's OpenBLAS prefixes its names.
         unsafe {
             let sgemm = function(library, "cblas_sgemm").or_else(|_| function(library, "scipy_cblas_sgemm"))?;
@@ -89,7 +99,7 @@ impl Cblas {
             let set_threads =
                 set_threads.or_else(|| function(library, "bli_thread_set_num_threads").ok().map(SetThreads::Dim));
             let version = version(library).unwrap_or_default();
-            Ok(Self { name: name.into(), version, sgemm: Sgemm { sgemm, set_threads } })
+            Ok(Self { name: name.into(), version, sgemm: Sgemm { sgemm, heeds_environment, set_threads } })
         }
     }
 }
@@ -129,7 +139,7 @@ unsafe fn text(pointer: *const c_char) -> Option<String> {
 }
 
 impl unfused::Sgemm for Sgemm {
-    fn sgemm(&self, _threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, c: &mut [f32]) {
+    fn sgemm(&self, _threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, beta: f32, c: &mut [f32]) {
         let (m, k, n) = (a.rows, a.cols, b.cols);
         assert!(b.rows == k && c.len() == m * n);
         let ((transpose_a, lda), (transpose_b, ldb)) = (layout(a), layout(b));
@@ -148,7 +158,7 @@ impl unfused::Sgemm for Sgemm {
                 lda,
                 b.data.as_ptr(),
                 ldb,
-                0.0,
+                beta,
                 c.as_mut_ptr(),
                 int(n),
             );
@@ -162,6 +172,10 @@ impl unfused::Sgemm for Sgemm {
             Some(SetThreads::Dim(set)) => unsafe { set(threads as i64) },
             None => {}
         }
+    }
+
+    fn is_held_to(&self, isa: Isa) -> bool {
+        isa == Isa::Avx512 || self.heeds_environment
     }
 }
 

@@ -3,14 +3,21 @@
 use super::unfused::{self, Factor};
 use ::faer::linalg::matmul::matmul;
 use ::faer::{Accum, MatMut, MatRef, Par};
+use fused_dense::Isa;
 
 pub struct Sgemm;
 
 impl unfused::Sgemm for Sgemm {
-    fn sgemm(&self, threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, c: &mut [f32]) {
+    fn sgemm(&self, threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, beta: f32, c: &mut [f32]) {
         let parallelism = if threads == 1 { Par::Seq } else { Par::rayon(threads) };
         let c = MatMut::from_row_major_slice_mut(c, a.rows, b.cols);
-        matmul(c, Accum::Replace, view(a), view(b), alpha, parallelism);
+        let accumulation = if beta == 0.0 { Accum::Replace } else { Accum::Add };
+        matmul(c, accumulation, view(a), view(b), alpha, parallelism);
+    }
+
+    fn is_held_to(&self, isa: Isa) -> bool {
+        // It takes what it finds at run time, however it is built.
+        isa == Isa::Avx512
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::unfused::{self, Factor};
 use ::gemm::Parallelism;
+use fused_dense::Isa;
 
 pub struct Sgemm;
 
 impl unfused::Sgemm for Sgemm {
-    fn sgemm(&self, threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, c: &mut [f32]) {
+    fn sgemm(&self, threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, beta: f32, c: &mut [f32]) {
         let (m, k, n) = (a.rows, a.cols, b.cols);
         assert!(b.rows == k && c.len() == m * n);
         let parallelism = if threads == 1 { Parallelism::None } else { Parallelism::Rayon(threads) };
@@ -19,14 +20,14 @@ impl unfused::Sgemm for Sgemm {
                 c.as_mut_ptr(),
                 1,
                 n as isize,
-                false,
+                beta != 0.0,
                 a.data.as_ptr(),
                 a.col_stride as isize,
                 a.row_stride as isize,
                 b.data.as_ptr(),
                 b.col_stride as isize,
                 b.row_stride as isize,
-                0.0,
+                beta,
                 alpha,
                 false,
                 false,
@@ -34,5 +35,10 @@ impl unfused::Sgemm for Sgemm {
                 parallelism,
             );
         }
+    }
+
+    fn is_held_to(&self, isa: Isa) -> bool {
+        // Built without this feature, the crate has no AVX-512 kernels.
+        isa == Isa::Avx512 || (isa == Isa::Avx2 && cfg!(not(feature = "avx512")))
     }
 }

@@ -1,11 +1,12 @@
 //! The crate `matrixmultiply`, on one thread whatever is asked: its own pool is chosen by an environment variable.
 
 use super::unfused::{self, Factor};
+use fused_dense::Isa;
 
 pub struct Sgemm;
 
 impl unfused::Sgemm for Sgemm {
-    fn sgemm(&self, _threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, c: &mut [f32]) {
+    fn sgemm(&self, _threads: usize, alpha: f32, a: Factor<'_>, b: Factor<'_>, beta: f32, c: &mut [f32]) {
         let (m, k, n) = (a.rows, a.cols, b.cols);
         assert!(b.rows == k && c.len() == m * n);
         // SAFETY: the factors' strides stay inside their slices, and `c` is a row-major `m × n` slice of its own.
@@ -21,11 +22,16 @@ impl unfused::Sgemm for Sgemm {
                 b.data.as_ptr(),
                 b.row_stride as isize,
                 b.col_stride as isize,
-                0.0,
+                beta,
                 c.as_mut_ptr(),
                 n as isize,
                 1,
             );
         }
+    }
+
+    fn is_held_to(&self, isa: Isa) -> bool {
+        // Built without this feature, the crate has no AVX-512 kernels.
+        isa == Isa::Avx512 || (isa == Isa::Avx2 && cfg!(not(feature = "avx512")))
     }
 }

@@ -6,6 +6,7 @@ pub mod passes;
 
 mod cblas;
 mod faer;
+mod framework;
 mod fused;
 mod gemm;
 mod matrixmultiply;
@@ -14,11 +15,12 @@ mod unfused;
 
 pub use fused::{Fused, Sharing};
 
-use crate::bench::run::PeerInfo;
-use crate::bench::shape::Pass;
-use crate::bench::workload::{Quantity, Workload};
+use crate::bench::shape::Weights;
+use crate::bench::workload::{Quantity, Task};
 use anyhow::bail;
+use fused_dense::Isa;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use unfused::Unfused;
 
 /// A library that can compute a layer.
@@ -29,26 +31,60 @@ pub trait Contender: Send + Sync {
     /// Its version, with what the library says of the instruction set that it uses.
     fn version(&self) -> &str;
 
-    /// What a report says of it.
-    fn info(&self) -> PeerInfo {
-        PeerInfo { name: self.name().into(), version: self.version().into() }
+    /// Whether it uses nothing above this instruction set, as this program was built and started.
+    fn is_held_to(&self, isa: Isa) -> bool;
+
+    /// How it takes the weights of single layers.
+    fn weights(&self) -> Weights {
+        Weights::Plain
     }
 
-    /// Prepares one pass over these operands: what is done once for many calls is done here, outside the timing.
+    /// Whether preparing a task takes seconds.
+    fn is_slow_to_prepare(&self) -> bool {
+        false
+    }
+
+    /// Prepares a task: what is done once for many calls is done here, outside the timing.
     ///
     /// With more than one thread, both this and the calls are made inside a rayon pool of that size.
     ///
     /// # Errors
-    /// Where the library cannot do it.
-    fn plan<'a>(&'a self, work: &'a Workload, pass: Pass, threads: usize) -> anyhow::Result<Box<dyn Routine + 'a>>;
+    /// Where the library fails.
+    fn plan<'a>(&'a self, task: Task<'a>, threads: usize) -> anyhow::Result<Plan<'a>>;
 }
 
-/// One prepared pass.
-pub trait Routine {
-    /// Computes the pass: exactly the work that is timed.
-    fn run(&mut self);
+/// What a contender makes of a task.
+pub enum Plan<'a> {
+    Ready(Box<dyn Routine + 'a>),
+    /// It does not do that, for a reason to be told.
+    Absent(String),
+}
 
-    /// The results of the last call: `a`, or `d_w`, `d_b` and `d_a_prev`.
+/// One prepared task.
+pub trait Routine {
+    /// Does it once: exactly the work that is timed.
+    ///
+    /// # Errors
+    /// Where the library fails.
+    fn run(&mut self) -> anyhow::Result<()>;
+
+    /// Does it some times and tells how long that took.
+    ///
+    /// # Errors
+    /// Where the library fails.
+    fn time(&mut self, calls: u32) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        for _ in 0..calls {
+            self.run()?;
+        }
+        Ok(start.elapsed())
+    }
+
+    /// The results of the last call, of the first for those that run elsewhere: `a`; `d_w`, `d_b` and `d_a_prev`; or
+    /// each layer's new `w` and `b`.
+    ///
+    /// # Errors
+    /// Where the library fails.
     fn results(&self) -> anyhow::Result<Vec<Quantity>>;
 }
 
@@ -88,6 +124,12 @@ pub fn find(paths: &[PathBuf]) -> anyhow::Result<Found> {
         match library {
             Ok(both) => found.contenders.extend(both.map(|one| Box::new(one) as Box<dyn Contender>)),
             Err(error) => found.absent.push((name, error.to_string())),
+        }
+    }
+    for framework in framework::known() {
+        match framework {
+            Ok(framework) => found.contenders.push(Box::new(framework)),
+            Err((name, error)) => found.absent.push((name, error.to_string())),
         }
     }
     for path in paths {

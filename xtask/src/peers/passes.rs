@@ -2,7 +2,8 @@
 //!
 //! Plain loops that vectorise by themselves, compiled for AVX-512, AVX2 and the build's own target, so that a library
 //! that only multiplies matrices is not held back by what stands around it. The sigmoid is within [`SIGMOID_MAX_ULP`]
-//! of the true value wherever that is above 2⁻¹²⁰; below, it returns a value near it.
+//! of the true value wherever that is above 2⁻¹²⁰; below, it returns a value near it. Built without the feature
+//! `avx512`, nothing here uses those instructions.
 
 /// The largest error of the sigmoid in units in the last place, as this file's test finds it.
 pub const SIGMOID_MAX_ULP: f64 = 4.0;
@@ -17,6 +18,7 @@ macro_rules! multiversion {
         pub fn $name($($argument: $type),*) {
             #[cfg(target_arch = "x86_64")]
             {
+                #[cfg(feature = "avx512")]
                 #[target_feature(enable = "avx512f")]
                 fn avx512($($argument: $type),*) {
                     $body::<true>($($argument),*);
@@ -27,6 +29,7 @@ macro_rules! multiversion {
                     $body::<true>($($argument),*);
                 }
 
+                #[cfg(feature = "avx512")]
                 if std::arch::is_x86_feature_detected!("avx512f") {
                     // SAFETY: the CPU has the instruction set.
                     return unsafe { avx512($($argument),*) };
@@ -73,6 +76,11 @@ multiversion! {
 }
 
 multiversion! {
+    /// `dz = a - y`.
+    pub fn difference(a: &[f32], y: &[f32], dz: &mut [f32]) = difference_body
+}
+
+multiversion! {
     /// `values ← s · values`.
     pub fn scale_by(values: &mut [f32], scale: f32) = scale_by_body
 }
@@ -98,6 +106,13 @@ fn sigmoid_body<const FMA: bool>(z: &mut [f32]) {
 fn scale_by_body<const FMA: bool>(values: &mut [f32], scale: f32) {
     for value in values {
         *value *= scale;
+    }
+}
+
+#[inline(always)]
+fn difference_body<const FMA: bool>(a: &[f32], y: &[f32], dz: &mut [f32]) {
+    for ((dz, &a), &y) in dz.iter_mut().zip(a).zip(y) {
+        *dz = a - y;
     }
 }
 

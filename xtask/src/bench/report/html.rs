@@ -1,143 +1,180 @@
 //! The HTML report: one file that needs nothing else.
 
-use super::charts;
-use crate::bench::run::{Row, Run};
-use crate::peers::passes;
+use super::{ratios::ratios, roofline::roofline};
+use crate::bench::columns::{COLUMNS, Verdict, verdict};
+use crate::bench::run::{Kind, Row, Run, count};
+use crate::bench::table;
+use anyhow::Context;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-const STYLE: &str = "
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
-th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-.won { background: #d8f0dc; } .even { background: #fdf3cf; } .lost { background: #f8d7d7; }
-svg { max-width: 100%; height: auto; }
-code { background: #f2f2f2; padding: .1rem .3rem; }
-";
+const STYLE: &str = include_str!("style.css");
 
 /// Writes a run's report.
 ///
 /// # Errors
 /// Where the file cannot be written.
 pub fn write(run: &Run, path: &Path) -> anyhow::Result<()> {
-    Ok(fs::write(path, page(run)?)?)
+    fs::write(path, page(run)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The whole page.
 fn page(run: &Run) -> anyhow::Result<String> {
     let mut page = String::new();
-    let machine = &run.machine;
     write!(
         page,
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fused-dense: {suite}</title>\n\
-         <style>{STYLE}</style>\n<h1>fused-dense against its peers: {suite}</h1>\n\
-         <p>{cpu}, {cores} cores, {os}; our kernels: {isa}. Repeat with <code>{command}</code>.</p>\n",
-        suite = escaped(&run.suite),
-        cpu = escaped(&machine.cpu),
-        cores = machine.cores,
-        os = escaped(&machine.os),
-        isa = escaped(&machine.isa),
-        command = escaped(&run.command),
-    )?;
-    ceilings(&mut page, run)?;
-    summaries(&mut page, run)?;
-    writeln!(page, "<h2>Ratios</h2>\n{}", charts::ratios(run)?)?;
-    page.push_str("<h2>Rooflines</h2>\n");
-    for ceilings in &machine.ceilings {
-        writeln!(page, "{}", charts::roofline(run, ceilings)?)?;
-    }
-    rows(&mut page, run)?;
-    write!(
-        page,
-        "<p>Ratios are the peer's time by ours: medians of paired rounds (A B B A) in one process, {}; in \
-         brackets their quartiles. Both sides do the same work: bias and sigmoid; <i>dz</i>, <i>dW</i>, <i>db</i>, \
-         <i>dA_prev</i> and the factor 1/m. Libraries that only multiply matrices get vectorised passes with a sigmoid \
-         within {} ULP. Results are checked in double precision before anything is timed. <i>packed</i>: weights \
-         reordered for the library before the timing starts.</p>\n</html>\n",
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>fused-dense and its peers</title>\n\
+         <style>\n{STYLE}</style>\n<h1>fused-dense and its peers</h1>\n\
+         <p class=\"note\">{}, {}; repeat with <code>{}</code></p>\n",
+        escaped(&run.machine.cpu),
         run.caches(),
-        passes::SIGMOID_MAX_ULP,
+        escaped(&run.command),
     )?;
+    summaries(&mut page, run)?;
+    writeln!(page, "<h2>Ratios</h2>\n{}", ratios(run)?)?;
+    page.push_str("<h2>Rooflines</h2>\n");
+    for ceilings in &run.machine.before {
+        writeln!(page, "{}", roofline(run, &run.ceilings(ceilings.threads)?)?)?;
+    }
+    page.push_str("<h2>All rows</h2>\n");
+    for kind in run.kinds() {
+        rows(&mut page, run, &kind)?;
+    }
+    machine(&mut page, run)?;
+    writeln!(page, "<h2>Method</h2>\n<p>{}</p>\n</html>", escaped(&table::method(run)))?;
     Ok(page)
 }
 
-fn ceilings(page: &mut String, run: &Run) -> anyhow::Result<()> {
-    page.push_str("<h2>Measured in the same run</h2>\n<table><tr><th>threads<th>multiply-adds, GFLOP/s<th>reads, GB/s");
-    for ceilings in &run.machine.ceilings {
-        let levels: Vec<String> = ceilings
-            .levels
-            .iter()
-            .map(|level| format!("{} {:.0}", escaped(&level.name), level.gbytes_per_second))
-            .collect();
-        write!(page, "<tr><td>{}<td>{:.1}<td>{}", ceilings.threads, ceilings.peak_gflops, levels.join(", "))?;
-    }
-    page.push_str("</table>\n<p>Peers: ");
-    let peers: Vec<String> =
-        run.peers.iter().map(|peer| format!("{} {}", escaped(&peer.name), escaped(&peer.version))).collect();
-    writeln!(page, "{}.</p>", peers.join(", "))?;
-    Ok(())
-}
-
 fn summaries(page: &mut String, run: &Run) -> anyhow::Result<()> {
-    page.push_str("<h2>Against the best peer of each row</h2>\n<table><tr><th>pass<th>threads<th>mean<th>won<th>worst");
-    for (pass, threads) in run.kinds() {
-        if let Some(summary) = run.summary(pass, threads) {
-            let ratio = summary.worst.best_peer().map_or(0.0, |peer| peer.ratio.median);
+    page.push_str(
+        "<h2>Against the best peer of each row</h2>\n<table><tr><th class=\"text\">rows<th>mean<th>won\
+         <th class=\"text\">worst",
+    );
+    for kind in run.kinds() {
+        if let Some(summary) = run.summary(&kind) {
+            let best = summary.worst.best_peer().context("a row in a summary has a peer")?;
             write!(
                 page,
-                "<tr><td>{pass}<td>{threads}<td>{:.2}×<td>{} of {}<td>{} {ratio:.2}×",
-                summary.mean, summary.won, summary.rows, summary.worst.shape,
+                "\n<tr><td class=\"text\">{}<td class=\"{} best\">{:.2}×<td>{} of {}<td class=\"text\">{:.2}× {} at {}",
+                escaped(&kind.to_string()),
+                class(summary.mean),
+                summary.mean,
+                summary.won,
+                summary.rows,
+                best.ratio.median,
+                escaped(&best.name),
+                summary.worst.network,
             )?;
         }
     }
-    page.push_str("</table>\n");
+    page.push_str(
+        "</table>\n<p class=\"note\">Geometric means of the peer's time by ours: above 1, ours is faster.</p>\n",
+    );
     Ok(())
 }
 
-fn rows(page: &mut String, run: &Run) -> anyhow::Result<()> {
-    page.push_str(
-        "<h2>All rows</h2>\n<table><tr><th>layer<th>pass<th>T<th>µs<th>GFLOP/s<th>% of peak<th>% of roofline",
-    );
-    for peer in &run.peers {
-        write!(page, "<th>{}", escaped(&peer.name))?;
+/// The machine, what it reached, and the peers.
+fn machine(page: &mut String, run: &Run) -> anyhow::Result<()> {
+    let machine = &run.machine;
+    write!(page, "<h2>Machine and peers</h2>\n<table>")?;
+    let facts = [
+        ("processor", machine.cpu.clone()),
+        ("cores", machine.cores.to_string()),
+        ("system", machine.os.clone()),
+        ("instruction set", machine.isa.clone()),
+    ];
+    for (name, value) in facts {
+        write!(page, "\n<tr><td class=\"text\">{name}<td class=\"text\">{}", escaped(&value))?;
     }
-    for row in &run.rows {
-        let ceilings = run.ceilings(row.threads)?;
-        write!(
+    for peer in &run.peers {
+        write!(page, "\n<tr><td class=\"text\">{}<td class=\"text\">{}", escaped(&peer.name), escaped(&peer.version))?;
+    }
+    page.push_str("</table>\n<p>Reached in the same run, before and after the rows:</p>\n");
+    if let Some(first) = machine.before.first() {
+        page.push_str("<table><tr><th>threads<th class=\"text\">when<th>multiply-adds, GFLOP/s");
+        for level in &first.levels {
+            write!(page, "<th>{} reads, GB/s", escaped(&level.name))?;
+        }
+    }
+    for before in &machine.before {
+        let after = machine.after.iter().find(|after| after.threads == before.threads);
+        for (when, ceilings) in [("before", Some(before)), ("after", after)] {
+            let Some(ceilings) = ceilings else { continue };
+            write!(page, "\n<tr><td>{}<td class=\"text\">{when}<td>{:.0}", ceilings.threads, ceilings.peak_gflops)?;
+            for level in &ceilings.levels {
+                write!(page, "<td>{:.0}", level.gbytes_per_second)?;
+            }
+        }
+    }
+    page.push_str("</table>\n");
+    for drift in machine.drift() {
+        writeln!(
             page,
-            "\n<tr><td>{}<td>{}<td>{}<td>{:.2}<td>{:.1}<td>{:.1}<td>{:.1}",
-            row.shape,
-            row.pass,
-            row.threads,
-            row.nanoseconds / 1e3,
-            row.gflops(),
-            100.0 * row.of_peak(ceilings),
-            100.0 * row.of_roofline(ceilings),
+            "<p class=\"warning\">The machine changed meanwhile: {} on {} were {:.0} before and {:.0} after.</p>",
+            escaped(&drift.what),
+            count(drift.threads),
+            drift.before,
+            drift.after,
         )?;
-        for peer in &run.peers {
-            page.push_str(&cell(row, &peer.name));
+    }
+    Ok(())
+}
+
+/// The rows of one kind.
+fn rows(page: &mut String, run: &Run, kind: &Kind) -> anyhow::Result<()> {
+    let rows: Vec<&Row> = run.rows.iter().filter(|row| row.kind() == *kind).collect();
+    let took_part = |name: &str| rows.iter().any(|row| row.peer(name).is_some());
+    let peers: Vec<&str> = run.peers.iter().map(|peer| peer.name.as_str()).filter(|name| took_part(name)).collect();
+    write!(page, "<h3>{}</h3>\n<table><tr>", escaped(&kind.to_string()))?;
+    let columns = || COLUMNS.iter().filter(|column| !column.is_of_kind);
+    for column in columns() {
+        write!(page, "<th{}>{}", alignment(column.is_text), column.heading)?;
+    }
+    for peer in &peers {
+        write!(page, "<th>{}", escaped(peer))?;
+    }
+    for row in rows {
+        page.push_str("\n<tr>");
+        let ceilings = run.ceilings(row.threads)?;
+        for column in columns() {
+            write!(page, "<td{}>{}", alignment(column.is_text), escaped(&(column.value)(row, &ceilings)))?;
+        }
+        for peer in &peers {
+            page.push_str(&cell(row, peer));
         }
     }
     page.push_str("</table>\n");
     Ok(())
+}
+
+fn alignment(is_text: bool) -> &'static str {
+    if is_text { " class=\"text\"" } else { "" }
+}
+
+fn class(ratio: f64) -> &'static str {
+    match verdict(ratio) {
+        Verdict::Won => "won",
+        Verdict::Even => "even",
+        Verdict::Lost => "lost",
+    }
 }
 
 /// A peer's ratio in one row.
 fn cell(row: &Row, name: &str) -> String {
     let Some(peer) = row.peer(name) else { return "<td>–".into() };
-    let class = match peer.ratio.median {
-        ratio if ratio >= 1.0 => "won",
-        ratio if ratio >= crate::bench::table::LOST => "even",
-        _ => "lost",
-    };
+    let best = if row.best_peer().is_some_and(|best| best.name == name) { " best" } else { "" };
     let spread = &peer.ratio;
     format!(
-        "<td class=\"{class}\" title=\"{:.2} µs\">{:.2}× ({:.2}–{:.2})",
+        "<td class=\"{}{best}\" title=\"{:.2} µs; median ±{:.1} %, quartiles {:.2}–{:.2}, {} rounds\">{:.2}×",
+        class(spread.median),
         peer.nanoseconds / 1e3,
-        spread.median,
+        100.0 * spread.error(),
         spread.lower_quartile,
         spread.upper_quartile,
+        spread.count,
+        spread.median,
     )
 }
 
@@ -155,9 +192,19 @@ mod tests {
     fn a_page_is_made_of_a_stored_run() {
         let stored = serde_json::to_string(&sample()).unwrap();
         let page = page(&serde_json::from_str(&stored).unwrap()).unwrap();
-        assert!(page.contains("A &lt;test> CPU".replace('>', "&gt;").as_str()));
+        assert!(page.contains("A &lt;test&gt; CPU"));
         assert_eq!(page.matches("<svg").count(), 2);
-        assert!(page.contains("32×784→100") && page.contains("class=\"lost\""));
+        assert_eq!(page.matches("<h3>").count(), 2);
+        assert!(page.contains("32×784→100") && page.contains("class=\"lost best\""));
         assert!(!page.contains("src=") && !page.contains("href="), "the page must stand alone");
+    }
+
+    #[test]
+    fn a_machine_that_changed_is_told() {
+        let mut run = sample();
+        let mut after = run.machine.before[0].clone();
+        after.peak_gflops = 125.0;
+        run.machine.after = vec![after];
+        assert!(page(&run).unwrap().contains("were 250 before and 125 after"));
     }
 }

@@ -2,7 +2,9 @@
 
 mod charts;
 mod html;
+mod ratios;
 mod readme;
+mod roofline;
 
 pub use html::write as write_html;
 pub use readme::refresh as refresh_readme;

@@ -1,7 +1,8 @@
 //! `--readme`: refreshes the table of results and its picture.
 
-use super::charts;
-use crate::bench::run::{Row, Run};
+use super::ratios::ratios;
+use crate::bench::columns::COLUMNS;
+use crate::bench::run::{Row, Run, count};
 use crate::workspace;
 use anyhow::{Context, ensure};
 use std::fmt::Write as _;
@@ -22,7 +23,7 @@ pub fn refresh(run: &Run) -> anyhow::Result<()> {
     let text = replaced(&fs::read_to_string(&path)?, &section(run)?)?;
     let picture = workspace::root().join(PICTURE);
     fs::create_dir_all(picture.parent().expect("the picture lies in a folder"))?;
-    fs::write(picture, charts::ratios(run)?)?;
+    fs::write(picture, ratios(run)?)?;
     fs::write(path, text)?;
     Ok(())
 }
@@ -40,34 +41,35 @@ fn section(run: &Run) -> anyhow::Result<String> {
     ensure!(!run.rows.is_empty(), "a run without rows");
     let machine = &run.machine;
     let mut section = format!("\n{}, {} kernels, measured by `{}`.\n", machine.cpu, machine.isa, run.command);
-    for ceilings in &machine.ceilings {
-        writeln!(
-            section,
-            "Peak of multiply-adds in the same run on {} thread(s): {:.0} GFLOP/s.",
-            ceilings.threads, ceilings.peak_gflops
-        )?;
-    }
-    for (pass, threads) in run.kinds() {
-        if let Some(summary) = run.summary(pass, threads) {
+    let peaks: Vec<String> = machine
+        .before
+        .iter()
+        .map(|before| {
+            let peak = run.ceilings(before.threads)?.peak_gflops;
+            Ok(format!("{peak:.0} GFLOP/s on {}", count(before.threads)))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    writeln!(section, "Peak of multiply-adds in the same run: {}.\n", peaks.join(", "))?;
+    for kind in run.kinds() {
+        if let Some(summary) = run.summary(&kind) {
+            let (mean, won, rows) = (summary.mean, summary.won, summary.rows);
             writeln!(
                 section,
-                "{pass} on {threads} thread(s): {:.2}× the best peer of each row (geometric mean), {} of {} rows won.",
-                summary.mean, summary.won, summary.rows,
+                "- {kind}: {mean:.2}× the best peer of each row (geometric mean), {won} of {rows} rows won"
             )?;
         }
     }
-    let peers: Vec<String> = run.peers.iter().map(|peer| format!("{} {}", peer.name, peer.version)).collect();
     writeln!(
         section,
-        "Ratios are the other's time by ours, above 1 where ours is faster, {}; the best peer is the fastest of {}; \
-         *packed* means weights reordered for the library beforehand.\n",
+        "\nRatios are the other's time by ours, above 1 where ours is faster, {}; the best peer is the fastest of {}. \
+         *Packed* means weights reordered for the library beforehand, on both sides.\n",
         run.caches(),
-        peers.join(", "),
+        run.peers_line(),
     )?;
-    section.push_str(
-        "| batch×in→out | pass | threads | µs | GFLOP/s | of peak | unfused baseline | best peer |\n\
-         |---|---|--:|--:|--:|--:|--:|---|\n",
-    );
+    let of_columns = |text: &dyn Fn(usize) -> String| (0..COLUMNS.len()).map(text).collect::<Vec<_>>().join(" | ");
+    writeln!(section, "| {} | unfused baseline | best peer |", of_columns(&|index| COLUMNS[index].heading.into()))?;
+    let rule = |index: usize| if COLUMNS[index].is_text { "---" } else { "--:" }.to_string();
+    writeln!(section, "|{}|--:|---|", of_columns(&rule).replace(' ', ""))?;
     for row in &run.rows {
         writeln!(section, "{}", line(run, row)?)?;
     }
@@ -78,14 +80,10 @@ fn section(run: &Run) -> anyhow::Result<String> {
 fn line(run: &Run, row: &Row) -> anyhow::Result<String> {
     let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "–".to_string(), |ratio| format!("{ratio:.2}×"));
     let best = row.best_peer();
+    let ceilings = run.ceilings(row.threads)?;
+    let figures = COLUMNS.map(|column| (column.value)(row, &ceilings)).join(" | ");
     Ok(format!(
-        "| {} | {} | {} | {:.2} | {:.0} | {:.0} % | {} | {} {} |",
-        row.shape,
-        row.pass,
-        row.threads,
-        row.nanoseconds / 1e3,
-        row.gflops(),
-        100.0 * row.of_peak(run.ceilings(row.threads)?),
+        "| {figures} | {} | {} {} |",
         ratio(row.baseline().map(|peer| peer.ratio.median)),
         ratio(best.map(|peer| peer.ratio.median)),
         best.map_or("", |peer| &peer.name),
@@ -109,7 +107,7 @@ mod tests {
     #[test]
     fn the_table_has_a_line_for_each_row() {
         let section = section(&sample()).unwrap();
-        assert!(section.contains("| 32×784→100 | backward | 1 | 50.00 |"));
+        assert!(section.contains("| 32×784→100 | backward | 1 | 50.00 | 201 |"));
         assert!(section.contains("| 2.00× | 0.90× faer |"));
     }
 }

@@ -3,26 +3,18 @@
 mod api;
 
 use super::library::{self, function};
-use super::{Contender, Routine, passes};
+use super::{Contender, Plan, Routine, passes};
 use crate::bench::buffer::Buffer;
-use crate::bench::shape::{Pass, Shape};
-use crate::bench::workload::{Quantity, Workload};
+use crate::bench::shape::{Shape, Weights};
+use crate::bench::workload::{Quantity, Task, Workload};
 use api::{Api, Layout, Memory, Query, Step, arg};
+use fused_dense::Isa;
 use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Arc;
 
 /// oneDNN's libraries, newest first.
 const FILES: [&str; 2] = ["libdnnl.so.3", "libdnnl.so.2"];
-
-/// Whether weights come as users have them or as the library likes them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weights {
-    /// `[outputs, inputs]`, row by row.
-    Plain,
-    /// Reordered before the timing starts; so are those gradients that are kept in the same layout.
-    Packed,
-}
 
 /// One loaded library with one way to hand over weights.
 pub struct OneDnn {
@@ -80,14 +72,24 @@ impl Contender for OneDnn {
         &self.version
     }
 
-    fn plan<'a>(&'a self, work: &'a Workload, pass: Pass, threads: usize) -> anyhow::Result<Box<dyn Routine + 'a>> {
+    fn is_held_to(&self, _isa: Isa) -> bool {
+        // A variable of the environment tells it.
+        true
+    }
+
+    fn weights(&self) -> Weights {
+        self.weights
+    }
+
+    fn plan<'a>(&'a self, task: Task<'a>, threads: usize) -> anyhow::Result<Plan<'a>> {
         if let Some(set_threads) = self.library.set_threads {
             // SAFETY: it takes any positive number.
             unsafe { set_threads(threads as c_int) };
         }
-        Ok(match pass {
-            Pass::Forward => Box::new(self.forward(work)?),
-            Pass::Backward => Box::new(self.backward(work)?),
+        Ok(match task {
+            Task::Forward(work) => Plan::Ready(Box::new(self.forward(work)?)),
+            Task::Backward(work) => Plan::Ready(Box::new(self.backward(work)?)),
+            Task::Step(_) => Plan::Absent("it has primitives for layers, not for training steps".into()),
         })
     }
 }
@@ -226,8 +228,9 @@ struct Forward<'a> {
 }
 
 impl Routine for Forward<'_> {
-    fn run(&mut self) {
+    fn run(&mut self) -> anyhow::Result<()> {
         self.step.run();
+        Ok(())
     }
 
     fn results(&self) -> anyhow::Result<Vec<Quantity>> {
@@ -259,7 +262,7 @@ struct Backward<'a> {
 }
 
 impl Routine for Backward<'_> {
-    fn run(&mut self) {
+    fn run(&mut self) -> anyhow::Result<()> {
         self.dz_step.run();
         self.d_a_prev_step.run();
         if let Scaled::Dz(copy) = &mut self.scaled {
@@ -271,6 +274,7 @@ impl Routine for Backward<'_> {
             passes::scale_by(&mut self.d_w, self.scale);
             passes::scale_by(&mut self.d_b, self.scale);
         }
+        Ok(())
     }
 
     fn results(&self) -> anyhow::Result<Vec<Quantity>> {

@@ -1,10 +1,10 @@
 //! oneDNN's sigmoid, behind the inner product of a layer as the bench calls it.
 
 use super::{Peer, Peers};
-use crate::bench::shape::{Pass, Shape};
-use crate::bench::workload::Workload;
-use crate::peers::{self, Contender, Found};
-use anyhow::Context;
+use crate::bench::shape::{Shape, Weights};
+use crate::bench::workload::{Task, Workload};
+use crate::peers::{self, Contender, Found, Plan};
+use anyhow::{Context, bail};
 use fused_dense::Activation;
 
 /// Outputs of the layer.
@@ -24,8 +24,8 @@ pub fn find() -> anyhow::Result<Peers> {
     let Found { contenders, mut absent } = peers::find(&[])?;
     absent.retain(|(name, _)| name.starts_with("onednn"));
     // With its weights packed it has the same sigmoid.
-    let is_wanted = |name: &str| name.starts_with("onednn") && !name.ends_with("-packed");
-    let layers = contenders.into_iter().filter(|layer| is_wanted(layer.name()));
+    let is_wanted = |layer: &dyn Contender| layer.name().starts_with("onednn") && layer.weights() == Weights::Plain;
+    let layers = contenders.into_iter().filter(|layer| is_wanted(&**layer));
     let found = layers.map(|layer| Box::new(OneDnn::new(layer)) as Box<dyn Peer>).collect();
     Ok(Peers { found, absent })
 }
@@ -54,8 +54,11 @@ impl Peer for OneDnn {
     fn run(&mut self, _: Activation, x: &[f32], results: &mut [f32]) -> anyhow::Result<()> {
         for (x, results) in x.chunks(LEN).zip(results.chunks_mut(LEN)) {
             self.work.b[..x.len()].copy_from_slice(x);
-            let mut routine = self.layer.plan(&self.work, Pass::Forward, 1)?;
-            routine.run();
+            let mut routine = match self.layer.plan(Task::Forward(&self.work), 1)? {
+                Plan::Ready(routine) => routine,
+                Plan::Absent(reason) => bail!("{reason}"),
+            };
+            routine.run()?;
             let a = routine.results()?.pop().context("a layer without result")?;
             results.copy_from_slice(&a.values[..x.len()]);
         }

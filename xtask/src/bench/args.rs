@@ -1,0 +1,206 @@
+//! The options of `cargo xtask bench`.
+
+use super::measure::{Caches, Effort};
+use super::shape::{Network, Pass};
+use super::suite::{self, Suite};
+use crate::peers::Sharing;
+use anyhow::{Context, bail};
+use fused_dense::Isa;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Compares our layers with other libraries'.
+///
+/// Everything that is found takes part: crates built in, BLAS libraries and oneDNN (`cargo xtask peers install`). PyTorch
+/// and JAX take part in whole steps; in layers only with --frameworks, because compiling takes seconds for each row.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Sets of layers and networks
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Suite::Quick])]
+    suite: Vec<Suite>,
+    /// Layers or networks of your own instead: MxK:N for batch, inputs and outputs, as in 32x784:100 or 10x784:30:10
+    #[arg(long, value_delimiter = ',', value_name = "MxK:N")]
+    shape: Vec<Network>,
+    /// What to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Pass::Forward, Pass::Backward])]
+    pub pass: Vec<Pass>,
+    /// Numbers of threads, each measured apart; `all` for as many as there are cores
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = threads)]
+    pub threads: Vec<usize>,
+    /// What shares our work out, with several threads
+    #[arg(long, value_enum, default_value_t = Sharing::Team)]
+    pub sharing: Sharing,
+    /// Highest instruction set, ours and the peers' (built anew where that decides); the best by default
+    #[arg(long, value_parser = isa)]
+    pub isa: Option<Isa>,
+    /// Peers to compare with, by name; all that are found by default
+    #[arg(long, value_delimiter = ',')]
+    pub peer: Vec<String>,
+    /// PyTorch and JAX for layers too
+    #[arg(long)]
+    pub frameworks: bool,
+    /// More peers: shared libraries with the C interface of BLAS or of oneDNN
+    #[arg(long, value_name = "PATH")]
+    pub library: Vec<PathBuf>,
+    /// Flushes the caches before each call
+    #[arg(long)]
+    cold: bool,
+    /// Seconds after which a row ends even where its ratios are not yet known to a per cent
+    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+    seconds: f64,
+    /// Only checks that everything works: few shapes, few rounds, figures that mean nothing
+    #[arg(long)]
+    pub smoke: bool,
+    /// Shows a column for every peer
+    #[arg(long)]
+    pub all: bool,
+    /// Writes the run to a file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Compares with an earlier run's file
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Writes a report with charts: one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Refreshes the table of results in README.md, and its picture
+    #[arg(long)]
+    pub readme: bool,
+    /// Takes the run from a file instead of measuring
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "smoke"])]
+    pub from: Option<PathBuf>,
+}
+
+fn threads(text: &str) -> anyhow::Result<usize> {
+    match text {
+        "all" => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        "0" => bail!("at least one"),
+        _ => Ok(text.parse()?),
+    }
+}
+
+fn seconds(text: &str) -> anyhow::Result<f64> {
+    let seconds: f64 = text.parse()?;
+    if !(0.0..=3600.0).contains(&seconds) {
+        bail!("from 0 to 3600");
+    }
+    Ok(seconds)
+}
+
+/// Reads the name of an instruction set that this machine has.
+///
+/// # Errors
+/// Where it has none of that name.
+pub fn isa(text: &str) -> anyhow::Result<Isa> {
+    let available = Isa::available();
+    available.iter().copied().find(|isa| isa.name() == text).with_context(|| {
+        let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+        format!("this machine has {}", names.join(", "))
+    })
+}
+
+/// What rows are about, with the suite that they belong to.
+pub struct Item {
+    pub suite: String,
+    pub network: Network,
+    pub pass: Pass,
+}
+
+impl Args {
+    /// The rows for one number of threads, each once: layer by layer with its passes, then the steps.
+    pub fn items(&self) -> Vec<Item> {
+        let mut items: Vec<Item> = Vec::new();
+        for &pass in &self.pass {
+            for (suite, networks) in self.sets(pass) {
+                items.extend(networks.into_iter().map(|network| Item { suite: suite.clone(), network, pass }));
+            }
+        }
+        let mut seen = HashSet::new();
+        items.retain(|item| seen.insert((item.network.clone(), item.pass)));
+        let mut order = HashMap::new();
+        for item in &items {
+            let next = order.len();
+            order.entry((item.pass == Pass::Step, item.network.clone())).or_insert(next);
+        }
+        items.sort_by_key(|item| order[&(item.pass == Pass::Step, item.network.clone())]);
+        items
+    }
+
+    /// What a pass is measured on, set by set with their names.
+    fn sets(&self, pass: Pass) -> Vec<(String, Vec<Network>)> {
+        let own = |name: &str, networks: &[Network]| {
+            let taken = if pass == Pass::Step { networks.to_vec() } else { suite::layers(networks) };
+            vec![(name.to_string(), taken)]
+        };
+        match (self.smoke, &self.shape[..]) {
+            (true, _) => own("smoke", &[Network::new(10, &[30, 10]), Network::new(32, &[784, 100])]),
+            (false, []) => self.suite.iter().map(|suite| (suite.name().into(), suite.networks(pass))).collect(),
+            (false, shapes) => own("custom", shapes),
+        }
+    }
+
+    pub fn effort(&self) -> Effort {
+        let caches = self.caches();
+        if self.smoke {
+            Effort { per_row: Duration::ZERO, min_rounds: 3, max_rounds: 3, caches }
+        } else {
+            Effort { per_row: Duration::from_secs_f64(self.seconds), min_rounds: 7, max_rounds: 1000, caches }
+        }
+    }
+
+    pub fn caches(&self) -> Caches {
+        if self.cold { Caches::Cold } else { Caches::Warm }
+    }
+
+    /// The largest number of threads.
+    pub fn most_threads(&self) -> usize {
+        self.threads.iter().copied().max().unwrap_or(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &str) -> Result<Args, clap::Error> {
+        let words = ["bench"].into_iter().chain(line.split_whitespace());
+        Line::try_parse_from(words).map(|line| line.args)
+    }
+
+    #[test]
+    fn the_documented_words_are_understood() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let line = args("--suite mnist,dlrm --pass forward,backward,step --threads 1,2,all --cold").unwrap();
+        assert_eq!(line.threads, [1, 2, cores]);
+        assert_eq!(line.pass, [Pass::Forward, Pass::Backward, Pass::Step]);
+        assert_eq!(line.caches(), Caches::Cold);
+        for wrong in ["--threads 0", "--suite none", "--shape 1x2", "--seconds -1", "--isa avx3", "--pass up"] {
+            assert!(args(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_row_comes_once_and_a_layers_passes_side_by_side() {
+        let items = args("--suite mnist,dlrm --pass forward,backward,step").unwrap().items();
+        let distinct: HashSet<_> = items.iter().map(|item| (&item.network, item.pass)).collect();
+        assert_eq!(distinct.len(), items.len());
+        assert_eq!(items[0].network, items[1].network);
+        assert_eq!((items[0].pass, items[1].pass), (Pass::Forward, Pass::Backward));
+        assert!(items.iter().any(|item| item.suite == "dlrm" && item.network.widths.len() > 2));
+    }
+
+    #[test]
+    fn a_network_of_ones_own_is_taken_apart_for_passes() {
+        let items = args("--shape 10x784:30:10 --pass forward,step").unwrap().items();
+        let found: Vec<String> = items.iter().map(|item| format!("{} {}", item.network, item.pass)).collect();
+        assert_eq!(found, ["10×784→30 forward", "10×30→10 forward", "10×784→30→10 step"]);
+    }
+}

@@ -1,0 +1,147 @@
+//! The chart of ratios: a line for each row, a mark for each peer.
+
+use super::charts::{Area, FASTER, PALETTE, SLOWER, draw, svg, text};
+use crate::bench::run::{PeerTime, Row, Run};
+use anyhow::Result;
+use plotters::prelude::{BLACK, Circle, Color, PathElement, RGBColor, Rectangle, TriangleMarker, WHITE};
+use plotters::style::text_anchor::HPos;
+
+/// Ratios beyond these are drawn at the edge.
+const SHOWN: (f64, f64) = (0.5, 6.0);
+
+/// Ratios that are marked on the axis.
+const TICKS: [f64; 11] = [0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0];
+
+const WIDTH: i32 = 980;
+/// Where the plot begins and ends across.
+const LEFT: i32 = 250;
+const RIGHT: i32 = 790;
+/// Height of a line.
+const LINE: i32 = 20;
+/// Where the first line begins.
+const TOP: i32 = 64;
+
+/// One line of the chart.
+enum Line<'a> {
+    /// The kind of the rows that follow.
+    Heading(String),
+    Row(&'a Row),
+}
+
+/// A heading for each kind, then its rows as they were measured.
+fn lines(run: &Run) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
+    for kind in run.kinds() {
+        let mut rows = run.rows.iter().filter(|row| row.kind() == kind && !row.peers.is_empty()).peekable();
+        if rows.peek().is_some() {
+            lines.push(Line::Heading(kind.to_string()));
+            lines.extend(rows.map(Line::Row));
+        }
+    }
+    lines
+}
+
+/// Each row's peers by the ratio of their time to ours, on a logarithmic axis.
+///
+/// # Errors
+/// Where it cannot be drawn.
+pub fn ratios(run: &Run) -> Result<String> {
+    let lines = lines(run);
+    let took_part = |name: &str| run.rows.iter().any(|row| row.peer(name).is_some());
+    let peers: Vec<&str> = run.peers.iter().map(|peer| peer.name.as_str()).filter(|name| took_part(name)).collect();
+    let bottom = TOP + LINE * lines.len().max(peers.len() + 2) as i32;
+    svg((WIDTH as u32, bottom as u32 + 50), |area| {
+        let title = "The peer's time by ours: right of 1×, ours is faster";
+        draw(area, &text(title, ((LEFT + RIGHT) / 2, 24), 18, HPos::Center, BLACK))?;
+        axis(area, bottom)?;
+        for (index, line) in lines.iter().enumerate() {
+            let y = TOP + LINE * index as i32 + LINE / 2;
+            match line {
+                Line::Heading(kind) => {
+                    draw(area, &Rectangle::new([(LEFT, y - LINE / 2), (RIGHT, y + LINE / 2)], WHITE.filled()))?;
+                    draw(area, &text(kind, (LEFT + 6, y), 13, HPos::Left, BLACK))?;
+                }
+                Line::Row(row) => row_marks(area, row, &peers, y)?,
+            }
+        }
+        legend(area, &peers)
+    })
+}
+
+fn x_of(ratio: f64) -> i32 {
+    let share = (ratio / SHOWN.0).ln() / (SHOWN.1 / SHOWN.0).ln();
+    // Room for half a mark on both sides.
+    LEFT + 8 + (share.clamp(0.0, 1.0) * f64::from(RIGHT - LEFT - 16)).round() as i32
+}
+
+fn axis(area: &Area<'_>, bottom: i32) -> Result<()> {
+    draw(area, &Rectangle::new([(LEFT, TOP), (x_of(1.0), bottom)], SLOWER.filled()))?;
+    draw(area, &Rectangle::new([(x_of(1.0), TOP), (RIGHT, bottom)], FASTER.filled()))?;
+    for ratio in TICKS {
+        let x = x_of(ratio);
+        let shade = if ratio == 1.0 { BLACK.mix(0.8) } else { BLACK.mix(0.12) };
+        draw(area, &PathElement::new([(x, TOP), (x, bottom)], shade))?;
+        for y in [TOP - 10, bottom + 10] {
+            draw(area, &text(&format!("{ratio}×"), (x, y), 12, HPos::Center, BLACK))?;
+        }
+    }
+    let note = "logarithmic; triangles at the edges stand for ratios beyond; ringed: the best peer";
+    draw(area, &text(note, ((LEFT + RIGHT) / 2, bottom + 32), 12, HPos::Center, BLACK))
+}
+
+fn row_marks(area: &Area<'_>, row: &Row, peers: &[&str], y: i32) -> Result<()> {
+    draw(area, &text(&row.network.to_string(), (LEFT - 8, y), 13, HPos::Right, BLACK))?;
+    draw(area, &PathElement::new([(LEFT, y), (RIGHT, y)], BLACK.mix(0.08)))?;
+    let best = row.best_peer().map(|peer| peer.name.as_str());
+    // The best peer on top of the others.
+    let mut marks: Vec<(&PeerTime, RGBColor)> =
+        peers.iter().enumerate().filter_map(|(index, name)| Some((row.peer(name)?, colour(index)))).collect();
+    marks.sort_by_key(|(peer, _)| best == Some(peer.name.as_str()));
+    for (peer, colour) in marks {
+        let ratio = peer.ratio.median;
+        let at = (x_of(ratio), y);
+        if ratio < SHOWN.0 || ratio > SHOWN.1 {
+            draw(area, &TriangleMarker::new(at, 6, colour.filled()))?;
+        } else {
+            draw(area, &Circle::new(at, 5, colour.mix(0.9).filled()))?;
+        }
+        if best == Some(peer.name.as_str()) {
+            draw(area, &Circle::new(at, 7, BLACK.stroke_width(1)))?;
+        }
+    }
+    Ok(())
+}
+
+fn legend(area: &Area<'_>, peers: &[&str]) -> Result<()> {
+    for (index, name) in peers.iter().enumerate() {
+        let (x, y) = (RIGHT + 22, TOP + LINE * index as i32 + LINE / 2);
+        draw(area, &Circle::new((x, y), 5, colour(index).filled()))?;
+        draw(area, &text(name, (x + 12, y), 13, HPos::Left, BLACK))?;
+    }
+    Ok(())
+}
+
+fn colour(index: usize) -> RGBColor {
+    PALETTE[index % PALETTE.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::run::tests::sample;
+
+    #[test]
+    fn rows_stand_under_their_kinds_and_peers_in_the_legend() {
+        let picture = ratios(&sample()).unwrap();
+        assert!(picture.starts_with("<svg"));
+        for text in ["32×784→100", "quick, backward on 1 thread", "faer", "1.25×"] {
+            assert!(picture.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_lies_between_the_edges_and_what_is_beyond_on_them() {
+        assert!(x_of(0.5) < x_of(1.0) && x_of(1.0) < x_of(6.0));
+        assert_eq!((x_of(0.01), x_of(100.0)), (x_of(0.5), x_of(6.0)));
+    }
+}

@@ -1,0 +1,364 @@
+//! One run of the comparison, from finding the peers to the last row.
+
+use super::args::{Args, Item};
+use super::measure::{self, Effort, Subject, Timed};
+use super::run::{PeerInfo, PeerTime, Row, Run, count};
+use super::shape::{Network, Pass, Weights};
+use super::table::{self, Table};
+use super::training::Training;
+use super::verify::Judge;
+use super::workload::{Task, Workload};
+use crate::machine::affinity::use_cores;
+use crate::machine::{Ceilings, Machine};
+use crate::peers::{self, Contender, Found, Fused, Plan, Sharing, library};
+use crate::workspace;
+use anyhow::{Context, bail, ensure};
+use fused_dense::{Activation, Dense, Isa};
+use indicatif::{ProgressBar, ProgressStyle};
+use owo_colors::OwoColorize;
+use std::collections::{HashMap, HashSet};
+
+/// Whether this program has crates built in that would use more than the instruction set asked for.
+pub fn needs_another_build(isa: Option<Isa>) -> bool {
+    isa.is_some_and(|isa| isa < Isa::Avx512) && cfg!(feature = "avx512") && Isa::available().contains(&Isa::Avx512)
+}
+
+/// Runs the same command in a build without what the crates have for AVX-512.
+///
+/// # Errors
+/// Where it cannot be built or fails.
+pub fn run_another_build() -> anyhow::Result<()> {
+    anstream::eprintln!("{}", "the crates that are compared with are built anew, without AVX-512".dimmed());
+    let status = workspace::cargo()
+        .args(["run", "--quiet", "--release", "--package", "xtask", "--no-default-features", "--target-dir"])
+        .arg(workspace::target().join("without-avx512"))
+        .arg("--")
+        .args(std::env::args_os().skip(1))
+        .current_dir(std::env::current_dir()?)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "the other build failed");
+    Ok(())
+}
+
+/// Measures a run, printing its table row by row.
+///
+/// # Errors
+/// Where a peer fails, or computes something else.
+pub fn measured(args: &Args) -> anyhow::Result<Run> {
+    let isa = args.isa.map_or_else(|| Dense::new(1, 1, Activation::Identity).isa(), Ok)?;
+    // SAFETY: no other thread runs yet.
+    unsafe { library::prepare_environment(isa, args.most_threads()) };
+    let peers = chosen_peers(args, isa)?;
+    let items = args.items();
+
+    let mut run = Run {
+        command: command_line(std::env::args().skip(1)),
+        caches: args.caches(),
+        machine: Machine::named(isa),
+        peers: peers.iter().map(|peer| info(&**peer, isa)).collect(),
+        rows: Vec::new(),
+    };
+    table::print_run(&run);
+    let names: Vec<String> = peers.iter().map(|peer| peer.name().to_string()).collect();
+    let packed = format!("{}{}", Pass::Backward, Weights::Packed.suffix());
+    let table = Table::new(items.iter().map(|item| item.network.to_string()), [packed], &names, args.all);
+
+    let progress = progress_bar(items.len() * args.threads.len());
+    let mut session = Session {
+        ours: ours(isa, args.sharing),
+        peers,
+        effort: args.effort(),
+        progress,
+        told: HashSet::new(),
+        frameworks_everywhere: args.frameworks || !args.peer.is_empty(),
+    };
+    let mut trainings: HashMap<Network, Training> = HashMap::new();
+    for &threads in &args.threads {
+        use_cores(threads);
+        let before = Ceilings::measure(isa, threads);
+        session.progress.suspend(|| {
+            println!();
+            table::print_ceilings(&before, "before");
+            table.print_header();
+        });
+        run.machine.before.push(before.clone());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        for item in &items {
+            let Item { network, pass, .. } = item;
+            session.progress.set_message(format!("{network} {pass}"));
+            let shape = network.layers().next().context("a network without layers")?;
+            let (workload, training);
+            let task = match pass {
+                Pass::Step => {
+                    training = trainings.entry(network.clone()).or_insert_with(|| Training::new(network.clone()));
+                    Task::Step(training)
+                }
+                Pass::Forward | Pass::Backward => {
+                    workload = Workload::new(shape);
+                    if *pass == Pass::Forward { Task::Forward(&workload) } else { Task::Backward(&workload) }
+                }
+            };
+            let mut measure = || session.rows(item, task, threads);
+            // One thread is the caller's own, as a user without a pool would have it.
+            let rows = if threads == 1 { measure() } else { pool.install(measure) }?;
+            session.progress.inc(1);
+            session.progress.suspend(|| rows.iter().for_each(|row| table.print_row(row, &before)));
+            run.rows.extend(rows);
+        }
+        let after = Ceilings::measure(isa, threads);
+        session.progress.suspend(|| table::print_ceilings(&after, "after"));
+        run.machine.after.push(after);
+    }
+    session.progress.finish_and_clear();
+    Ok(run)
+}
+
+/// Our layers, once for each way to hand over weights.
+fn ours(isa: Isa, sharing: Sharing) -> Vec<Box<dyn Contender>> {
+    let with = |weights| Box::new(Fused { isa, sharing, weights }) as Box<dyn Contender>;
+    [Weights::Plain, Weights::Packed].map(with).into()
+}
+
+/// Who takes part, and how.
+struct Session {
+    /// Our layers, once for each way to hand over weights.
+    ours: Vec<Box<dyn Contender>>,
+    peers: Vec<Box<dyn Contender>>,
+    effort: Effort,
+    progress: ProgressBar,
+    /// What has been said of absent peers.
+    told: HashSet<String>,
+    /// Whether frameworks take part in layers too.
+    frameworks_everywhere: bool,
+}
+
+impl Session {
+    /// Checks and measures one item: a row for each way to hand over weights.
+    fn rows(&mut self, item: &Item, task: Task<'_>, threads: usize) -> anyhow::Result<Vec<Row>> {
+        let Self { ours, peers, effort, progress, told, frameworks_everywhere } = self;
+        let mut entrance = Entrance { item, task, threads, effort, judge: None };
+        let mut absent = |name: &str, reason: String| {
+            if told.insert(format!("{name}: {reason}")) {
+                let line = format!("without {name} for {}: {reason}", item.pass);
+                progress.suspend(|| anstream::eprintln!("{}", line.dimmed()));
+            }
+        };
+        let mut subjects = Vec::new();
+        let mut names = Vec::new();
+        // Ours among the subjects, by how they take weights.
+        let mut places = Vec::new();
+        // A step changes the weights: packed beforehand, they would be the wrong ones.
+        let takes_part = |contender: &dyn Contender| item.pass != Pass::Step || contender.weights() == Weights::Plain;
+        for contender in ours.iter().filter(|contender| takes_part(&***contender)) {
+            match entrance.admit(&**contender)? {
+                Entry::Admitted(timed) => {
+                    places.push((contender.weights(), subjects.len()));
+                    subjects.push(Subject::ours(timed));
+                    names.push(contender.name());
+                }
+                Entry::Absent(reason) => absent(contender.name(), reason),
+            }
+        }
+        for contender in peers.iter() {
+            let Some(&(_, place)) = places.iter().find(|(weights, _)| *weights == contender.weights()) else {
+                continue;
+            };
+            if contender.is_slow_to_prepare() && item.pass != Pass::Step && !*frameworks_everywhere {
+                continue;
+            }
+            match entrance.admit(&**contender)? {
+                Entry::Admitted(timed) => {
+                    subjects.push(Subject::peer(timed, place));
+                    names.push(contender.name());
+                }
+                Entry::Absent(reason) => absent(contender.name(), reason),
+            }
+        }
+        measure::measure(&mut subjects, effort)?;
+        let peer_times = |place: usize| {
+            let of_place = |(index, name): (usize, &&str)| {
+                let ratio = measure::ratio(&subjects, index, place)?;
+                Some(PeerTime { name: (*name).into(), nanoseconds: subjects[index].nanoseconds(), ratio })
+            };
+            names.iter().enumerate().filter_map(of_place).collect()
+        };
+        let row = |(weights, place): (Weights, usize)| Row {
+            suite: item.suite.clone(),
+            network: item.network.clone(),
+            pass: item.pass,
+            weights,
+            threads,
+            nanoseconds: subjects[place].nanoseconds(),
+            peers: peer_times(place),
+        };
+        Ok(places.into_iter().map(row).collect())
+    }
+}
+
+/// Lets contenders in whose results are right.
+struct Entrance<'a> {
+    item: &'a Item,
+    task: Task<'a>,
+    threads: usize,
+    effort: &'a Effort,
+    /// Made of the first one's results, which are ours.
+    judge: Option<Judge>,
+}
+
+enum Entry<'a> {
+    Admitted(Timed<'a>),
+    Absent(String),
+}
+
+impl<'a> Entrance<'a> {
+    fn admit(&mut self, contender: &'a dyn Contender) -> anyhow::Result<Entry<'a>> {
+        let Item { network, pass, .. } = self.item;
+        let what = || format!("{}, {network} {pass} on {}", contender.name(), count(self.threads));
+        let mut routine = match contender.plan(self.task, self.threads).with_context(what)? {
+            Plan::Ready(routine) => routine,
+            Plan::Absent(reason) => return Ok(Entry::Absent(reason)),
+        };
+        routine.run().with_context(what)?;
+        let results = routine.results().with_context(what)?;
+        match &self.judge {
+            None => self.judge = Some(Judge::new(self.task.expected(), results).with_context(what)?),
+            Some(judge) => judge.check(&results).with_context(what)?,
+        }
+        Ok(Entry::Admitted(Timed::calibrate(routine, self.threads, self.effort.caches).with_context(what)?))
+    }
+}
+
+/// The peers that can be had, or those of them that were named.
+fn chosen_peers(args: &Args, isa: Isa) -> anyhow::Result<Vec<Box<dyn Contender>>> {
+    if args.smoke {
+        return Ok(peers::embedded());
+    }
+    let Found { mut contenders, absent } = peers::find(&args.library)?;
+    if let Some(missing) = args.peer.iter().find(|name| contenders.iter().all(|peer| peer.name() != **name)) {
+        let known: Vec<&str> = contenders.iter().map(|peer| peer.name()).collect();
+        bail!("no peer '{missing}' here, only {}", known.join(", "));
+    }
+    for (name, reason) in &absent {
+        anstream::eprintln!("{}", format!("without {name}: {reason}").dimmed());
+    }
+    let is_named = |peer: &dyn Contender| args.peer.iter().any(|name| name == peer.name());
+    for peer in contenders.iter().filter(|peer| !peer.is_held_to(isa)) {
+        let name = peer.name();
+        let line = if is_named(&**peer) {
+            format!("{name} cannot be held to {isa}: it uses what it finds")
+        } else if args.peer.is_empty() {
+            format!("without {name}: it cannot be held to {isa} (--peer {name} has it all the same)")
+        } else {
+            continue;
+        };
+        anstream::eprintln!("{}", line.yellow());
+    }
+    contenders.retain(|peer| if args.peer.is_empty() { peer.is_held_to(isa) } else { is_named(&**peer) });
+    Ok(contenders)
+}
+
+/// What a report says of a peer.
+fn info(peer: &dyn Contender, isa: Isa) -> PeerInfo {
+    let held = if peer.is_held_to(isa) { String::new() } else { format!(" (not held to {isa})") };
+    PeerInfo { name: peer.name().into(), version: format!("{}{held}", peer.version()) }
+}
+
+/// The command that repeats this run: what was typed, but for where results went.
+fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
+    const FILES: [&str; 3] = ["--json", "--html", "--against"];
+    let mut command = String::from("cargo xtask");
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if FILES.contains(&argument.as_str()) {
+            arguments.next();
+        } else if argument != "--readme" && !FILES.iter().any(|file| argument.starts_with(&format!("{file}="))) {
+            command = command + " " + &argument;
+        }
+    }
+    command
+}
+
+fn progress_bar(items: usize) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len}, {eta} left  {msg}").expect("the template names known keys");
+    ProgressBar::new(items as u64).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::measure::Caches;
+    use crate::bench::shape::Shape;
+    use crate::peers::Sharing;
+    use std::time::Duration;
+
+    #[test]
+    fn the_command_leaves_out_where_results_went() {
+        let typed = "bench --json a.json --suite mnist --html=b.html --readme --threads 1,2";
+        let command = command_line(typed.split(' ').map(str::to_string));
+        assert_eq!(command, "cargo xtask bench --suite mnist --threads 1,2");
+    }
+
+    fn session(ours: Vec<Box<dyn Contender>>, peers: Vec<Box<dyn Contender>>, frameworks_everywhere: bool) -> Session {
+        let effort = Effort { per_row: Duration::ZERO, min_rounds: 1, max_rounds: 1, caches: Caches::Warm };
+        let (progress, told) = (ProgressBar::hidden(), HashSet::new());
+        Session { ours, peers, effort, progress, told, frameworks_everywhere }
+    }
+
+    fn rows(session: &mut Session, network: &Network, pass: Pass, threads: usize) -> Vec<Row> {
+        let item = Item { suite: "test".into(), network: network.clone(), pass };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let work = Workload::new(network.layers().next().unwrap());
+        let training = Training::new(network.clone());
+        let task = match pass {
+            Pass::Forward => Task::Forward(&work),
+            Pass::Backward => Task::Backward(&work),
+            Pass::Step => Task::Step(&training),
+        };
+        pool.install(|| session.rows(&item, task, threads)).unwrap()
+    }
+
+    /// All libraries that are found compute what we compute, at sizes that meet every tail.
+    #[test]
+    fn libraries_agree_with_ours() {
+        for sharing in [Sharing::Team, Sharing::Pool] {
+            for isa in Isa::available() {
+                let mut session = session(ours(isa, sharing), peers::find(&[]).unwrap().contenders, false);
+                let of = |weights| {
+                    let libraries = session.peers.iter().filter(|peer| !peer.is_slow_to_prepare());
+                    libraries.filter(|peer| peer.weights() == weights).count()
+                };
+                let (plain, packed) = (of(Weights::Plain), of(Weights::Packed));
+                for shape in [Shape::new(1, 1, 1), Shape::new(3, 17, 5), Shape::new(33, 70, 65)] {
+                    for (pass, threads) in [Pass::Forward, Pass::Backward].into_iter().flat_map(|p| [(p, 1), (p, 2)]) {
+                        let found = rows(&mut session, &shape.into(), pass, threads);
+                        let counts: Vec<_> = found.iter().map(|row| (row.weights, row.peers.len())).collect();
+                        assert_eq!(counts, [(Weights::Plain, plain), (Weights::Packed, packed)]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// So do the frameworks, and everybody's training steps have the same outcome.
+    #[test]
+    fn frameworks_and_steps_agree_with_ours() {
+        let contenders = peers::find(&[]).unwrap().contenders;
+        let quick = ["pytorch", "jax"];
+        let (frameworks, others): (Vec<_>, Vec<_>) = contenders.into_iter().partition(|peer| peer.is_slow_to_prepare());
+        let frameworks: Vec<_> = frameworks.into_iter().filter(|peer| quick.contains(&peer.name())).collect();
+        let count = frameworks.len();
+        let layer = Network::new(3, &[17, 5]);
+        let of_ours = || ours(Isa::available()[0], Sharing::Team);
+        let mut session = session(of_ours(), frameworks, true);
+        for pass in [Pass::Forward, Pass::Backward, Pass::Step] {
+            assert_eq!(rows(&mut session, &layer, pass, 1)[0].peers.len(), count, "{pass}");
+        }
+        session.peers.extend(others);
+        for threads in [1, 2] {
+            let found = rows(&mut session, &Network::new(33, &[20, 30, 17, 1]), Pass::Step, threads);
+            assert!(found[0].peers.len() >= count + peers::embedded().len());
+        }
+    }
+}
