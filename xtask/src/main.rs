@@ -17,7 +17,6 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Compare our layers and training steps with other libraries'
     Bench(Box<bench::Args>),
     /// Print the kernel table that build.rs generates
     Codegen,
@@ -28,7 +27,6 @@ enum Task {
     Peers(peers::install::Action),
     /// Show that the micro-kernels' loops keep everything in registers
     Spills,
-    /// Show that no size of a layer is a cliff
     Sweep(sweep::Args),
     /// Measure the error of the activations over all floats against the promised bounds
     Ulp(ulp::Args),

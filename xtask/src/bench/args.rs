@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Compares our layers with other libraries'.
+/// Compare our layers and training steps with other libraries'
 ///
 /// Everything that is found takes part: crates built in, BLAS libraries and oneDNN (`cargo xtask peers install`). PyTorch
 /// and JAX take part in whole steps; in layers only with --frameworks, because compiling takes seconds for each row.

@@ -122,7 +122,7 @@ fn version(library: &'static Library) -> Option<String> {
             version(buffer.as_mut_ptr(), 255);
             let full = text(buffer.as_ptr())?;
             let number = full.split("Version ").nth(1)?;
-            return Some(number.split(['-', ' ']).next()?.to_string());
+            return Some(format!("{} (does not tell its kernels)", number.split(['-', ' ']).next()?));
         }
         let number = text(function::<Text>(library, "bli_info_get_version_str").ok()?())?;
         let architecture = function::<unsafe extern "C" fn() -> c_int>(library, "bli_arch_query_id").ok()?();
@@ -175,7 +175,7 @@ impl unfused::Sgemm for Sgemm {
     }
 
     fn is_held_to(&self, isa: Isa) -> bool {
-        isa == Isa::Avx512 || self.heeds_environment
+        super::is_best(isa) || self.heeds_environment
     }
 }
 

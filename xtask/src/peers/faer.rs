@@ -17,7 +17,7 @@ impl unfused::Sgemm for Sgemm {
 
     fn is_held_to(&self, isa: Isa) -> bool {
         // It takes what it finds at run time, however it is built.
-        isa == Isa::Avx512
+        super::is_best(isa)
     }
 }
 

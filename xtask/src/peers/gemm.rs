@@ -39,6 +39,6 @@ impl unfused::Sgemm for Sgemm {
 
     fn is_held_to(&self, isa: Isa) -> bool {
         // Built without this feature, the crate has no AVX-512 kernels.
-        isa == Isa::Avx512 || (isa == Isa::Avx2 && cfg!(not(feature = "avx512")))
+        super::is_best(isa) || (isa == Isa::Avx2 && cfg!(not(feature = "avx512")))
     }
 }

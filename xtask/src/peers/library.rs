@@ -139,7 +139,7 @@ pub unsafe fn prepare_environment(isa: Isa, threads: usize) {
             ("XLA_FLAGS", "--xla_cpu_max_isa=AVX2"),
         ]),
         // The least that they have.
-        _ => variables.extend([
+        Isa::Portable if cfg!(target_arch = "x86_64") => variables.extend([
             ("OPENBLAS_CORETYPE", "Prescott"),
             ("MKL_ENABLE_INSTRUCTIONS", "SSE4_2"),
             ("ONEDNN_MAX_CPU_ISA", "SSE41"),
@@ -147,6 +147,7 @@ pub unsafe fn prepare_environment(isa: Isa, threads: usize) {
             ("ATEN_CPU_CAPABILITY", "default"),
             ("XLA_FLAGS", "--xla_cpu_max_isa=SSE4_2"),
         ]),
+        _ => {}
     }
     for (name, value) in variables {
         // SAFETY: the caller's promise.

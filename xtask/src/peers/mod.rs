@@ -93,12 +93,19 @@ pub const BASELINE: &str = "matrixmultiply";
 
 /// The libraries that the tool is built with, the baseline first.
 pub fn embedded() -> Vec<Box<dyn Contender>> {
-    let version = |name| crate::lockfile::version(name).unwrap_or_default();
+    let found = Isa::available()[0];
+    let built_in = if found == Isa::Avx512 && cfg!(not(feature = "avx512")) { Isa::Avx2 } else { found };
+    let version = |name, isa| format!("{} ({isa} kernels)", crate::lockfile::version(name).unwrap_or_default());
     vec![
-        Box::new(Unfused::baseline(BASELINE, version("matrixmultiply"), matrixmultiply::Sgemm)),
-        Box::new(Unfused::new("faer", version("faer"), faer::Sgemm)),
-        Box::new(Unfused::new("gemm", version("gemm"), gemm::Sgemm)),
+        Box::new(Unfused::baseline(BASELINE, version("matrixmultiply", built_in), matrixmultiply::Sgemm)),
+        Box::new(Unfused::new("faer", version("faer", found), faer::Sgemm)),
+        Box::new(Unfused::new("gemm", version("gemm", built_in), gemm::Sgemm)),
     ]
+}
+
+/// Whether an instruction set is the best that this machine has, so that nothing can be above it.
+fn is_best(isa: Isa) -> bool {
+    isa == Isa::available()[0]
 }
 
 /// The contenders that can be had now, and those that were looked for in vain.

@@ -18,8 +18,10 @@ use fused_dense::{Activation, Dense, Isa};
 use owo_colors::OwoColorize;
 use std::time::Duration;
 
-/// Measures our layers while one size takes every value, and tells the cliffs: values at which a call takes longer than
-/// at a larger value, or jumps by more than the additional work explains.
+/// Show that no size of a layer is a cliff
+///
+/// Measures our layers while one size takes every value, and tells the cliffs: values at which a call takes longer than at
+/// a larger value, or jumps by more than the additional work explains.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The size that varies
@@ -28,8 +30,8 @@ pub struct Args {
     /// The other two, MxK:N; that of the varying one counts nothing
     #[arg(long, value_name = "MxK:N", default_value = "64x256:64")]
     shape: Network,
-    /// Passes of a layer
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Pass::Forward, Pass::Backward])]
+    /// Passes of a layer: forward, backward
+    #[arg(long, value_enum, hide_possible_values = true, value_delimiter = ',', default_values_t = [Pass::Forward, Pass::Backward])]
     pass: Vec<Pass>,
     /// The last value
     #[arg(long, default_value_t = 130, value_parser = clap::value_parser!(u32).range(2..=2048))]
