@@ -97,9 +97,9 @@ mod {name} {{
     };
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
-        "tile",
-        "Tile",
-        "chain_tile::<SELF, MR, NV, MASKED_B>",
+        "tiles",
+        "Tiles",
+        "chain_tiles::<SELF, MR, NV, MASKED_B>",
     );
     shim(
         "<const MR: usize, const NR: usize>",
@@ -126,7 +126,7 @@ mod {name} {{
     };
     let tiles = |masked: bool| {
         let rungs = if masked { spec.masked_tile_rows } else { spec.tile_rows };
-        ladder(&|vectors, rows| format!("tile::<{rows}, {vectors}, {masked}>"), rungs)
+        ladder(&|vectors, rows| format!("tiles::<{rows}, {vectors}, {masked}>"), rungs)
     };
     let padded_tiles = tiles(spec.masked_loads_are_free);
     let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);

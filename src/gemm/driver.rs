@@ -4,8 +4,8 @@
 //! chain:  1  for each panel of nr columns
 //!         2    for each block of SUM_BLOCK terms
 //!                pack the right operand's panel, if the strategy says so
-//!         3      for each tile of mr rows
-//!                  micro-kernel; behind the last block the activation, while the tile is in the first-level cache
+//!         3      for each run of tiles of mr rows
+//!                  micro-kernel; behind the last block the activation, while they are in the first-level cache
 //!
 //! lanes:  1  for each group of columns
 //!         2    for each group of rows
@@ -16,7 +16,7 @@
 use super::Gemm;
 use crate::activation::Activation;
 use crate::isa::Kernels;
-use crate::kernel::chain::{LINE, Start, Tile};
+use crate::kernel::chain::{LINE, Start, Tiles};
 use crate::kernel::dot::DotTile;
 use crate::kernel::elementwise::Rows;
 use crate::kernel::outer::Outer;
@@ -102,6 +102,63 @@ impl Iterator for Pieces {
     }
 }
 
+/// Elements of the output that a run of tiles may have where the activation goes over them next.
+const ACTIVATED_MAX_LEN: usize = 2048;
+
+/// Rows cut into tiles, in runs of tiles of one height.
+struct Runs {
+    next: usize,
+    tiles: [usize; 2],
+    heights: [usize; 2],
+    width: usize,
+}
+
+/// Tiles of one height, one below the other.
+struct Run {
+    start: usize,
+    tiles: usize,
+    height: usize,
+}
+
+impl Run {
+    fn rows(&self) -> Range<usize> {
+        self.start..self.start + self.tiles * self.height
+    }
+}
+
+impl Runs {
+    /// The pieces, of which each is a tile, in runs of at most [`ACTIVATED_MAX_LEN`] elements `width` columns wide, or of
+    /// one tile.
+    #[inline(always)]
+    fn new(pieces: Pieces, width: usize) -> Self {
+        let tiles = [pieces.longer, pieces.count - pieces.longer];
+        Self { next: pieces.next, tiles, heights: [pieces.len + 1, pieces.len], width }
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Run;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Run> {
+        let kind = usize::from(self.tiles[0] == 0);
+        let (height, left) = (self.heights[kind], self.tiles[kind]);
+        if left == 0 {
+            return None;
+        }
+        // The division only where it decides.
+        let tile_len = height * self.width;
+        let tiles = match left * tile_len <= ACTIVATED_MAX_LEN {
+            true => left,
+            false => (ACTIVATED_MAX_LEN / tile_len).clamp(1, left),
+        };
+        let start = self.next;
+        self.tiles[kind] -= tiles;
+        self.next += tiles * height;
+        Some(Run { start, tiles, height })
+    }
+}
+
 /// Computes one worker's part of a product.
 ///
 /// # Safety
@@ -141,29 +198,48 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
                     Packing::Prepacked => most.min((LEFT_MAX_LEN / gemm.k.max(1)).max(kernels.mr(1))),
                     _ => most,
                 };
+                let is_direct = strategy.packing == Packing::InPlace
+                    && !strategy.strip
+                    && gemm.k <= SUM_BLOCK
+                    && !gemm.has_pass_behind();
                 for rows in Pieces::new(part.rows.clone(), most.clamp(1, part.rows.len()), 1) {
-                    chain(kernels, gemm, strategy, &Part { rows, cols: part.cols.clone() }, scratch);
+                    let part = Part { rows, cols: part.cols.clone() };
+                    match is_direct {
+                        true => chain::<true>(kernels, gemm, strategy, &part, scratch),
+                        false => chain::<false>(kernels, gemm, strategy, &part, scratch),
+                    }
                 }
             }
         }
     }
 }
 
+/// The loops of the chain order.
+///
+/// `DIRECT` says that panels are read in place, that the sums are one block, and that nothing comes behind: the gradients
+/// of a small batch, whose tiles take hardly longer than asking all that anew for each of them.
+///
 /// # Safety
-/// As [`run`].
-unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
+/// As [`run`]; `DIRECT` only where it is true.
+unsafe fn chain<const DIRECT: bool>(
+    kernels: &Kernels,
+    gemm: &Gemm,
+    strategy: &Strategy,
+    part: &Part,
+    scratch: &mut [f32],
+) {
+    let (packing, has_strip) = if DIRECT { (Packing::InPlace, false) } else { (strategy.packing, strategy.strip) };
     let (right_scratch, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
-    let (strip_scratch, left_scratch) =
-        rest.split_at_mut(if strategy.strip { part.rows.len() * kernels.nr() } else { 0 });
-    let blocks = gemm.k.div_ceil(SUM_BLOCK).max(1);
+    let (strip_scratch, left_scratch) = rest.split_at_mut(if has_strip { part.rows.len() * kernels.nr() } else { 0 });
+    let blocks = if DIRECT { 1 } else { gemm.k.div_ceil(SUM_BLOCK).max(1) };
     let panel_width = strategy.panel_vectors * kernels.lanes;
-    let panels = || match strategy.packing {
+    let panels = || match packing {
         Packing::Prepacked => Pieces::of_len(part.cols.clone(), panel_width),
         _ => Pieces::new(part.cols.clone(), panel_width, kernels.lanes),
     };
     // One cut of the rows for all panels, so that a packed left operand fits each.
     let widest = kernels.vectors(panels().longest());
-    let is_masked = strategy.packing == Packing::InPlace && !part.cols.len().is_multiple_of(kernels.lanes);
+    let is_masked = packing == Packing::InPlace && kernels.vectors(part.cols.len()) * kernels.lanes != part.cols.len();
     let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
     let tiles = || Pieces::new(part.rows.clone(), most_rows, 1);
     // A tile's rows stand one tile behind the other, all terms of one before the next.
@@ -183,7 +259,7 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
         for cols in panels() {
             let vectors = kernels.vectors(cols.len());
             let padding = vectors * kernels.lanes - cols.len();
-            let totals = if strategy.strip {
+            let totals = if has_strip {
                 let strip = Sink { ptr: strip_scratch.as_mut_ptr(), row_stride: cols.len() + padding, col_stride: 1 };
                 if gemm.add {
                     collect(gemm.c, part.rows.clone(), cols.clone(), strip);
@@ -196,7 +272,7 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
             for block in 0..blocks {
                 let terms = block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
                 let right = Source { ptr: gemm.b.at(terms.start, cols.start), ..gemm.b };
-                let (kernel_table, b, b_depth_stride) = match strategy.packing {
+                let (kernel_table, b, b_depth_stride) = match packing {
                     // A panel of whole vectors needs no mask.
                     Packing::InPlace if padding == 0 => (kernels.padded_tiles, right.ptr, right.row_stride),
                     Packing::InPlace => (kernels.tiles, right.ptr, right.row_stride),
@@ -204,7 +280,7 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                         let width = cols.len() + padding;
                         (kernels.padded_tiles, gemm.b.at(0, cols.start).add(terms.start * width), width)
                     }
-                    packing => {
+                    Packing::Copy | Packing::Transpose => {
                         let (dst, dst_stride) = (right_scratch.as_mut_ptr(), cols.len() + padding);
                         let (depth, width) = (terms.len(), cols.len());
                         let panel = Panel { source: right, depth, width, dst, dst_stride, padding };
@@ -215,22 +291,27 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                         (kernels.padded_tiles, dst.cast_const(), dst_stride)
                     }
                 };
-                for rows in tiles() {
-                    let next = rows.end.min(part.rows.end - 1);
-                    let (a, a_row_stride, a_depth_stride, next_a, next_a_stride) = if strategy.pack_left {
-                        let at = |row: usize| left_scratch.as_ptr().add(packed_left_at(row, terms.start, rows.len()));
-                        (at(rows.start), 1, rows.len(), at(next), LINE)
+                let is_last = block + 1 == blocks;
+                let is_activated = !DIRECT && is_last && !has_strip && gemm.has_pass_behind();
+                // What the activation is about to visit had better be in the first-level cache still.
+                let width = if is_activated { cols.len() } else { 0 };
+                for run in Runs::new(tiles(), width) {
+                    let (height, rows) = (run.height, run.rows());
+                    let (a, a_row_stride, a_depth_stride, a_tile_stride, a_line_stride) = if strategy.pack_left {
+                        let at = left_scratch.as_ptr().add(packed_left_at(rows.start, terms.start, height));
+                        (at, 1, height, height * gemm.k, LINE)
                     } else {
-                        let at = |row: usize| gemm.a.at(row, terms.start);
-                        (at(rows.start), gemm.a.row_stride, gemm.a.col_stride, at(next), gemm.a.row_stride)
+                        let stride = gemm.a.row_stride;
+                        (gemm.a.at(rows.start, terms.start), stride, gemm.a.col_stride, height * stride, stride)
                     };
-                    kernel_table[vectors - 1][rows.len() - 1](&Tile {
+                    kernel_table[vectors - 1][height - 1](&Tiles {
+                        tiles: run.tiles,
                         depth: terms.len(),
                         a,
                         a_row_stride,
                         a_depth_stride,
-                        next_a,
-                        next_a_stride,
+                        a_tile_stride,
+                        a_line_stride,
                         b,
                         b_depth_stride,
                         c: totals.at(rows.start - part.rows.start, 0),
@@ -240,12 +321,12 @@ unsafe fn chain(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                         scale: gemm.scale,
                         add: gemm.add || block > 0,
                     });
-                    if block + 1 == blocks && !strategy.strip {
+                    if is_activated {
                         activate(kernels, gemm, &Part { rows, cols: cols.clone() }, &mut []);
                     }
                 }
             }
-            if strategy.strip {
+            if has_strip {
                 finish_strip(kernels, gemm, &Part { rows: part.rows.clone(), cols }, totals);
             }
         }
@@ -364,7 +445,7 @@ unsafe fn contiguous_rows(source: Source, rows: usize, len: usize, scratch: &mut
 /// # Safety
 /// As [`run`], where the totals of the part have been computed.
 unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
-    if gemm.activation == Activation::Identity && gemm.z.is_none() {
+    if !gemm.has_pass_behind() {
         return;
     }
     let kernel = kernels.activate[gemm.activation.index()];

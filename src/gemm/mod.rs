@@ -72,6 +72,12 @@ impl Gemm {
         }
     }
 
+    /// Whether the totals are not yet the output.
+    #[inline(always)]
+    pub(crate) fn has_pass_behind(&self) -> bool {
+        self.activation != Activation::Identity || self.z.is_some()
+    }
+
     /// Where partial sums stand until the last block: the kept pre-activation, or else the output itself.
     #[inline(always)]
     pub(crate) fn totals(&self) -> Sink {

@@ -3,7 +3,7 @@
 //! ```text
 //! rows     the matrix itself, each row on cache lines of its own, zeros behind it
 //! panels   the matrix transposed and cut into panels of whole vectors, one behind the other: of each panel the first
-//!          row, then the second, zeros where the matrix fills no vector
+//!          row, then the second, padding of any value where the matrix fills no vector
 //! ```
 //!
 //! Sums along the rows read the rows (lanes) or the panels (chain); sums across them read the rows.

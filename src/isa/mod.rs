@@ -12,7 +12,7 @@ mod tests;
 
 use crate::activation::{self, ACTIVATIONS};
 use crate::error::Error;
-use crate::kernel::chain::{Tile, chain_tile};
+use crate::kernel::chain::{Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, FromA, FromZ, Given, Rows, Slab, TargetsFromA, TargetsFromZ};
 use crate::kernel::outer::{self, Outer};
@@ -88,9 +88,9 @@ pub(crate) struct Kernels {
     /// Whether chain kernels never read the right operand beyond a tile's columns; if not, `padded_tiles` do.
     pub(crate) masked_loads_are_free: bool,
     /// Chain kernels with exact reads, `[vectors - 1][rows - 1]`.
-    pub(crate) tiles: &'static [&'static [unsafe fn(&Tile)]],
+    pub(crate) tiles: &'static [&'static [unsafe fn(&Tiles)]],
     /// Chain kernels for panels padded to whole vectors.
-    pub(crate) padded_tiles: &'static [&'static [unsafe fn(&Tile)]],
+    pub(crate) padded_tiles: &'static [&'static [unsafe fn(&Tiles)]],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     pub(crate) outer: unsafe fn(&Outer),

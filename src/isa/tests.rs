@@ -36,7 +36,7 @@ fn the_table_is_what_the_specification_says() {
         assert_eq!(spec.token, spec.variant, "the token bears the instruction set's name");
         assert_eq!((kernels.lanes, kernels.panel_vectors), (spec.lanes, spec.panel_vectors));
         assert_eq!(kernels.masked_loads_are_free, spec.masked_loads_are_free);
-        let rungs = |ladder: &[&[unsafe fn(&Tile)]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
+        let rungs = |ladder: &[&[unsafe fn(&Tiles)]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
         assert_eq!(rungs(kernels.tiles), spec.masked_tile_rows);
         assert_eq!(rungs(kernels.padded_tiles), spec.tile_rows);
         let dots: Vec<usize> = kernels.dot_tiles.iter().map(|rung| rung.len()).collect();

@@ -1,13 +1,16 @@
-//! The chain micro-kernel: one tile of the output, one block of the sum, all accumulators in registers.
+//! The chain micro-kernel: a run of tiles, one below the other, one block of the sum, all accumulators in registers.
 //!
 //! ```text
-//! acc[MR][NV] = bias, or zero
-//! for p in 0..depth
-//!     b[NV] = row p of the right panel
-//!     for i in 0..MR
-//!         acc[i] = fma(broadcast a[i, p], b, acc[i])
-//! c = scale · acc, or fma(scale, acc, c)
+//! for each tile of MR rows
+//!     acc[MR][NV] = bias, or zero
+//!     for p in 0..depth
+//!         b[NV] = row p of the right panel
+//!         for i in 0..MR
+//!             acc[i] = fma(broadcast a[i, p], b, acc[i])
+//!     c = scale · acc, or fma(scale, acc, c)
 //! ```
+//!
+//! Runs, because the sums over a small batch are so short that a call for each tile would take a quarter of the time.
 //!
 //! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
 
@@ -45,19 +48,21 @@ impl Start {
     }
 }
 
-/// One call of a chain micro-kernel: `MR` rows, `NV` vectors of columns of which the last has `tail` columns.
-pub(crate) struct Tile {
+/// One call of a chain micro-kernel: `tiles` tiles of `MR` rows, `NV` vectors of columns of which the last has `tail`
+/// columns.
+pub(crate) struct Tiles {
+    pub(crate) tiles: usize,
     /// Length of this block of the sum.
     pub(crate) depth: usize,
-    /// Left operand: element `(i, p)` at `i · a_row_stride + p · a_depth_stride`.
+    /// Left operand: a tile's element `(i, p)` at `i · a_row_stride + p · a_depth_stride`, the next tile's
+    /// `a_tile_stride` behind it.
     pub(crate) a: *const f32,
     pub(crate) a_row_stride: usize,
     pub(crate) a_depth_stride: usize,
-    /// The left operand's next tile, brought into the second-level cache on the way, a cache line for each row every
-    /// [`LINE`] terms; any address will do.
-    pub(crate) next_a: *const f32,
-    /// Elements from one of these cache lines to the next.
-    pub(crate) next_a_stride: usize,
+    pub(crate) a_tile_stride: usize,
+    /// The left operand's next tile is brought into the second-level cache on the way, a cache line for each row every
+    /// [`LINE`] terms: elements from one of these lines to the next.
+    pub(crate) a_line_stride: usize,
     /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
     pub(crate) b: *const f32,
     pub(crate) b_depth_stride: usize,
@@ -73,19 +78,54 @@ pub(crate) struct Tile {
     pub(crate) add: bool,
 }
 
-/// Computes one tile.
+/// Computes a run of tiles.
 ///
 /// `MASKED_B` keeps loads of the right operand's last vector inside its tail; without it, that vector is loaded whole.
 ///
 /// # Safety
-/// - `a` is readable at all `MR × depth` places, `b` at all `depth` rows of the tile's columns (rounded up to whole
-///   vectors without `MASKED_B`), the bias as [`Start`] says;
-/// - `c` is writable at all `MR` rows of the tile's columns, readable too with `add`, and overlaps none of the inputs;
+/// - `a` is readable at all `MR × depth` places of all tiles, `b` at all `depth` rows of the tiles' columns (rounded up
+///   to whole vectors without `MASKED_B`), the bias as [`Start`] says;
+/// - `c` is writable at all `tiles · MR` rows of the tiles' columns, readable too with `add`, and overlaps none of the
+///   inputs;
 /// - `1 ≤ tail ≤ LANES`.
 #[inline(always)]
-pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool>(simd: S, tile: &Tile) {
+pub(crate) unsafe fn chain_tiles<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool>(
+    simd: S,
+    run: &Tiles,
+) {
+    let mut tile = Tile { a: run.a, c: run.c, start: run.start };
+    for _ in 0..run.tiles {
+        // SAFETY: the caller's promise; this is one of the tiles.
+        unsafe { chain_tile::<S, MR, NV, MASKED_B>(simd, run, tile) };
+        // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
+        tile = Tile {
+            a: tile.a.wrapping_add(run.a_tile_stride),
+            c: tile.c.wrapping_add(MR * run.c_row_stride),
+            start: tile.start.at(MR, 0),
+        };
+    }
+}
+
+/// Where one tile of a run begins.
+#[derive(Clone, Copy)]
+struct Tile {
+    a: *const f32,
+    c: *mut f32,
+    start: Start,
+}
+
+/// Computes one tile.
+///
+/// # Safety
+/// As [`chain_tiles`], for this tile.
+#[inline(always)]
+unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool>(
+    simd: S,
+    run: &Tiles,
+    tile: Tile,
+) {
     const { assert!(MR <= GROUP_ROWS * MOST_GROUPS) };
-    let tail = simd.tail(tile.tail);
+    let tail = simd.tail(run.tail);
     let mut acc = [[simd.splat(0.0); NV]; MR];
 
     // SAFETY: for each access the function's safety section names the memory; the offsets stay within it because
@@ -111,13 +151,14 @@ pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const
 
         let mut a = [tile.a; MOST_GROUPS];
         for g in 1..MR.div_ceil(GROUP_ROWS) {
-            a[g] = independent(tile.a.add(g * GROUP_ROWS * tile.a_row_stride));
+            a[g] = independent(tile.a.add(g * GROUP_ROWS * run.a_row_stride));
         }
-        let mut b = tile.b;
-        for p in 0..tile.depth {
+        let next_a = tile.a.wrapping_add(run.a_tile_stride);
+        let mut b = run.b;
+        for p in 0..run.depth {
             if p % LINE == 0 {
                 for i in 0..MR {
-                    prefetch(tile.next_a.wrapping_add(i * tile.next_a_stride + p * tile.a_depth_stride));
+                    prefetch(next_a.wrapping_add(i * run.a_line_stride + p * run.a_depth_stride));
                 }
             }
             let mut b_row = [simd.splat(0.0); NV];
@@ -126,25 +167,25 @@ pub(crate) unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const
                 b_row[v] = if MASKED_B && v == NV - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
             }
             for i in 0..MR {
-                let a_i = simd.splat(*a[i / GROUP_ROWS].add(i % GROUP_ROWS * tile.a_row_stride));
+                let a_i = simd.splat(*a[i / GROUP_ROWS].add(i % GROUP_ROWS * run.a_row_stride));
                 for v in 0..NV {
                     acc[i][v] = simd.mul_add(a_i, b_row[v], acc[i][v]);
                 }
             }
             // The last step may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
             for group in a.iter_mut().take(MR.div_ceil(GROUP_ROWS)) {
-                *group = group.wrapping_add(tile.a_depth_stride);
+                *group = group.wrapping_add(run.a_depth_stride);
             }
-            b = b.wrapping_add(tile.b_depth_stride);
+            b = b.wrapping_add(run.b_depth_stride);
         }
 
-        let scale = simd.splat(tile.scale);
+        let scale = simd.splat(run.scale);
         for i in 0..MR {
-            let row = tile.c.add(i * tile.c_row_stride);
+            let row = tile.c.add(i * run.c_row_stride);
             for v in 0..NV {
                 let at = row.add(v * S::LANES);
                 let (last, sum) = (v == NV - 1, acc[i][v]);
-                let value = if tile.add {
+                let value = if run.add {
                     let old = if last { simd.load_tail(at, tail) } else { simd.load(at) };
                     simd.mul_add(scale, sum, old)
                 } else {

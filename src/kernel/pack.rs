@@ -1,7 +1,7 @@
 //! Packing: operands in the order in which the micro-kernel reads them.
 //!
 //! ```text
-//! right operand (depth × width, any strides)   panel (depth rows of width elements, zeros behind them)
+//! right operand (depth × width, any strides)   panel (depth rows of width elements, padding behind them)
 //! left operand, rows contiguous down the sum   panel (depth rows of as many elements as the tile has rows)
 //! ```
 
@@ -9,7 +9,8 @@ use super::Source;
 use crate::simd::Simd;
 use core::mem::MaybeUninit;
 
-/// One panel to pack: `depth × width` elements into rows `dst_stride` apart, with `padding` zeros behind each.
+/// One panel to pack: `depth × width` elements into rows `dst_stride` apart, with `padding` elements behind each, of
+/// any value, that are written so as to be readable.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel {
     pub(crate) source: Source,
@@ -117,7 +118,8 @@ unsafe fn transpose_part<S: Simd>(simd: S, panel: &Panel) {
     // are written before they are read.
     unsafe {
         for j in 0..S::LANES {
-            let column = if j < panel.width { simd.load_tail(panel.source.at(0, j), depth) } else { simd.splat(0.0) };
+            // Behind the last column the last one again: cheaper than a branch, and padding may hold anything.
+            let column = simd.load_tail(panel.source.at(0, j.min(panel.width - 1)), depth);
             simd.store(source.add(j * S::LANES), column);
         }
         simd.transpose_block(source, S::LANES, block, S::LANES);

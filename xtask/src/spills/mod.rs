@@ -47,7 +47,7 @@ impl Kernel {
         let (isa, rest) = [("6avx512", Isa::Avx512), ("4avx2", Isa::Avx2)]
             .into_iter()
             .find_map(|(module, isa)| Some((isa, symbol.split_once(&format!("3isa{module}"))?.1)))?;
-        let (kind, rest) = match (rest.strip_prefix("4tile"), rest.strip_prefix("3dot")) {
+        let (kind, rest) = match (rest.strip_prefix("5tiles"), rest.strip_prefix("3dot")) {
             (Some(rest), _) => (Kind::Chain, rest),
             (_, Some(rest)) => (Kind::Dot, rest),
             _ => return None,
@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn symbols_tell_the_kernel() {
         let of = Kernel::of_symbol;
-        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa6avx5124tileKj6_Kj4_Kb1_EB6_"), Some(FULL_SIZE[0]));
-        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa4avx24tileKj6_Kj2_Kb0_EB6_"), Some(FULL_SIZE[1]));
-        let wide = of("_RINvNtNtCs1_11fused_dense3isa6avx5124tileKje_Kj1_Kb1_EB6_").unwrap();
+        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa6avx5125tilesKj6_Kj4_Kb1_EB6_"), Some(FULL_SIZE[0]));
+        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa4avx25tilesKj6_Kj2_Kb0_EB6_"), Some(FULL_SIZE[1]));
+        let wide = of("_RINvNtNtCs1_11fused_dense3isa6avx5125tilesKje_Kj1_Kb1_EB6_").unwrap();
         assert_eq!((wide.rows, wide.accumulators()), (14, 14));
         let square = of("_RINvNtNtCs1_11fused_dense3isa4avx23dotKj2_KB15_EB6_").unwrap();
         assert_eq!((square.rows, square.cols), (2, 2));
