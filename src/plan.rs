@@ -3,7 +3,10 @@
 
 mod share;
 
-pub(crate) use share::{Grid, Part, dz_cycles, grid, product_cycles, share, workers};
+pub(crate) use share::{
+    Blocks, Grid, LINE, Part, activation_cycles, block_workers, dz_cycles, grid, product_cycles, share, shared_cycles,
+    workers,
+};
 
 use crate::isa::Kernels;
 use crate::summation::{SUM_BLOCK, Summation};

@@ -36,6 +36,7 @@ const RAW_POINTERS: &[&str] = &[
     "gemm/",
     "layer/forward.rs",
     "layer/backward.rs",
+    "layer/backward/blocks.rs",
     "layer/describe.rs",
     "matrix.rs",
 ];
@@ -51,6 +52,7 @@ const UNSAFE: &[&str] = &[
     "isa/tests.rs",
     "layer/forward.rs",
     "layer/backward.rs",
+    "layer/backward/blocks.rs",
     "layer/packed.rs",
     "layer/standalone.rs",
     "matrix.rs",

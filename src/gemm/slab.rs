@@ -15,9 +15,27 @@ pub(crate) struct DzPass {
     pub(crate) upstream: Source,
     pub(crate) saved: Source,
     pub(crate) dz: Sink,
-    pub(crate) db: Option<*mut f32>,
+    pub(crate) db: Option<ColumnSums>,
+}
+
+/// Where the column sums of `dz` go: `db = scale · Σ dz`, or `db += scale · Σ dz`.
+#[derive(Clone, Copy)]
+pub(crate) struct ColumnSums {
+    pub(crate) ptr: *mut f32,
     pub(crate) scale: f32,
     pub(crate) add: bool,
+}
+
+// SAFETY: workers share the sums to write disjoint columns of them.
+unsafe impl Send for ColumnSums {}
+// SAFETY: as above.
+unsafe impl Sync for ColumnSums {}
+
+impl ColumnSums {
+    /// The sums from column `j` on.
+    fn from(self, j: usize) -> Self {
+        Self { ptr: self.ptr.wrapping_add(j), ..self }
+    }
 }
 
 // SAFETY: workers share a pass to read the inputs and write disjoint columns of the outputs.
@@ -43,7 +61,7 @@ impl DzPass {
                     upstream: Source { ptr: self.upstream.at(start, 0), ..self.upstream },
                     saved: Source { ptr: self.saved.at(start, 0), ..self.saved },
                     dz: Sink { ptr: self.dz.at(start, 0), ..self.dz },
-                    add: self.add || start > 0,
+                    db: self.db.map(|db| ColumnSums { add: db.add || start > 0, ..db }),
                     ..*self
                 };
                 block.run_block(kernels, cols.clone(), scratch);
@@ -78,7 +96,7 @@ impl DzPass {
                 let saved = collect(&self.saved, second);
                 // In place: each element is read before it is written.
                 let dz = Sink { ptr: first.as_mut_ptr(), row_stride: len, col_stride: 1 };
-                let db = self.db.map(|db| db.add(j));
+                let db = self.db.map(|db| db.from(j));
                 Self { upstream: Source { ptr: dz.ptr, ..upstream }, saved, dz, db, ..*self }.contiguous(0..len);
                 for i in 0..self.rows {
                     for (offset, j) in strip.clone().enumerate() {
@@ -103,9 +121,9 @@ impl DzPass {
                 saved_row_stride: self.saved.row_stride,
                 dz: self.dz.at(0, cols.start),
                 dz_row_stride: self.dz.row_stride,
-                db: self.db.map(|db| db.add(cols.start)),
-                scale: self.scale,
-                add: self.add,
+                db: self.db.map(|db| db.from(cols.start).ptr),
+                scale: self.db.map_or(1.0, |db| db.scale),
+                add: self.db.is_some_and(|db| db.add),
             });
         }
     }

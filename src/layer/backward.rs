@@ -1,22 +1,24 @@
 //! The backward pass: slab by slab of the batch, `dz` and `db` in one pass, then `dA_prev` and `dW` from that slab while
 //! it is in the caches.
 
+pub(super) mod blocks;
+
 use super::call::Gradient;
 use super::forward::Product;
-use super::{Dense, Gradients, Saved, Upstream, Weights};
+use super::{Dense, Gradients, Saved, Scratch, Upstream, Weights, WorkspaceLayout};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::gemm::Gemm;
 use crate::gemm::packed::WeightsSource;
-use crate::gemm::slab::DzPass;
+use crate::gemm::slab::{ColumnSums, DzPass};
 use crate::isa::Kernels;
 use crate::kernel::chain::Start;
 use crate::kernel::elementwise::Slab;
 use crate::kernel::{Sink, Source};
 use crate::matrix::Input;
 use crate::plan;
-use crate::summation::Summation;
-use crate::threads::Crew;
+use crate::summation::{SUM_BLOCK, Summation};
+use crate::threads::{Crew, Supply};
 use crate::workspace::{Workspace, apart};
 
 impl Dense {
@@ -110,12 +112,12 @@ impl Dense {
             scale: gradients.scale,
         };
         let scratch = self.scratch(workspace)?;
-        let rows = batch.min(scratch.slab_rows);
-        let (workers, cycles) = self.backward_workers(kernels, rows, call.d_w.is_some(), call.d_a_prev.is_some());
+        let plan = self.backward_plan(kernels, batch, call.d_w.is_some(), call.d_a_prev.is_some());
         let call = &call;
         // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
         // keep outputs apart from inputs and from each other.
-        self.threads.with_crew(workers, cycles, move |crew| unsafe { call.run(crew, scratch) });
+        self.threads
+            .with_crew(plan.workers, plan.cycles, move |crew| unsafe { call.run(crew, scratch, plan.by_blocks) });
         Ok(())
     }
 
@@ -185,125 +187,179 @@ unsafe impl Send for Call<'_> {}
 unsafe impl Sync for Call<'_> {}
 
 impl Call<'_> {
-    /// Slab by slab of the batch: `dz` and `db`, then `dA_prev` and `dW`.
+    /// Slab by slab of the batch, or shared block by block.
     ///
     /// # Safety
-    /// All operands must be valid for the layer's shape and the batch, outputs apart from everything else.
-    unsafe fn run(&self, crew: &Crew<'_>, scratch: super::Scratch<'_>) {
-        let super::Scratch { vector, slab, slab_rows, workers, worker_len } = scratch;
+    /// All operands must be valid for the layer's shape and the batch, outputs apart from everything else; only a
+    /// layer with room for partial sums goes by blocks.
+    unsafe fn run(&self, crew: &Crew<'_>, scratch: Scratch<'_>, by_blocks: bool) {
         let outputs = self.layer.outputs;
         if outputs == 0 && (self.layer.inputs == 0 || self.d_a_prev.is_none()) {
             return;
         }
         // A strided `db` is worked on in contiguous scratch.
-        let db = self.d_b.map(|d_b| if d_b.sink.col_stride == 1 { d_b.sink.ptr } else { vector.as_mut_ptr() });
-        let slab_row = apart(outputs).unwrap_or(outputs);
+        let vector = scratch.vector.as_mut_ptr();
+        let db = self.d_b.map(|d_b| if d_b.sink.col_stride == 1 { d_b.sink.ptr } else { vector });
+        let strided = self.d_b.filter(|d_b| d_b.sink.col_stride != 1);
+        // SAFETY: the caller's promise; the vector scratch and `d_b` both hold one element for each output.
+        unsafe {
+            if let Some(d_b) = strided.filter(|d_b| d_b.add) {
+                for j in 0..outputs {
+                    *vector.add(j) = *d_b.sink.at(0, j);
+                }
+            }
+            if by_blocks && crew.workers() > 1 {
+                self.by_blocks(crew, scratch, db);
+            } else {
+                self.by_slabs(crew, scratch, db);
+            }
+            if let Some(d_b) = strided {
+                for j in 0..outputs {
+                    *d_b.sink.at(0, j) = *vector.add(j);
+                }
+            }
+        }
+    }
+
+    /// Slab by slab of the batch: `dz` and `db`, then `dA_prev` and `dW`.
+    ///
+    /// # Safety
+    /// As [`Call::run`].
+    #[inline(always)]
+    unsafe fn by_slabs(&self, crew: &Crew<'_>, scratch: Scratch<'_>, db: Option<*mut f32>) {
+        let Scratch { slab, slab_rows, blocks, workers, worker_len, .. } = scratch;
+        let slab_row = apart(self.layer.outputs).unwrap_or(self.layer.outputs);
         let slab = Sink { ptr: slab.as_mut_ptr(), row_stride: slab_row, col_stride: 1 };
         // An empty batch is one empty slab, which sets the gradients to zero or leaves what they are added to.
         for start in (0..self.batch.max(1)).step_by(slab_rows) {
             let rows = slab_rows.min(self.batch - start);
+            let add = self.d_b.is_some_and(|d_b| d_b.add) || start > 0;
+            let db = db.map(|ptr| ColumnSums { ptr, scale: self.scale, add });
             // SAFETY: rows start..start + rows lie inside the batch, for which the caller vouches.
             unsafe {
-                if let (Some(d_b), Some(db)) = (self.d_b, db)
-                    && d_b.sink.ptr != db
-                    && d_b.add
-                    && start == 0
-                {
-                    for j in 0..outputs {
-                        *db.add(j) = *d_b.sink.at(0, j);
-                    }
+                if crew.workers() == 1 {
+                    // Small layers end here: nothing is set up that only a crew needs.
+                    self.slab(start, rows, slab, db, workers);
+                } else {
+                    self.shared_slab(start, rows, slab, db, crew, workers, worker_len, blocks.dz);
                 }
-                let dz = self.dz(start, rows, slab, db, crew, workers, worker_len);
-                self.products(start, rows, dz, crew, workers, worker_len);
-            }
-        }
-        if let (Some(d_b), Some(db)) = (self.d_b, db)
-            && d_b.sink.ptr != db
-        {
-            for j in 0..outputs {
-                // SAFETY: the vector scratch and `d_b` both hold one element for each output.
-                unsafe { *d_b.sink.at(0, j) = *db.add(j) };
             }
         }
     }
 
-    /// `dA_prev` of rows `start..start + rows`, and what they add to `dw`.
+    /// Rows `start..start + rows` on this thread.
     ///
     /// # Safety
-    /// As [`Call::run`], for rows inside the batch.
+    /// As [`Call::run`], for rows inside the batch; `slab` has room for them, `db` for one element for each output, the
+    /// scratch has the driver's length.
     #[inline(always)]
-    unsafe fn products(
-        &self,
-        start: usize,
-        rows: usize,
-        dz: Source,
-        crew: &Crew<'_>,
-        scratch: &mut [f32],
-        worker_len: usize,
-    ) {
-        let members = crew.workers();
-        if members == 1 {
-            // Small layers end here: nothing is set up that only a crew needs.
-            // SAFETY: the caller's promise; each product has one part.
-            unsafe {
-                if let Some(target) = self.d_a_prev {
-                    self.a_prev_product(start, rows, dz, target, 1).run(self.kernels, 0, scratch);
-                }
-                if let Some(target) = self.d_w {
-                    self.w_product(start, rows, dz, target, 1).run(self.kernels, 0, scratch);
-                }
+    unsafe fn slab(&self, start: usize, rows: usize, slab: Sink, db: Option<ColumnSums>, scratch: &mut [f32]) {
+        let (pass, dz) = self.dz_pass(start, rows, slab, db);
+        // SAFETY: the caller's promise; each product has one part.
+        unsafe {
+            if let Some(pass) = pass {
+                pass.run(self.kernels, 0..self.layer.outputs, scratch);
             }
-            return;
+            if let Some(target) = self.d_a_prev {
+                Product::new(self.kernels, self.a_prev_gemm(start, rows, dz, target), 1).run(self.kernels, 0, scratch);
+            }
+            if let Some(target) = self.d_w {
+                Product::new(self.kernels, self.w_gemm(start, rows, dz, target), 1).run(self.kernels, 0, scratch);
+            }
         }
-        let products = [
-            self.d_a_prev.map(|target| self.a_prev_product(start, rows, dz, target, members)),
-            self.d_w.map(|target| self.w_product(start, rows, dz, target, members)),
-        ];
-        let parts = products.each_ref().map(|product| product.as_ref().map_or(0, Product::parts));
-        crew.share(parts[0] + parts[1], scratch, worker_len, &|index, scratch| {
-            let (product, index) = interleaved(parts, index);
-            if let Some(product) = &products[product] {
-                // SAFETY: the caller's promise; the products write to different outputs, and each part is computed once.
-                unsafe { product.run(self.kernels, index, scratch) };
-            }
-        });
     }
 
-    #[inline(always)]
-    fn a_prev_product(&self, start: usize, rows: usize, dz: Source, target: Target, members: usize) -> Product {
-        let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
-        let (gemm, summation) = self.layer.a_prev_product(self.batch, rows, dz, &self.w, c, target.add);
-        Product::new(self.kernels, gemm, summation, members)
-    }
-
-    #[inline(always)]
-    fn w_product(&self, start: usize, rows: usize, dz: Source, target: Target, members: usize) -> Product {
-        let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
-        let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, target.add || start > 0);
-        Product::new(self.kernels, gemm, Summation::Chain, members)
-    }
-
-    /// `dz` of rows `start..start + rows`, where it stands; `db` on the way.
+    /// Rows `start..start + rows`, shared: each makes the `dz` it needs for itself where that is small, or all make it
+    /// together and then read it.
     ///
     /// # Safety
-    /// As [`Call::run`], for rows inside the batch; `slab` has room for them, `db` for one element for each output.
+    /// As [`Call::slab`], with as much scratch for each member.
     #[allow(clippy::too_many_arguments)]
-    unsafe fn dz(
+    unsafe fn shared_slab(
         &self,
         start: usize,
         rows: usize,
         slab: Sink,
-        db: Option<*mut f32>,
+        db: Option<ColumnSums>,
         crew: &Crew<'_>,
         scratch: &mut [f32],
         worker_len: usize,
-    ) -> Source {
+        own_len: usize,
+    ) {
+        let (kernels, outputs, members) = (self.kernels, self.layer.outputs, crew.workers());
+        let (pass, dz) = self.dz_pass(start, rows, slab, db);
+        let gemms = |dz: Source| {
+            [
+                self.d_a_prev.map(|target| self.a_prev_gemm(start, rows, dz, target)),
+                self.d_w.map(|target| self.w_gemm(start, rows, dz, target)),
+            ]
+        };
+        let products = gemms(dz).map(|problem| problem.map(|problem| Product::new(kernels, problem, members)));
+        // Parts of the two go together: a member claims its share of both at once.
+        let parts = products.iter().flatten().map(Product::parts).max().unwrap_or(0);
+        let compute = |index: usize, product: &Product, scratch: &mut [f32]| {
+            for part in plan::share(product.parts(), 1, index, parts) {
+                // SAFETY: the caller's promise; the products write to different outputs, and each part is computed once.
+                unsafe { product.run(kernels, part, scratch) };
+            }
+        };
+        let row_stride = slab.row_stride;
+        let is_own = self.d_z.is_none() && rows * row_stride <= own_len;
+        if is_own && (1..=members).contains(&parts) {
+            crew.share(parts, scratch, worker_len, &|index, scratch| {
+                let (own, scratch) = scratch.split_at_mut(own_len);
+                let own = Sink { ptr: own.as_mut_ptr(), row_stride, col_stride: 1 };
+                let (pass, dz) = self.dz_pass(start, rows, own, db.filter(|_| index == 0));
+                if let Some(pass) = pass {
+                    // SAFETY: the caller's promise; this `dz` is the worker's own, and one of them makes `db`.
+                    unsafe { pass.run(kernels, 0..outputs, scratch) };
+                }
+                for (product, problem) in products.iter().zip(gemms(dz)) {
+                    if let Some((product, (gemm, _))) = product.as_ref().zip(problem) {
+                        compute(index, &product.with_operands(gemm), scratch);
+                    }
+                }
+            });
+            return;
+        }
+        if let Some(pass) = pass {
+            let workers = plan::workers(plan::dz_cycles(rows, outputs), 0.0, &crew.supply());
+            crew.share(workers, scratch, worker_len, &|index, scratch| {
+                let cols = plan::share(outputs, kernels.lanes.max(plan::LINE), index, workers);
+                // SAFETY: the caller's promise; the workers' columns are disjoint.
+                unsafe { pass.run(kernels, cols, scratch) };
+            });
+        }
+        crew.share(parts, scratch, worker_len, &|index, scratch| {
+            products.iter().flatten().for_each(|product| compute(index, product, scratch));
+        });
+    }
+
+    /// `dA_prev` of rows `start..start + rows`.
+    #[inline(always)]
+    fn a_prev_gemm(&self, start: usize, rows: usize, dz: Source, target: Target) -> (Gemm, Summation) {
+        let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
+        self.layer.a_prev_product(self.batch, rows, dz, &self.w, c, target.add)
+    }
+
+    /// What rows `start..start + rows` add to `dw`.
+    #[inline(always)]
+    fn w_gemm(&self, start: usize, rows: usize, dz: Source, target: Target) -> (Gemm, Summation) {
+        let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
+        let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, target.add || start > 0);
+        (gemm, Summation::Chain)
+    }
+
+    /// What makes `dz` of rows `start..start + rows` and its column sums, if anything is left to do; and where `dz`
+    /// stands.
+    #[inline(always)]
+    fn dz_pass(&self, start: usize, rows: usize, slab: Sink, db: Option<ColumnSums>) -> (Option<DzPass>, Source) {
         let upstream = Source { ptr: self.upstream.at(start, 0), ..self.upstream };
         let saved = Source { ptr: self.saved.at(start, 0), ..self.saved };
         let kept = self.d_z.map(|d_z| Sink { ptr: d_z.at(start, 0), ..d_z });
         let is_given = self.dz_kernel.is_none();
         if is_given && kept.is_none() && db.is_none() {
-            return upstream;
+            return (None, upstream);
         }
         let pass = DzPass {
             kernel: self.dz_kernel.unwrap_or(self.kernels.dz_given),
@@ -312,45 +368,69 @@ impl Call<'_> {
             saved: if is_given { upstream } else { saved },
             dz: kept.unwrap_or(slab),
             db,
-            scale: self.scale,
-            add: self.d_b.is_some_and(|d_b| d_b.add) || start > 0,
         };
-        if crew.workers() == 1 {
-            // SAFETY: the caller's promise; the scratch has the driver's length.
-            unsafe { pass.run(self.kernels, 0..self.layer.outputs, scratch) };
-        } else {
-            let workers = plan::workers(plan::dz_cycles(rows, self.layer.outputs), &crew.supply());
-            crew.share(workers, scratch, worker_len, &|index, scratch| {
-                let cols = plan::share(self.layer.outputs, self.kernels.lanes, index, workers);
-                // SAFETY: the caller's promise; the workers' columns are disjoint and the scratch has the driver's length.
-                unsafe { pass.run(self.kernels, cols, scratch) };
-            });
-        }
-        if is_given { upstream } else { pass.dz.as_source() }
+        (Some(pass), if is_given { upstream } else { pass.dz.as_source() })
     }
 }
 
-/// Which of two lists of parts, and which part of it, comes at `index` where they take turns as long as both last: the
-/// member who computes a share of one product then finds its share of the other next to it.
-fn interleaved([first, second]: [usize; 2], index: usize) -> (usize, usize) {
-    let paired = first.min(second);
-    if index < 2 * paired { (index % 2, index / 2) } else { (usize::from(second > first), index - paired) }
+/// How a backward call is shared.
+pub(super) struct BackwardPlan {
+    pub(super) workers: usize,
+    /// What one worker alone would take for what is shared out at once.
+    cycles: f64,
+    by_blocks: bool,
+}
+
+impl BackwardPlan {
+    const SERIAL: Self = Self { workers: 1, cycles: 0.0, by_blocks: false };
 }
 
 impl Dense {
-    /// Workers that share a backward call with this many rows in a slab, and the cycles that a slab takes one.
+    /// How a backward call with this batch is shared when it is made here and now.
     #[inline(always)]
-    pub(super) fn backward_workers(&self, kernels: &Kernels, rows: usize, d_w: bool, d_a_prev: bool) -> (usize, f64) {
+    pub(super) fn backward_plan(&self, kernels: &Kernels, batch: usize, d_w: bool, d_a_prev: bool) -> BackwardPlan {
         let supply = self.threads.here();
-        if supply.workers == 1 {
-            return (1, 0.0);
+        match &self.layout {
+            Ok(layout) if supply.workers > 1 => self.shared_plan(kernels, layout, &supply, batch, d_w, d_a_prev),
+            _ => BackwardPlan::SERIAL,
         }
-        let product = |is_wanted: bool| match is_wanted {
-            true => plan::product_cycles(kernels, rows, self.inputs, self.outputs),
-            false => 0.0,
+    }
+
+    fn shared_plan(
+        &self,
+        kernels: &Kernels,
+        layout: &WorkspaceLayout,
+        supply: &Supply,
+        batch: usize,
+        d_w: bool,
+        d_a_prev: bool,
+    ) -> BackwardPlan {
+        let cycles = |rows: usize| {
+            let products = f64::from(u8::from(d_w) + u8::from(d_a_prev));
+            plan::dz_cycles(rows, self.outputs)
+                + products * plan::product_cycles(kernels, rows, self.inputs, self.outputs)
         };
-        let cycles = plan::dz_cycles(rows, self.outputs) + product(d_w) + product(d_a_prev);
-        (plan::workers(cycles, &supply), cycles)
+        if cycles(batch) <= supply.cost {
+            return BackwardPlan::SERIAL;
+        }
+        let rows = batch.min(layout.slab_rows);
+        // Whoever makes part of `dA_prev` or `dw` reads rows or columns of `dz`, which others have made.
+        let moved = 2.0 * rows as f64 * self.outputs as f64;
+        let workers = plan::workers(cycles(rows), moved, supply);
+        let slabs = batch as f64 / rows.max(1) as f64;
+        let by_slabs = slabs * plan::shared_cycles(cycles(rows), moved, supply, workers);
+        let blocks = plan::Blocks {
+            count: batch.div_ceil(SUM_BLOCK),
+            most: layout.blocks.most,
+            cycles: cycles(batch.min(SUM_BLOCK)),
+            sums: if d_w { self.inputs * self.outputs } else { 0 },
+        };
+        match plan::block_workers(&blocks, supply) {
+            Some((workers, by_blocks)) if by_blocks < by_slabs => {
+                BackwardPlan { workers, cycles: cycles(batch), by_blocks: true }
+            }
+            _ => BackwardPlan { workers, cycles: cycles(rows), by_blocks: false },
+        }
     }
 
     /// `dA_prev = dz · w` for `rows` samples of the batch, and its order of summation.

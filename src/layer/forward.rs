@@ -79,18 +79,18 @@ impl Dense {
             // SAFETY: the bias was checked above to have one element for each output.
             Some(b) => Start::Columns(unsafe { contiguous(b, self.outputs, scratch.vector) }),
         };
-        let (gemm, summation) = self.forward_product(batch, a_prev, &w, start, a, z);
+        let problem = self.forward_product(batch, a_prev, &w, start, a, z);
         let (workers, cycles) = self.forward_workers(kernels, batch);
         let Scratch { workers: scratch, worker_len, .. } = scratch;
         if workers == 1 {
-            let product = Product::new(kernels, gemm, summation, 1);
+            let product = Product::new(kernels, problem, 1);
             // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows keep
             // outputs apart from inputs and from each other, and the scratch has the length that the driver asks.
             unsafe { product.run(kernels, 0, scratch) };
             return Ok(());
         }
         self.threads.with_crew(workers, cycles, |crew| {
-            let product = Product::new(kernels, gemm, summation, crew.workers());
+            let product = Product::new(kernels, problem, crew.workers());
             crew.share(product.parts(), scratch, worker_len, &|part, scratch| {
                 // SAFETY: as above; each part is computed once.
                 unsafe { product.run(kernels, part, scratch) };
@@ -106,8 +106,9 @@ impl Dense {
         if supply.workers == 1 {
             return (1, 0.0);
         }
-        let cycles = plan::product_cycles(kernels, batch, self.outputs, self.inputs);
-        (plan::workers(cycles, &supply), cycles)
+        let product = plan::product_cycles(kernels, batch, self.outputs, self.inputs);
+        let cycles = product + plan::activation_cycles(batch, self.outputs);
+        (plan::workers(cycles, 0.0, &supply), cycles)
     }
 
     /// The forward product and its order of summation.
@@ -165,15 +166,20 @@ pub(super) struct Product {
 }
 
 impl Product {
-    /// Plans a product for a crew of this many workers.
+    /// Plans a product in this order of summation for a crew of this many workers.
     #[inline(always)]
-    pub(super) fn new(kernels: &Kernels, mut gemm: Gemm, summation: Summation, workers: usize) -> Self {
+    pub(super) fn new(kernels: &Kernels, (mut gemm, summation): (Gemm, Summation), workers: usize) -> Self {
         let strategy = plan::strategy(kernels, &gemm.shape(), summation);
         if strategy.transposed {
             gemm = gemm.transposed();
         }
         let grid = if workers == 1 { Grid::WHOLE } else { plan::grid(kernels, &gemm.shape(), &strategy, workers) };
         Self { gemm, strategy, grid }
+    }
+
+    /// The same plan for a problem with other pointers.
+    pub(super) fn with_operands(&self, gemm: Gemm) -> Self {
+        Self { gemm: if self.strategy.transposed { gemm.transposed() } else { gemm }, ..*self }
     }
 
     #[inline(always)]

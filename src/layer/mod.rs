@@ -18,6 +18,7 @@ use crate::isa::{self, Isa, Kernels};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Threads;
 use crate::workspace::{Workspace, apart, padded};
+use backward::blocks::BlocksLayout;
 
 /// A dense layer of `inputs → outputs` with an activation, planned once and called many times.
 ///
@@ -169,8 +170,10 @@ impl Dense {
             return Err(Error::WorkspaceTooSmall { expected, found });
         }
         let (vector, rest) = workspace.as_mut_slice().split_at_mut(layout.vector);
-        let (slab, workers) = rest.split_at_mut(layout.slab);
-        Ok(Scratch { vector, slab, slab_rows: layout.slab_rows, workers, worker_len: layout.worker })
+        let (slab, rest) = rest.split_at_mut(layout.slab);
+        let (partials, workers) = rest.split_at_mut(layout.blocks.partials());
+        let WorkspaceLayout { slab_rows, blocks, worker: worker_len, .. } = *layout;
+        Ok(Scratch { vector, slab, slab_rows, blocks, partials, workers, worker_len })
     }
 }
 
@@ -190,7 +193,9 @@ struct WorkspaceLayout {
     /// Samples in a slab: a few blocks of the sums over the batch, so that weights and their gradients pass through the
     /// caches once for all of them.
     slab_rows: usize,
-    /// One worker's panels and tiles.
+    /// What a batch shared by blocks needs.
+    blocks: BlocksLayout,
+    /// One worker's panels and tiles, and its block's `dz`.
     worker: usize,
     /// The whole workspace.
     total: usize,
@@ -202,9 +207,11 @@ impl WorkspaceLayout {
         let slab_rows = SUM_BLOCK * (SLAB_MAX_LEN / SUM_BLOCK / longest.max(1)).clamp(1, SLAB_MAX_BLOCKS);
         let vector = padded(layer.outputs)?;
         let slab = padded(apart(layer.outputs)?.checked_mul(slab_rows)?)?;
-        let worker = padded(driver::scratch_len(kernels, longest, slab_rows)?)?;
-        let total = worker.checked_mul(layer.threads.max())?.checked_add(vector)?.checked_add(slab)?;
-        Some(Self { vector, slab, slab_rows, worker, total })
+        let blocks = BlocksLayout::new(layer)?;
+        let worker = padded(driver::scratch_len(kernels, longest, slab_rows)?)?.checked_add(blocks.dz)?;
+        let shared = vector.checked_add(slab)?.checked_add(blocks.partials())?;
+        let total = worker.checked_mul(layer.threads.max())?.checked_add(shared)?;
+        Some(Self { vector, slab, slab_rows, blocks, worker, total })
     }
 }
 
@@ -213,6 +220,8 @@ struct Scratch<'w> {
     vector: &'w mut [f32],
     slab: &'w mut [f32],
     slab_rows: usize,
+    blocks: BlocksLayout,
+    partials: &'w mut [f32],
     workers: &'w mut [f32],
     worker_len: usize,
 }

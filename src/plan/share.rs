@@ -7,16 +7,26 @@ use crate::threads::Supply;
 use core::ops::Range;
 
 /// Elements in a cache line, which two workers had better not write to.
-const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// Cycles to bring one element from the outer caches.
 const TRAFFIC_COST: f64 = 0.1;
+
+/// Cycles for one element of the left operand, once for each panel of the right one.
+const PANEL_COST: f64 = 0.15;
 
 /// Cycles for the activation of one output.
 const OUTPUT_COST: f64 = 0.4;
 
 /// Cycles for one element of `dz`: two operands read, one written.
 const DZ_COST: f64 = 0.3;
+
+/// Cycles to add one block's sum to those before it.
+const ADD_UP_COST: f64 = 0.1;
+
+/// Cycles for each stretch of memory where one worker's columns end and another's begin: both prefetch beyond it what
+/// the other writes.
+const SEAM_COST: f64 = 80.0;
 
 /// Cycles from which on a worker's part is cut into pieces, and the most pieces: what a worker that is held up can hold
 /// up is one of them.
@@ -36,18 +46,18 @@ pub(crate) struct Part {
     pub(crate) cols: Range<usize>,
 }
 
-/// An output cut into `rows × cols` parts.
+/// An output cut into `rows × cols` parts, at multiples of the grains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
     rows: usize,
     cols: usize,
-    /// Columns at whose multiples parts begin.
-    grain: usize,
+    row_grain: usize,
+    col_grain: usize,
 }
 
 impl Grid {
     /// One part.
-    pub(crate) const WHOLE: Self = Self { rows: 1, cols: 1, grain: LINE };
+    pub(crate) const WHOLE: Self = Self { rows: 1, cols: 1, row_grain: 1, col_grain: 1 };
 
     pub(crate) fn parts(self) -> usize {
         self.rows * self.cols
@@ -60,8 +70,8 @@ impl Grid {
             return Part { rows: 0..m, cols: 0..n };
         }
         Part {
-            rows: share(m, 1, index / self.cols, self.rows),
-            cols: share(n, self.grain, index % self.cols, self.cols),
+            rows: share(m, self.row_grain, index / self.cols, self.rows),
+            cols: share(n, self.col_grain, index % self.cols, self.cols),
         }
     }
 }
@@ -78,25 +88,34 @@ pub(crate) fn share(len: usize, grain: usize, index: usize, parts: usize) -> Ran
 /// up then leaves parts to the others.
 pub(crate) fn grid(kernels: &Kernels, shape: &ProductShape, strategy: &Strategy, workers: usize) -> Grid {
     let (coarse, cycles) = best_grid(kernels, shape, strategy, workers);
-    let pieces = ((cycles / PIECE_CYCLES) as usize).min(MAX_PIECES);
-    if pieces < 2 {
-        return coarse;
-    }
-    let (fine, piece_cycles) = best_grid(kernels, shape, strategy, workers * pieces);
-    if piece_cycles * pieces as f64 <= cycles * PIECE_TOLERANCE { fine } else { coarse }
+    let most = ((cycles / PIECE_CYCLES) as usize).min(MAX_PIECES);
+    let fine = (2..=most).rev().find_map(|pieces| {
+        let (fine, piece_cycles) = best_grid(kernels, shape, strategy, workers * pieces);
+        (piece_cycles * pieces as f64 <= cycles * PIECE_TOLERANCE).then_some(fine)
+    });
+    fine.unwrap_or(coarse)
 }
 
 /// The grid of at most `parts` parts whose largest takes the least time, and the cycles that it takes.
 fn best_grid(kernels: &Kernels, shape: &ProductShape, strategy: &Strategy, parts: usize) -> (Grid, f64) {
-    let grain = match strategy.packing {
+    // Vectors run along the columns; cache lines along whatever is contiguous.
+    let down = shape.c_strides.0 == 1 && shape.c_strides.1 != 1;
+    let row_grain = if down { LINE } else { 1 };
+    let col_grain = match strategy.packing {
         Packing::Prepacked => strategy.panel_vectors * kernels.lanes,
         _ => kernels.lanes.max(LINE),
     };
+    let longest = |len: usize, grain: usize, parts: usize| (len.div_ceil(grain).div_ceil(parts) * grain).min(len);
     let grids = (1..=parts).map(|rows| {
-        let grid = Grid { rows, cols: parts / rows, grain };
-        let rows = shape.m.div_ceil(grid.rows);
-        let cols = (shape.n.div_ceil(grain).div_ceil(grid.cols) * grain).min(shape.n);
-        (grid, part_cycles(kernels, strategy, rows, cols, shape.k))
+        let grid = Grid { rows, cols: parts / rows, row_grain, col_grain };
+        let rows = longest(shape.m, row_grain, grid.rows);
+        let cols = longest(shape.n, col_grain, grid.cols);
+        let seams = match down {
+            false if grid.cols > 1 => rows,
+            true if grid.rows > 1 => cols,
+            _ => 0,
+        };
+        (grid, part_cycles(kernels, strategy, rows, cols, shape.k) + SEAM_COST * seams as f64)
     });
     grids.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((Grid::WHOLE, 0.0))
 }
@@ -104,9 +123,12 @@ fn best_grid(kernels: &Kernels, shape: &ProductShape, strategy: &Strategy, parts
 /// Cycles that one part of a product takes: multiply-adds, and what is packed for it alone.
 fn part_cycles(kernels: &Kernels, strategy: &Strategy, rows: usize, cols: usize, depth: usize) -> f64 {
     let (m, n, k) = (rows as f64, cols as f64, depth as f64);
-    let vectors = match strategy.summation {
-        Summation::Lanes => n * (depth.div_ceil(kernels.lanes) as f64),
-        Summation::Auto | Summation::Chain => cols.div_ceil(kernels.lanes) as f64 * k,
+    let multiply_add = match strategy.summation {
+        Summation::Lanes => FMA_COST * m * n * depth.div_ceil(kernels.lanes) as f64,
+        Summation::Auto | Summation::Chain => {
+            let panels = cols.div_ceil(strategy.panel_vectors * kernels.lanes) as f64;
+            (FMA_COST * cols.div_ceil(kernels.lanes) as f64 + PANEL_COST * panels) * m * k
+        }
     };
     let right = match strategy.packing {
         Packing::InPlace | Packing::Prepacked => 0.0,
@@ -114,18 +136,20 @@ fn part_cycles(kernels: &Kernels, strategy: &Strategy, rows: usize, cols: usize,
         Packing::Transpose => TRANSPOSE_COST,
     };
     let left = if strategy.pack_left { COPY_COST } else { 0.0 };
-    (FMA_COST * m * vectors).max(TRAFFIC_COST * (m * k + k * n + m * n))
-        + right * k * n
-        + left * k * m
-        + OUTPUT_COST * m * n
+    multiply_add.max(TRAFFIC_COST * (m * k + k * n + m * n)) + right * k * n + left * k * m + OUTPUT_COST * m * n
 }
 
 /// Cycles that an `m × n` product with sums of `k` terms takes on one core, roughly: the question of how many work on
 /// it comes before its strategy.
 pub(crate) fn product_cycles(kernels: &Kernels, m: usize, n: usize, k: usize) -> f64 {
-    let (m, n, k) = (m as f64, n as f64, k as f64);
-    let traffic = TRAFFIC_COST * (m * k + k * n + m * n);
-    (FMA_COST * m * n * k / kernels.lanes as f64).max(traffic) + OUTPUT_COST * m * n
+    let vectors = (m * kernels.vectors(n)).min(n * kernels.vectors(m));
+    let (m, n, k, vectors) = (m as f64, n as f64, k as f64, vectors as f64);
+    (FMA_COST * vectors * k).max(TRAFFIC_COST * (m * k + k * n + m * n))
+}
+
+/// Cycles that the activation of an `m × n` output takes on one core.
+pub(crate) fn activation_cycles(m: usize, n: usize) -> f64 {
+    OUTPUT_COST * m as f64 * n as f64
 }
 
 /// Cycles that `dz` and its column sums take on one core.
@@ -133,16 +157,51 @@ pub(crate) fn dz_cycles(rows: usize, cols: usize) -> f64 {
     DZ_COST * rows as f64 * cols as f64
 }
 
-/// How many workers finish work of this many cycles first.
+/// How many workers finish work of this many cycles first, where each reads `moved` elements that the others together
+/// have written on the way.
 ///
-/// With `p` of them it takes `cycles / p + cost · (1 + WORKER_COST · (p - 2))`, which has one minimum and no steps: at
-/// the size from which on a worker more is used, it neither gains nor loses.
-pub(crate) fn workers(cycles: f64, supply: &Supply) -> usize {
-    let time = |workers: usize| match workers {
-        1 => cycles,
-        p => cycles / p as f64 + supply.cost * (1.0 + WORKER_COST * (p - 2) as f64),
-    };
+/// The predicted time has one minimum and no steps: at the size from which on a worker more is used, it neither gains
+/// nor loses.
+pub(crate) fn workers(cycles: f64, moved: f64, supply: &Supply) -> usize {
+    if cycles <= supply.cost {
+        return 1;
+    }
+    let time = |workers: usize| shared_cycles(cycles, moved, supply, workers);
     (1..=supply.workers.max(1)).min_by(|a, b| time(*a).total_cmp(&time(*b))).unwrap_or(1)
+}
+
+/// Cycles that work of this many takes when it is shared by so many workers.
+pub(crate) fn shared_cycles(cycles: f64, moved: f64, supply: &Supply, workers: usize) -> f64 {
+    if workers == 1 {
+        return cycles;
+    }
+    let (p, others) = (workers as f64, (workers - 1) as f64);
+    (cycles + supply.move_cost * moved * others / p) / p + supply.cost * (1.0 + WORKER_COST * (others - 1.0))
+}
+
+/// A batch in blocks, each computed by one worker.
+pub(crate) struct Blocks {
+    pub(crate) count: usize,
+    /// Blocks that are computed before their sums are added up; none where there is no room for their sums.
+    pub(crate) most: usize,
+    /// Cycles that a block takes.
+    pub(crate) cycles: f64,
+    /// Sums of each block.
+    pub(crate) sums: usize,
+}
+
+/// How many workers finish a batch in blocks first, and in how many cycles; `None` where there are not two blocks.
+pub(crate) fn block_workers(blocks: &Blocks, supply: &Supply) -> Option<(usize, f64)> {
+    let Blocks { count, most, cycles, sums } = *blocks;
+    let time = |workers: usize| {
+        let (rounds, others) = (count.div_ceil(most), (workers - 1) as f64);
+        let share = rounds * most.min(count).div_ceil(workers);
+        let moved = others / workers as f64 * supply.move_cost;
+        let add_up = (ADD_UP_COST + moved) * (count * sums) as f64;
+        share as f64 * cycles + add_up + rounds as f64 * supply.cost * (1.0 + WORKER_COST * (others - 1.0))
+    };
+    let most_workers = supply.workers.min(count).min(most);
+    (2..=most_workers).map(|workers| (workers, time(workers))).min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! and the rayon pools lend theirs for one job after the other.
 
 mod board;
+mod meter;
 mod pieces;
 mod sync;
 mod team;
@@ -11,6 +12,7 @@ mod team;
 pub use team::Team;
 
 use board::{Board, MAX_PARTS};
+use meter::Meter;
 use pieces::Pieces;
 use std::sync::Arc;
 
@@ -55,11 +57,11 @@ impl From<Arc<rayon::ThreadPool>> for Threads {
     }
 }
 
-/// What it costs to share out one job, in cycles of a core: what has to be saved for it to pay.
-///
-/// A team's workers are awake in the midst of a training step; rayon's have gone to sleep.
-const TEAM_COST: f64 = 2.0e3;
+/// What it costs to share out one job in a rayon pool, whose workers have gone to sleep, in cycles of a core.
 const RAYON_COST: f64 = 60.0e3;
+
+/// The same to read an element that another worker has written, where nothing has been measured.
+const MOVE_COST: f64 = 0.5;
 
 /// Cycles of work from which on a sleeping worker of a team is woken for one call alone.
 const WAKE_CYCLES: f64 = 100.0e3;
@@ -71,13 +73,23 @@ pub(crate) struct Supply {
     pub(crate) workers: usize,
     /// Cycles that go by until they all work, and until all is known to be done.
     pub(crate) cost: f64,
+    /// Cycles to read an element that another worker has written.
+    pub(crate) move_cost: f64,
     /// Whose they are, or why there is but one.
     pub(crate) source: &'static str,
 }
 
 impl Supply {
     fn serial(source: &'static str) -> Self {
-        Self { workers: 1, cost: 0.0, source }
+        Self { workers: 1, cost: 0.0, move_cost: 0.0, source }
+    }
+
+    fn rayon(workers: usize, source: &'static str) -> Self {
+        Self { workers, cost: RAYON_COST, move_cost: MOVE_COST, source }
+    }
+
+    fn team(workers: usize, meter: &Meter) -> Self {
+        Self { workers, cost: meter.cost(), move_cost: meter.move_cost(), source: "a team" }
     }
 }
 
@@ -95,15 +107,14 @@ impl Threads {
     /// The workers that a call made here and now may use.
     #[inline]
     pub(crate) fn here(&self) -> Supply {
-        let rayon = |workers, source| Supply { workers, cost: RAYON_COST, source };
         match self {
             Self::Serial => Supply::serial("serial"),
             Self::CurrentPool { max } if rayon::current_thread_index().is_some() => {
-                rayon(rayon::current_num_threads().min(*max).max(1), "the rayon pool around the call")
+                Supply::rayon(rayon::current_num_threads().min(*max).max(1), "the rayon pool around the call")
             }
             Self::CurrentPool { .. } => Supply::serial("outside of any rayon pool"),
-            Self::Pool(pool) => rayon(pool.current_num_threads(), "a rayon pool"),
-            Self::Team(team) => Supply { workers: team.threads(), cost: TEAM_COST, source: "a team" },
+            Self::Pool(pool) => Supply::rayon(pool.current_num_threads(), "a rayon pool"),
+            Self::Team(team) => Supply::team(team.threads(), team.meter()),
         }
     }
 
@@ -155,8 +166,8 @@ impl Crew<'_> {
     pub(crate) fn supply(&self) -> Supply {
         match self {
             Self::Serial => Supply::serial(""),
-            Self::Rayon { workers } => Supply { workers: *workers, cost: RAYON_COST, source: "" },
-            Self::Team { workers, .. } => Supply { workers: *workers, cost: TEAM_COST, source: "" },
+            Self::Rayon { workers } => Supply::rayon(*workers, ""),
+            Self::Team { workers, lead, .. } => Supply::team(*workers, lead.meter()),
         }
     }
 

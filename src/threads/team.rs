@@ -1,6 +1,7 @@
 //! Threads that wait for work awake, for a moment.
 
 use super::board::{Board, MAX_PARTS};
+use super::meter::Meter;
 use super::sync::{AtomicBool, AtomicU64, Ordering, fence, wait_awake};
 use core::fmt;
 use core::time::Duration;
@@ -50,6 +51,7 @@ struct Workers {
 /// What the threads see.
 struct Shared {
     board: Board,
+    meter: Meter,
     is_led: AtomicBool,
     is_over: AtomicBool,
     sleeps: Box<[Sleep]>,
@@ -82,6 +84,7 @@ impl Team {
         let threads = threads.clamp(1, Self::MAX_THREADS);
         let shared = Arc::new(Shared {
             board: Board::new(),
+            meter: Meter::new(),
             is_led: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             sleeps: (0..threads).map(|_| Sleep(AtomicBool::new(false))).collect(),
@@ -121,6 +124,11 @@ impl Team {
                 None => (first..first + parts).for_each(&work),
             }
         }
+    }
+
+    /// What it costs to share out a job, as the last ones had it.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.0.shared.meter
     }
 
     /// The right to hand in jobs; `None` while somebody has it.
@@ -166,6 +174,11 @@ pub(crate) struct Lead<'t> {
 }
 
 impl Lead<'_> {
+    /// As [`Team::meter`].
+    pub(super) fn meter(&self) -> &Meter {
+        &self.workers.shared.meter
+    }
+
     /// Calls `work(member, part)` for each part, on at most this many members.
     ///
     /// Light work is done before a sleeping worker is up: it wakes one only where it comes in quick succession.
@@ -183,7 +196,7 @@ impl Lead<'_> {
             }
         };
         // SAFETY: there is one `Lead` at a time, and its making acquires what the one before released.
-        unsafe { shared.board.lead(members, parts, call, work) };
+        shared.meter.time(work, |work| unsafe { shared.board.lead(members, parts, call, work) });
     }
 }
 

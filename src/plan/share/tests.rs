@@ -30,7 +30,7 @@ fn shape(m: usize, n: usize, k: usize) -> ProductShape {
 }
 
 fn supply(workers: usize, cost: f64) -> Supply {
-    Supply { workers, cost, source: "a test" }
+    Supply { workers, cost, move_cost: cost / 2e3, source: "a test" }
 }
 
 #[test]
@@ -88,11 +88,13 @@ fn parts_are_alike() {
 
 #[test]
 fn workers_are_as_many_as_the_work_is_worth() {
-    assert_eq!(workers(0.0, &supply(8, 2e3)), 1);
-    assert_eq!(workers(f64::MAX, &supply(8, 2e3)), 8);
-    assert_eq!(workers(f64::MAX, &supply(1, 0.0)), 1);
+    assert_eq!(workers(0.0, 0.0, &supply(8, 2e3)), 1);
+    assert_eq!(workers(f64::MAX, 0.0, &supply(8, 2e3)), 8);
+    assert_eq!(workers(f64::MAX, 0.0, &supply(1, 0.0)), 1);
+    assert_eq!(workers(10e3, 0.0, &supply(2, 2e3)), 2);
+    assert_eq!(workers(10e3, 20e3, &supply(2, 2e3)), 1, "half of what is moved costs more than half of the work");
     for cost in [2e3, 60e3] {
-        let counts = (0..40).map(|bits| workers((1_u64 << bits) as f64, &supply(5, cost)));
+        let counts = (0..40).map(|bits| workers((1_u64 << bits) as f64, 0.0, &supply(5, cost)));
         assert!(counts.clone().all(|count| (1..=5).contains(&count)) && counts.is_sorted());
     }
 }
@@ -101,14 +103,48 @@ fn workers_are_as_many_as_the_work_is_worth() {
 #[test]
 fn sharing_has_no_cliffs() {
     let supply = supply(16, 2e3);
-    let time = |cycles: f64| match workers(cycles, &supply) {
-        1 => cycles,
-        p => cycles / p as f64 + supply.cost * (1.0 + WORKER_COST * (p - 2) as f64),
-    };
-    let mut last = 0.0;
-    for cycles in (0..4000).map(|step| 100.0 * f64::from(step)) {
-        let now = time(cycles);
-        assert!(now >= last && now - last <= 100.0 + 1e-6, "{cycles}: {now} after {last}");
-        last = now;
+    for moved in [0.0, 500.0, 5000.0] {
+        let time = |cycles: f64| shared_cycles(cycles, moved, &supply, workers(cycles, moved, &supply));
+        let mut last = 0.0;
+        for cycles in (0..4000).map(|step| 100.0 * f64::from(step)) {
+            let now = time(cycles);
+            assert!(now >= last && now - last <= 100.0 + 1e-6, "{cycles}: {now} after {last}");
+            last = now;
+        }
+    }
+}
+
+/// Whole blocks go to each worker, up to as many as there is room for; one block cannot be shared.
+#[test]
+fn blocks_are_shared_whole() {
+    let blocks = |count, most| Blocks { count, most, cycles: 100e3, sums: 100 };
+    assert!(block_workers(&blocks(0, 8), &supply(8, 2e3)).is_none());
+    assert!(block_workers(&blocks(1, 8), &supply(8, 2e3)).is_none());
+    assert!(block_workers(&blocks(16, 0), &supply(8, 2e3)).is_none());
+    assert!(block_workers(&blocks(16, 8), &supply(1, 0.0)).is_none());
+    for (count, most, members, expected, rounds) in
+        [(2, 8, 8, 2, 1), (16, 16, 8, 8, 2), (9, 16, 8, 5, 2), (16, 4, 8, 4, 4)]
+    {
+        let (workers, cycles) = block_workers(&blocks(count, most), &supply(members, 2e3)).expect("two blocks");
+        assert_eq!(workers, expected, "{count} blocks, {most} at a time, for {members}");
+        assert!((1.0..1.1).contains(&(cycles / (f64::from(rounds) * 100e3))), "{cycles} cycles");
+    }
+}
+
+/// Where an output's columns are contiguous its rows are shared, and the other way round, at cache lines.
+#[test]
+fn parts_do_not_meet_in_memory() {
+    let strategy = Strategy { summation: Summation::Chain, pack_left: false, ..strategies().next().expect("a plan") };
+    for kernels in kernels() {
+        for (m, n) in [(256, 256), (256, 128), (1024, 64)] {
+            let across = grid(kernels, &shape(m, n, 1), &strategy, 2);
+            assert_eq!((across.rows, across.cols), (2, 1), "{m}×{n}");
+            let down = grid(kernels, &ProductShape { c_strides: (1, m), ..shape(m, n, 1) }, &strategy, 2);
+            assert_eq!((down.rows, down.cols), (1, 2), "{m}×{n}");
+        }
+        let one_row = ProductShape { c_strides: (1, 500), ..shape(500, 1, 300) };
+        let grid = grid(kernels, &one_row, &strategy, 3);
+        let starts = (0..grid.parts()).map(|index| grid.part(500, 1, index).rows.start);
+        assert!(grid.parts() > 1 && starts.clone().all(|start| start % LINE == 0), "{grid:?}");
     }
 }

@@ -1,0 +1,194 @@
+//! A long batch over few weights: each worker takes whole blocks of the batch, from `dz` to the block's share of `dw`.
+//!
+//! A worker reads the `dz` that it has made itself, and all meet but once: to add up the blocks' sums, which are the
+//! chain order's own, in ascending order.
+
+use super::{Call, ColumnSums, Target};
+use crate::activation::Activation;
+use crate::gemm::Gemm;
+use crate::kernel::chain::Start;
+use crate::kernel::{Sink, Source};
+use crate::layer::forward::Product;
+use crate::layer::{Dense, Scratch};
+use crate::summation::{SUM_BLOCK, Summation};
+use crate::threads::Crew;
+use crate::workspace::{apart, padded};
+
+/// Most weights of a layer whose gradient stands in scratch once for each block, and room for that.
+const MOST_WEIGHTS: usize = 1 << 14;
+const PARTIALS_LEN: usize = 1 << 18;
+
+/// Most elements of `dz` that a worker makes for itself: what its second-level cache has room for.
+const MOST_OWN_DZ: usize = 1 << 15;
+
+/// Most blocks before their sums are added up.
+const MOST_BLOCKS: usize = 64;
+
+/// Scratch for a crew whose workers make `dz` themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::layer) struct BlocksLayout {
+    /// One worker's `dz`.
+    pub(in crate::layer) dz: usize,
+    /// The sums of one block, those of `dw` before those of `db`.
+    partial: usize,
+    /// Blocks before their sums are added up; none where a layer has too many weights, or outputs.
+    pub(in crate::layer) most: usize,
+}
+
+impl BlocksLayout {
+    /// `None` where a length overflows.
+    pub(in crate::layer) fn new(layer: &Dense) -> Option<Self> {
+        if layer.threads.max() == 1 {
+            return Some(Self::default());
+        }
+        let block = padded(apart(layer.outputs)?.checked_mul(SUM_BLOCK)?)?;
+        let weights = layer.inputs.checked_mul(layer.outputs)?;
+        let partial = padded(weights)?.checked_add(padded(layer.outputs)?)?;
+        let fits = block <= MOST_OWN_DZ && (1..=MOST_WEIGHTS).contains(&weights);
+        let most = if fits { (PARTIALS_LEN / partial).min(MOST_BLOCKS) } else { 0 };
+        Some(Self { dz: block.min(MOST_OWN_DZ), partial, most })
+    }
+
+    /// The sums of all blocks.
+    pub(in crate::layer) fn partials(&self) -> usize {
+        self.partial * self.most
+    }
+}
+
+/// Blocks that a crew shares: what its workers see.
+struct Blocks<'c> {
+    call: &'c Call<'c>,
+    layout: BlocksLayout,
+    partials: *mut f32,
+    /// Whether `db` is wanted.
+    db: bool,
+}
+
+// SAFETY: workers read the call's inputs and write disjoint rows of its outputs and partial sums.
+unsafe impl Sync for Blocks<'_> {}
+
+impl Call<'_> {
+    /// The whole batch, shared block by block; `db`, where it is wanted, is contiguous.
+    ///
+    /// # Safety
+    /// As [`Call::run`], for a layer whose layout has room for partial sums.
+    pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: Scratch<'_>, db: Option<*mut f32>) {
+        let Scratch { blocks: layout, partials, workers: scratch, worker_len, .. } = scratch;
+        let all = self.batch.div_ceil(SUM_BLOCK);
+        for first in (0..all).step_by(layout.most) {
+            let count = layout.most.min(all - first);
+            let blocks = Blocks { call: self, layout, partials: partials.as_mut_ptr(), db: db.is_some() };
+            // SAFETY: the caller's promise; each block is computed once, before its sums are added up.
+            unsafe {
+                crew.share(count, scratch, worker_len, &|index, scratch| blocks.compute(first, index, scratch));
+                for index in 0..count {
+                    self.add_up(&blocks, first, index, db, scratch);
+                }
+            }
+        }
+    }
+
+    /// Adds a block's sums to what the blocks before it have left.
+    ///
+    /// # Safety
+    /// As [`Call::by_blocks`], after all blocks up to this one have been computed.
+    unsafe fn add_up(
+        &self,
+        blocks: &Blocks<'_>,
+        first: usize,
+        index: usize,
+        db: Option<*mut f32>,
+        scratch: &mut [f32],
+    ) {
+        let (inputs, outputs) = (self.layer.inputs, self.layer.outputs);
+        let add_to = |target: Option<Target>| target.is_some_and(|target| target.add) || first + index > 0;
+        // SAFETY: the partial sums have the shapes of `dw` and `db`.
+        unsafe {
+            let (d_w, d_b) = blocks.partial(index);
+            if let Some(target) = self.d_w {
+                let sink = target.sink;
+                // Rows that follow each other without a gap are one.
+                let (rows, len) = if sink.col_stride == 1 && sink.row_stride == inputs {
+                    (1, inputs * outputs)
+                } else {
+                    (outputs, inputs)
+                };
+                for row in 0..rows {
+                    let to = Sink { ptr: sink.at(row, 0), ..sink };
+                    self.add_row(d_w.at(row, 0), to, len, add_to(self.d_w), scratch);
+                }
+            }
+            if let Some(db) = db {
+                let to = Sink { ptr: db, row_stride: outputs, col_stride: 1 };
+                self.add_row(d_b, to, outputs, add_to(self.d_b), scratch);
+            }
+        }
+    }
+
+    /// `to = scale · sums`, or `to += scale · sums`: a product without terms that starts from the sums.
+    ///
+    /// # Safety
+    /// `sums` must be readable and `to` writable (with `add` readable) at `len` places.
+    unsafe fn add_row(&self, sums: *const f32, to: Sink, len: usize, add: bool, scratch: &mut [f32]) {
+        let nothing = Source { ptr: sums, row_stride: len, col_stride: 1 };
+        let gemm = Gemm {
+            m: 1,
+            n: len,
+            k: 0,
+            a: nothing,
+            b: nothing,
+            is_prepacked: false,
+            c: to,
+            z: None,
+            start: Start::Columns(sums),
+            scale: self.scale,
+            add,
+            activation: Activation::Identity,
+        };
+        // SAFETY: the caller's promise; a product without terms reads neither operand.
+        unsafe { Product::new(self.kernels, (gemm, Summation::Chain), 1).run(self.kernels, 0, scratch) };
+    }
+}
+
+impl Blocks<'_> {
+    /// Where the sums of a block stand: those of `dw`, and those of `db`.
+    unsafe fn partial(&self, index: usize) -> (Sink, *mut f32) {
+        let layer = self.call.layer;
+        let db_at = self.layout.partial - padded(layer.outputs).unwrap_or(0);
+        // SAFETY: there is room for the sums of every block of a round.
+        let ptr = unsafe { self.partials.add(index * self.layout.partial) };
+        // SAFETY: as above.
+        (Sink { ptr, row_stride: layer.inputs, col_stride: 1 }, unsafe { ptr.add(db_at) })
+    }
+
+    /// `dz` and `dA_prev` of a block, and its sums for `dw` and `db`.
+    ///
+    /// # Safety
+    /// As [`Call::by_blocks`]; nobody else computes this block, and the scratch has a worker's length.
+    unsafe fn compute(&self, first: usize, index: usize, scratch: &mut [f32]) {
+        let Self { call, layout, .. } = self;
+        let (layer, kernels) = (call.layer, call.kernels);
+        let start = (first + index) * SUM_BLOCK;
+        let rows = SUM_BLOCK.min(call.batch - start);
+        let (dz, scratch) = scratch.split_at_mut(layout.dz);
+        let row_stride = apart(layer.outputs).unwrap_or(layer.outputs);
+        let dz = Sink { ptr: dz.as_mut_ptr(), row_stride, col_stride: 1 };
+        // SAFETY: the block lies inside the batch, for which the caller vouches; its sums and its `dz` are this worker's.
+        unsafe {
+            let (d_w, d_b) = self.partial(index);
+            let sums = self.db.then_some(ColumnSums { ptr: d_b, scale: 1.0, add: false });
+            let (pass, dz) = call.dz_pass(start, rows, dz, sums);
+            if let Some(pass) = pass {
+                pass.run(kernels, 0..layer.outputs, scratch);
+            }
+            if let Some(target) = call.d_a_prev {
+                Product::new(kernels, call.a_prev_gemm(start, rows, dz, target), 1).run(kernels, 0, scratch);
+            }
+            if call.d_w.is_some() {
+                let a_prev = Source { ptr: call.a_prev.at(start, 0), ..call.a_prev };
+                let gemm = layer.w_product(rows, dz, a_prev, d_w, 1.0, false);
+                Product::new(kernels, (gemm, Summation::Chain), 1).run(kernels, 0, scratch);
+            }
+        }
+    }
+}
