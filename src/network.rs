@@ -121,7 +121,8 @@ pub struct Network {
 impl Network {
     /// Chains layers, from the input's to the output's, for batches of up to `max_batch` samples.
     ///
-    /// Each layer keeps its own options (threads, order of summation, instruction set).
+    /// Each layer keeps its own options (threads, order of summation, instruction set). Where layers share a team or a
+    /// pool, a call enters it once for all of them.
     ///
     /// # Errors
     /// [`Error::NoLayers`] and [`Error::Chain`] where the layers make no chain, [`Error::TargetsNeedSigmoid`] where
@@ -174,7 +175,7 @@ impl Network {
     pub fn forward<'a>(&mut self, x: impl Into<Input<'a>>) -> Result<&[f32], Error> {
         let x = x.into();
         let batch = self.batch(x)?.unwrap_or(0);
-        self.forward_pass(x, batch)?;
+        self.in_session(x, |network| network.forward_pass(x, batch))?;
         let output = self.layers.last().ok_or(Error::NoLayers)?;
         Ok(&output.a[..batch * output.dense.outputs()])
     }
@@ -189,6 +190,10 @@ impl Network {
     /// [`Error::BatchTooLarge`], and where `x` or `y` has the wrong size or shape; no gradient is touched then.
     pub fn gradients<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32]) -> Result<f64, Error> {
         let x = x.into();
+        self.in_session(x, |network| network.gradients_in(x, y))
+    }
+
+    fn gradients_in(&mut self, x: Input<'_>, y: &[f32]) -> Result<f64, Error> {
         let outputs = self.layers.last().ok_or(Error::NoLayers)?.dense.outputs();
         let batch = match self.batch(x)? {
             Some(batch) => batch,
@@ -207,13 +212,29 @@ impl Network {
     /// # Errors
     /// As [`gradients`](Self::gradients); no parameter is touched then.
     pub fn step<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32], learning_rate: f32) -> Result<f64, Error> {
-        let cost = self.gradients(x, y)?;
-        for (parameters, gradients) in self.layers.iter_mut().flat_map(Layer::parameters_mut) {
-            for (parameter, gradient) in parameters.iter_mut().zip(gradients) {
-                *parameter -= learning_rate * gradient;
+        let x = x.into();
+        self.in_session(x, |network| {
+            let cost = network.gradients_in(x, y)?;
+            for (parameters, gradients) in network.layers.iter_mut().flat_map(Layer::parameters_mut) {
+                for (parameter, gradient) in parameters.iter_mut().zip(gradients) {
+                    *parameter -= learning_rate * gradient;
+                }
             }
-        }
-        Ok(cost)
+            Ok(cost)
+        })
+    }
+
+    /// Runs a step as one session of the threads that the layers share: of those of the first layer that has any.
+    fn in_session<R: Send>(
+        &mut self,
+        x: Input<'_>,
+        step: impl FnOnce(&mut Self) -> Result<R, Error> + Send,
+    ) -> Result<R, Error> {
+        let threads = self.layers.iter().map(|layer| layer.dense.threads()).find(|threads| threads.max() > 1);
+        let Some(threads) = threads.cloned() else { return step(self) };
+        let batch = self.batch(x)?.unwrap_or(0);
+        let cycles = self.layers.iter().map(|layer| layer.dense.step_cycles(batch)).sum();
+        threads.session(cycles, || step(self))
     }
 
     /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.

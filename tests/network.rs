@@ -1,6 +1,9 @@
 //! A network's step against the calls it is made of, and what it learns.
 
-use fused_dense::{Activation, Cost, Dense, Error, Gradients, MatrixView, Network, Operand, Outputs, Upstream, loss};
+use fused_dense::{
+    Activation, Cost, Dense, Error, Gradients, MatrixView, Network, Operand, Outputs, Team, Threads, Upstream, loss,
+};
+use std::sync::Arc;
 
 const SIZES: [(usize, usize, Activation); 3] =
     [(7, 33, Activation::Tanh), (33, 18, Activation::Relu), (18, 5, Activation::Sigmoid)];
@@ -14,7 +17,14 @@ fn values(len: usize, mut state: u64, low: f32, high: f32) -> Vec<f32> {
 }
 
 fn network(cost: Cost, max_batch: usize) -> Network {
-    let layers = SIZES.map(|(inputs, outputs, activation)| Dense::new(inputs, outputs, activation));
+    network_on([const { Threads::Serial }; 3], cost, max_batch)
+}
+
+/// A network whose layers have these threads.
+fn network_on(threads: [Threads; 3], cost: Cost, max_batch: usize) -> Network {
+    let layers = SIZES.into_iter().zip(threads);
+    let layers = layers
+        .map(|((inputs, outputs, activation), threads)| Dense::new(inputs, outputs, activation).with_threads(threads));
     let mut network = Network::new(layers, cost, max_batch).unwrap();
     for (seed, layer) in network.layers_mut().iter_mut().enumerate() {
         let [(w, _), (b, _)] = layer.parameters_mut();
@@ -63,6 +73,31 @@ fn step_by_hand(network: &Network, x: &[f32], y: &[f32], batch: usize, learning_
         d_a = d_a_prev;
     }
     (cost, stepped)
+}
+
+/// Layers that share a team or a pool, some of them, or one each.
+#[test]
+fn threads_do_not_show_in_a_step() {
+    let team = || Threads::from(Team::new(3));
+    let pool = || Threads::from(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap()));
+    let (one_team, one_pool) = (team(), pool());
+    let choices = [
+        [const { Threads::Serial }; 3].map(|_| one_team.clone()),
+        [const { Threads::Serial }; 3].map(|_| one_pool.clone()),
+        [Threads::Serial, one_team.clone(), Threads::Serial],
+        [team(), pool(), team()],
+        [one_pool.clone(), one_team.clone(), Threads::CurrentPool { max: 2 }],
+    ];
+    let batch = 700;
+    let (x, y) = (values(batch * 7, 1, -1.0, 1.0), values(batch * 5, 2, 0.0, 1.0));
+    let mut serial = network(Cost::Quadratic, batch);
+    let costs = [0.5, 0.25, 0.5].map(|rate| serial.step(&x, &y, rate).unwrap());
+    for threads in choices {
+        let mut shared = network_on(threads.clone(), Cost::Quadratic, batch);
+        assert_eq!([0.5, 0.25, 0.5].map(|rate| shared.step(&x, &y, rate).unwrap()), costs, "{threads:?}");
+        assert_eq!(parameters(&shared), parameters(&serial), "{threads:?}");
+        assert_eq!(shared.forward(&x).unwrap(), serial.forward(&x).unwrap(), "{threads:?}");
+    }
 }
 
 #[test]
@@ -128,7 +163,7 @@ fn forward_returns_the_batch_alone() {
     let x = values(3 * 7, 1, -1.0, 1.0);
     let three = network.forward(&x).unwrap().to_vec();
     assert_eq!(three.len(), 3 * 5);
-    assert_eq!(network.forward(&x[7..14]).unwrap(), &three[5..10]);
+    assert_eq!(network.forward(&x[7..]).unwrap(), &three[5..]);
 }
 
 #[test]

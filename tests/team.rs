@@ -139,6 +139,54 @@ fn callers_do_not_wait_for_each_other() {
     });
 }
 
+/// Two parts that wait for each other: whether they are on two threads. A team that is asleep is waited for.
+fn is_shared(team: &Team) -> bool {
+    let (both, ids) = (AtomicUsize::new(0), Mutex::new(HashSet::new()));
+    let start = Instant::now();
+    team.for_each(2, |_| {
+        ids.lock().expect("no panic").insert(thread::current().id());
+        both.fetch_add(1, Ordering::Relaxed);
+        while both.load(Ordering::Relaxed) < 2 && start.elapsed() < Duration::from_secs(1) {
+            thread::yield_now();
+        }
+    });
+    ids.into_inner().expect("no panic").len() == 2
+}
+
+/// A team that is kept for a thread serves its calls, and nobody else's, until that is over.
+#[test]
+fn a_team_is_held_for_one_thread() {
+    let team = Team::new(2);
+    let here = thread::current().id();
+    let result = team.hold(|| {
+        for _ in 0..20 {
+            assert!(is_shared(&team), "a call of the holder's");
+            thread::sleep(Duration::from_micros(200));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let there = thread::current().id();
+                    team.for_each(4, |_| assert_eq!(thread::current().id(), there));
+                    team.hold(|| team.for_each(4, |_| assert_eq!(thread::current().id(), there)));
+                });
+            });
+        }
+        team.hold(|| assert!(is_shared(&team), "held twice"));
+        assert!(is_shared(&team), "still held");
+        team.for_each(1, |_| team.hold(|| team.for_each(4, |_| assert_eq!(thread::current().id(), here))));
+        7
+    });
+    assert_eq!(result, 7);
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(is_shared(&team), "another thread's call, afterwards"));
+    });
+
+    let panic = catch_unwind(AssertUnwindSafe(|| team.hold(|| panic!("while it is held"))));
+    assert!(panic.is_err());
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(is_shared(&team), "another thread's call, after a panic"));
+    });
+}
+
 #[test]
 fn jobs_nest() {
     let team = Team::new(3);
@@ -265,8 +313,26 @@ fn an_idle_team_uses_no_processor_time() {
             .map(|tid| nanoseconds(tid).map_or(0, |s| s.split(' ').next().map_or(0, |n| n.parse().unwrap_or(0))))
             .sum()
     };
-    thread::sleep(Duration::from_millis(50));
-    let before = used();
-    thread::sleep(Duration::from_millis(200));
-    assert!(used() - before < 1_000_000, "{} ns in 200 ms", used() - before);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Once free, once held by a thread that asks for nothing.
+        for holds in [false, true] {
+            if holds {
+                let (team, is_over) = (&team, &is_over);
+                scope.spawn(move || {
+                    team.hold(|| {
+                        while !is_over.load(Ordering::Relaxed) {
+                            thread::sleep(Duration::from_millis(5));
+                        }
+                    });
+                });
+            }
+            thread::sleep(Duration::from_millis(50));
+            let before = used();
+            thread::sleep(Duration::from_millis(200));
+            let spent = used() - before;
+            is_over.store(holds, Ordering::Relaxed);
+            assert!(spent < 1_000_000, "{spent} ns in 200 ms");
+        }
+    });
 }

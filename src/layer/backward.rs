@@ -396,6 +396,12 @@ impl Dense {
         }
     }
 
+    /// Cycles that `dz` and so many of the two products behind it take one core.
+    pub(super) fn backward_cycles(&self, kernels: &Kernels, rows: usize, products: usize) -> f64 {
+        let product = plan::product_cycles(kernels, rows, self.inputs, self.outputs);
+        plan::dz_cycles(rows, self.outputs) + products as f64 * product
+    }
+
     fn shared_plan(
         &self,
         kernels: &Kernels,
@@ -405,11 +411,7 @@ impl Dense {
         d_w: bool,
         d_a_prev: bool,
     ) -> BackwardPlan {
-        let cycles = |rows: usize| {
-            let products = f64::from(u8::from(d_w) + u8::from(d_a_prev));
-            plan::dz_cycles(rows, self.outputs)
-                + products * plan::product_cycles(kernels, rows, self.inputs, self.outputs)
-        };
+        let cycles = |rows: usize| self.backward_cycles(kernels, rows, usize::from(d_w) + usize::from(d_a_prev));
         if cycles(batch) <= supply.cost {
             return BackwardPlan::SERIAL;
         }

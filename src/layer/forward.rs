@@ -106,9 +106,13 @@ impl Dense {
         if supply.workers == 1 {
             return (1, 0.0);
         }
-        let product = plan::product_cycles(kernels, batch, self.outputs, self.inputs);
-        let cycles = product + plan::activation_cycles(batch, self.outputs);
+        let cycles = self.forward_cycles(kernels, batch);
         (plan::workers(cycles, 0.0, &supply), cycles)
+    }
+
+    /// Cycles that a forward call takes one core.
+    pub(super) fn forward_cycles(&self, kernels: &Kernels, batch: usize) -> f64 {
+        plan::product_cycles(kernels, batch, self.outputs, self.inputs) + plan::activation_cycles(batch, self.outputs)
     }
 
     /// The forward product and its order of summation.

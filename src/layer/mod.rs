@@ -150,6 +150,17 @@ impl Dense {
         Ok(self.kernels()?.isa)
     }
 
+    /// Where the work may run.
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
+    /// Cycles that a call forward and one backward take one core, roughly.
+    pub(crate) fn step_cycles(&self, batch: usize) -> f64 {
+        self.kernels()
+            .map_or(0.0, |kernels| self.forward_cycles(kernels, batch) + self.backward_cycles(kernels, batch, 2))
+    }
+
     #[inline]
     fn kernels(&self) -> Result<&'static Kernels, Error> {
         match &self.kernels {

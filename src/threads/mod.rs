@@ -118,6 +118,15 @@ impl Threads {
         }
     }
 
+    /// Keeps the workers together for the calls that `work` makes, of this many cycles in all.
+    pub(crate) fn session<R: Send>(&self, cycles: f64, work: impl FnOnce() -> R + Send) -> R {
+        match self {
+            Self::Serial | Self::CurrentPool { .. } => work(),
+            Self::Pool(pool) => pool.install(work),
+            Self::Team(team) => team.hold_for(cycles >= WAKE_CYCLES, work),
+        }
+    }
+
     /// Calls `call` with a crew of at most `workers`, which stays together until it returns, for work of this many
     /// cycles.
     ///

@@ -2,7 +2,7 @@
 
 use super::board::{Board, MAX_PARTS};
 use super::meter::Meter;
-use super::sync::{AtomicBool, AtomicU64, Ordering, fence, wait_awake};
+use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
 use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use std::time::Instant;
 
 /// How long a worker waits awake for the next job, where the last ones came that close.
 const PATIENCE: Duration = Duration::from_micros(100);
+
+/// How long it waits for the next job of a thread that the team is kept for.
+const HELD_PATIENCE: Duration = Duration::from_millis(1);
 
 /// How long it waits where they did not.
 const LEAST_PATIENCE: Duration = Duration::from_micros(5);
@@ -52,17 +55,30 @@ struct Workers {
 struct Shared {
     board: Board,
     meter: Meter,
-    is_led: AtomicBool,
+    /// Who may hand in jobs: nobody yet ([`FREE`]), whoever does just now ([`LED`]), or the thread of this mark.
+    leader: AtomicUsize,
+    /// Whether the team is kept for one thread's jobs; apart from what every job writes.
+    is_held: Flag,
     is_over: AtomicBool,
-    sleeps: Box<[Sleep]>,
+    /// Whether a worker sleeps.
+    sleeps: Box<[Flag]>,
     start: Instant,
     /// Microseconds from the start to when light work last met a sleeping worker.
     last_light: AtomicU64,
 }
 
-/// Whether a worker sleeps; on a cache line of its own, which changes hands only when it does.
+/// A flag on a cache line of its own, which changes hands only when it does.
 #[repr(align(128))]
-struct Sleep(AtomicBool);
+struct Flag(AtomicBool);
+
+const FREE: usize = 0;
+const LED: usize = 1;
+
+/// A number that no other thread alive has, and neither [`FREE`] nor [`LED`].
+fn mark() -> usize {
+    thread_local!(static MARK: u64 = const { 0 });
+    MARK.with(|mark| core::ptr::from_ref(mark).addr())
+}
 
 impl Team {
     /// Most threads of a team.
@@ -85,9 +101,10 @@ impl Team {
         let shared = Arc::new(Shared {
             board: Board::new(),
             meter: Meter::new(),
-            is_led: AtomicBool::new(false),
+            leader: AtomicUsize::new(FREE),
+            is_held: Flag(AtomicBool::new(false)),
             is_over: AtomicBool::new(false),
-            sleeps: (0..threads).map(|_| Sleep(AtomicBool::new(false))).collect(),
+            sleeps: (0..threads).map(|_| Flag(AtomicBool::new(false))).collect(),
             start: Instant::now(),
             last_light: AtomicU64::new(0),
         });
@@ -126,6 +143,45 @@ impl Team {
         }
     }
 
+    /// Keeps the team for this thread's calls until `work` is done, and its workers awake between them: for a chain of
+    /// layers, or a training step, with moments of other work in between.
+    ///
+    /// Workers that sleep are woken at once, and wait awake for up to a millisecond each time. Of calls that other
+    /// threads make meanwhile each runs on its own thread. Where another thread has the team, `work` just runs.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Dense, Team};
+    ///
+    /// let team = Team::new(2);
+    /// let mut layers = [(64, 32), (32, 10)].map(|(k, n)| Dense::new(k, n, Activation::Tanh).with_threads(&team));
+    /// let (x, w, b) = (vec![0.5; 8 * 64], vec![0.1; 32 * 64], vec![0.0; 32]);
+    /// let (mut hidden, mut a) = (vec![0.0; 8 * 32], vec![0.0; 8 * 10]);
+    /// team.hold(|| {
+    ///     layers[0].forward(&x, &w, &b, &mut hidden)?;
+    ///     layers[1].forward(&hidden, &w[..10 * 32], &b[..10], &mut a)
+    /// })?;
+    /// # assert!(a[0] > 0.9);
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    pub fn hold<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.hold_for(true, work)
+    }
+
+    /// As [`hold`](Self::hold), waking nobody for work that is not worth it.
+    pub(super) fn hold_for<R>(&self, wakes: bool, work: impl FnOnce() -> R) -> R {
+        let shared = &self.0.shared;
+        // Acquire: as in `lead`.
+        let is_free = shared.leader.compare_exchange(FREE, mark(), Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let _hold = is_free.then(|| {
+            shared.is_held.0.store(true, Ordering::Relaxed);
+            if wakes {
+                self.0.wake(self.threads());
+            }
+            Hold { shared }
+        });
+        work()
+    }
+
     /// What it costs to share out a job, as the last ones had it.
     pub(super) fn meter(&self) -> &Meter {
         &self.0.shared.meter
@@ -133,10 +189,18 @@ impl Team {
 
     /// The right to hand in jobs; `None` while somebody has it.
     pub(super) fn lead(&self) -> Option<Lead<'_>> {
+        let leader = &self.0.shared.leader;
         // Acquire: all that the leader before did, its release is in `Lead::drop`.
-        let is_free = !self.0.shared.is_led.swap(true, Ordering::Acquire);
-        // Made only where it is free: dropping it gives the right back.
-        is_free.then(|| Lead { workers: &self.0 })
+        let kept_for = match leader.compare_exchange(FREE, LED, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => FREE,
+            // Kept for this thread, which alone can change that.
+            Err(owner) if owner == mark() => {
+                leader.store(LED, Ordering::Relaxed);
+                owner
+            }
+            Err(_) => return None,
+        };
+        Some(Lead { workers: &self.0, kept_for })
     }
 }
 
@@ -171,6 +235,33 @@ impl Drop for Workers {
 /// The right to hand in jobs to a team.
 pub(crate) struct Lead<'t> {
     workers: &'t Workers,
+    /// Who has the right afterwards: nobody, or the thread that the team is kept for.
+    kept_for: usize,
+}
+
+/// A team kept for a thread.
+struct Hold<'t> {
+    shared: &'t Shared,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.shared.is_held.0.store(false, Ordering::Relaxed);
+        self.shared.leader.store(FREE, Ordering::Release);
+    }
+}
+
+impl Workers {
+    /// The members that sleep, of those below this one.
+    fn sleepers(&self, members: usize) -> impl Iterator<Item = &JoinHandle<()>> {
+        let all = self.handles.iter().zip(&self.shared.sleeps[1..]).take(members - 1);
+        all.filter(|(_, sleep)| sleep.0.load(Ordering::Relaxed)).map(|(handle, _)| handle)
+    }
+
+    /// Wakes them.
+    fn wake(&self, members: usize) {
+        self.sleepers(members).for_each(|handle| handle.thread().unpark());
+    }
 }
 
 impl Lead<'_> {
@@ -183,16 +274,12 @@ impl Lead<'_> {
     ///
     /// Light work is done before a sleeping worker is up: it wakes one only where it comes in quick succession.
     pub(super) fn share(&self, members: usize, parts: usize, is_light: bool, work: &(dyn Fn(usize, usize) + Sync)) {
-        let Workers { shared, handles } = self.workers;
+        let shared = &self.workers.shared;
         let call = || {
             // Pairs with the fence in `Shared::sleep`.
             fence(Ordering::SeqCst);
-            let sleepers = || {
-                let members = handles.iter().zip(&shared.sleeps[1..]).take(members - 1);
-                members.filter(|(_, sleep)| sleep.0.load(Ordering::Relaxed))
-            };
-            if sleepers().next().is_some() && !(is_light && shared.is_rare()) {
-                sleepers().for_each(|(handle, _)| handle.thread().unpark());
+            if self.workers.sleepers(members).next().is_some() && !(is_light && shared.is_rare()) {
+                self.workers.wake(members);
             }
         };
         // SAFETY: there is one `Lead` at a time, and its making acquires what the one before released.
@@ -202,7 +289,7 @@ impl Lead<'_> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        self.workers.shared.is_led.store(false, Ordering::Release);
+        self.workers.shared.leader.store(self.kept_for, Ordering::Release);
     }
 }
 
@@ -220,7 +307,9 @@ impl Shared {
         let is_called = || self.board.is_open_to(member) || self.is_over.load(Ordering::Relaxed);
         let mut patience = PATIENCE;
         loop {
-            if !wait_awake(patience, is_called) {
+            let is_held = || self.is_held.0.load(Ordering::Relaxed);
+            let is_awaited = is_held() && wait_awake(HELD_PATIENCE, || is_called() || !is_held());
+            if !is_awaited && !wait_awake(patience, is_called) {
                 let since = Instant::now();
                 self.sleep(member, is_called);
                 // Whoever calls often is waited for awake; where calls are rare, spinning would be for nothing.
