@@ -145,7 +145,7 @@ impl Args {
         if self.smoke {
             Effort { per_row: Duration::ZERO, min_rounds: 3, max_rounds: 3, caches }
         } else {
-            Effort { per_row: Duration::from_secs_f64(self.seconds), min_rounds: 7, max_rounds: 1000, caches }
+            Effort { per_row: Duration::from_secs_f64(self.seconds), min_rounds: 9, max_rounds: 1000, caches }
         }
     }
 

@@ -34,11 +34,15 @@ pub enum Caches {
 /// Elements that are written to make caches cold: more than any last level holds for one core.
 const FLUSHED: usize = 16 << 20;
 
-/// Shortest timed stretch: two thousand times what reading the clock takes. Faster calls are repeated within it.
-const MIN_SAMPLE: Duration = Duration::from_micros(100);
+/// Shortest timed stretch: four thousand times what reading the clock takes. Faster calls are repeated within it.
+const MIN_SAMPLE: Duration = Duration::from_micros(200);
+
+/// Calls that bring a routine's own memory back into the caches: after one, a last level that others use too does not hold
+/// all of it yet.
+const WARM_UP_CALLS: u32 = 2;
 
 /// Calls that run longer than this find the caches as their own last part left them, whoever ran before.
-const WARM_UP_MAX: Duration = Duration::from_millis(2);
+const LONG: Duration = Duration::from_millis(2);
 
 /// Pause before a sample with several threads: the other library's workers stop spinning, so that they take no time
 /// from those that are measured.
@@ -59,6 +63,8 @@ pub struct Timed<'a> {
     routine: Box<dyn Routine + 'a>,
     /// Calls in one sample.
     calls: u32,
+    /// Whether a call needs no warming up.
+    is_long: bool,
     settle: Duration,
     watch: Watch,
     /// Written before each sample, for cold caches.
@@ -73,9 +79,10 @@ impl<'a> Timed<'a> {
     pub fn calibrate(mut routine: Box<dyn Routine + 'a>, threads: usize, caches: Caches) -> anyhow::Result<Self> {
         let flushed = (caches == Caches::Cold).then(|| Buffer::filled(0.0, FLUSHED));
         let mut calls = 1;
+        let mut elapsed = Duration::ZERO;
         while flushed.is_none() {
             // The better of two, in case something else ran in between.
-            let elapsed = routine.time(calls)?.min(routine.time(calls)?);
+            elapsed = routine.time(calls)?.min(routine.time(calls)?);
             if elapsed >= MIN_SAMPLE {
                 break;
             }
@@ -83,7 +90,8 @@ impl<'a> Timed<'a> {
             calls = (calls * 2).max((MIN_SAMPLE.as_nanos() / elapsed.as_nanos().max(50)) as u32).min(calls * 8);
         }
         let settle = if threads == 1 { Duration::ZERO } else { SETTLE };
-        Ok(Self { routine, calls, settle, watch: Watch::new(threads), flushed })
+        let is_long = calls == 1 && elapsed > LONG;
+        Ok(Self { routine, calls, is_long, settle, watch: Watch::new(threads), flushed })
     }
 
     /// Nanoseconds of one call, taken anew up to so many times where something else ran on the processor meanwhile.
@@ -103,18 +111,15 @@ impl<'a> Timed<'a> {
     fn attempt(&mut self) -> anyhow::Result<(f64, bool)> {
         if !self.settle.is_zero() {
             std::thread::sleep(self.settle);
-            // Wakes the workers up again.
-            self.routine.time(self.calls)?;
+        }
+        if !self.is_long {
+            // Where there was a pause, workers have to be woken up again.
+            let warm_up = if self.settle.is_zero() { WARM_UP_CALLS } else { self.calls.max(WARM_UP_CALLS) };
+            self.routine.time(warm_up)?;
         }
         if let Some(flushed) = &mut self.flushed {
             flushed.iter_mut().for_each(|value| *value += 1.0);
             black_box(&mut **flushed);
-        } else {
-            let before = self.watch.look();
-            let warm_up = self.routine.time(1)?;
-            if self.calls == 1 && warm_up > WARM_UP_MAX {
-                return Ok((warm_up.as_nanos() as f64, self.disturbed_since(before)));
-            }
         }
         let before = self.watch.look();
         let elapsed = self.routine.time(self.calls)?;
@@ -128,7 +133,9 @@ impl<'a> Timed<'a> {
 
 /// One of those who are measured together.
 pub struct Subject<'a> {
-    timed: Timed<'a>,
+    /// The same routine on memory of its own each: rounds take them in turn, because how a buffer's pages happen to share
+    /// the caches' sets makes one run's times differ from the next one's.
+    copies: Vec<Timed<'a>>,
     /// Whom its ratio is to; nobody for one of ours.
     against: Option<usize>,
     /// Nanoseconds of a call, round by round; a peer whose ratio is settled has fewer.
@@ -138,13 +145,13 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// One of ours, who stays to the end.
-    pub fn ours(timed: Timed<'a>) -> Self {
-        Self { timed, against: None, rounds: Vec::new(), goes_on: true }
+    pub fn ours(copies: Vec<Timed<'a>>) -> Self {
+        Self { copies, against: None, rounds: Vec::new(), goes_on: true }
     }
 
     /// A peer, compared with the subject at an index.
-    pub fn peer(timed: Timed<'a>, against: usize) -> Self {
-        Self { against: Some(against), ..Self::ours(timed) }
+    pub fn peer(copies: Vec<Timed<'a>>, against: usize) -> Self {
+        Self { against: Some(against), ..Self::ours(copies) }
     }
 
     /// Nanoseconds of a call, round by round.
@@ -165,13 +172,15 @@ impl<'a> Subject<'a> {
 /// Where a routine fails.
 pub fn measure(subjects: &mut [Subject<'_>], effort: &Effort) -> anyhow::Result<()> {
     let start = Instant::now();
-    for round in 1.. {
+    for round in 1_usize.. {
         let there = 0..subjects.len();
         let mut sums = vec![0.0; subjects.len()];
         let retries = if start.elapsed() < effort.per_row { RETRIES } else { 0 };
         for index in there.clone().chain(there.rev()) {
             if subjects[index].goes_on {
-                sums[index] += subjects[index].timed.sample(retries)?;
+                let copies = &mut subjects[index].copies;
+                let turn = round % copies.len();
+                sums[index] += copies[turn].sample(retries)?;
             }
         }
         for (subject, sum) in subjects.iter_mut().zip(sums) {
@@ -190,7 +199,7 @@ pub fn measure(subjects: &mut [Subject<'_>], effort: &Effort) -> anyhow::Result<
 /// Lets those go whose ratios are known well enough; whether all are.
 fn settle(subjects: &mut [Subject<'_>]) -> bool {
     let ratios: Vec<Option<Spread>> =
-        subjects.iter().enumerate().map(|(index, subject)| ratio(subjects, index, subject.against?)).collect();
+        subjects.iter().enumerate().map(|(index, subject)| Some(ratio(subjects, index, subject.against?))).collect();
     let best = |ours: Option<usize>| {
         let peers = subjects.iter().zip(&ratios).filter(|(subject, _)| subject.against == ours);
         peers.filter_map(|(_, ratio)| ratio.map(|ratio| ratio.median)).fold(f64::INFINITY, f64::min)
@@ -212,15 +221,10 @@ fn settle(subjects: &mut [Subject<'_>]) -> bool {
     has_peers && subjects.iter().all(|subject| subject.against.is_none() || !subject.goes_on)
 }
 
-/// A peer's time by that of ours at `place` over the rounds that the peer took part in; `None` where it is not compared
-/// with that one.
-pub fn ratio(subjects: &[Subject<'_>], index: usize, place: usize) -> Option<Spread> {
-    let (peer, ours) = (&subjects[index], &subjects[place]);
-    if peer.against != Some(place) {
-        return None;
-    }
-    let ratios: Vec<f64> = peer.rounds.iter().zip(&ours.rounds).map(|(peer, ours)| peer / ours).collect();
-    Some(Spread::of(&ratios))
+/// A subject's time by that of ours at `place`, over the rounds that both took part in.
+pub fn ratio(subjects: &[Subject<'_>], index: usize, place: usize) -> Spread {
+    let rounds = subjects[index].rounds.iter().zip(&subjects[place].rounds);
+    Spread::of(&rounds.map(|(peer, ours)| peer / ours).collect::<Vec<f64>>())
 }
 
 #[cfg(test)]
@@ -248,7 +252,7 @@ mod tests {
 
     #[test]
     fn short_calls_are_batched_and_long_ones_are_not() {
-        assert!(spin(1, Caches::Warm).calls >= 50);
+        assert!(spin(1, Caches::Warm).calls >= 100);
         assert_eq!(spin(300, Caches::Warm).calls, 1);
     }
 
@@ -260,8 +264,8 @@ mod tests {
     }
 
     fn three() -> [Subject<'static>; 3] {
-        let ours = Subject::ours(spin(20, Caches::Warm));
-        let [near, far] = [21, 60].map(|micros| Subject::peer(spin(micros, Caches::Warm), 0));
+        let ours = Subject::ours(vec![spin(20, Caches::Warm), spin(20, Caches::Warm)]);
+        let [near, far] = [21, 60].map(|micros| Subject::peer(vec![spin(micros, Caches::Warm)], 0));
         [ours, near, far]
     }
 
@@ -270,8 +274,8 @@ mod tests {
         let mut subjects = three();
         let effort = Effort { per_row: Duration::from_secs(1), min_rounds: 7, max_rounds: 50, caches: Caches::Warm };
         measure(&mut subjects, &effort).unwrap();
-        assert!(ratio(&subjects, 0, 0).is_none());
-        let (near, far) = (ratio(&subjects, 1, 0).unwrap(), ratio(&subjects, 2, 0).unwrap());
+        assert_eq!(ratio(&subjects, 0, 0).median, 1.0);
+        let (near, far) = (ratio(&subjects, 1, 0), ratio(&subjects, 2, 0));
         assert!((0.9..1.4).contains(&near.median), "{near:?}");
         assert!((2.4..3.6).contains(&far.median), "{far:?}");
     }

@@ -41,6 +41,9 @@ pub fn run_another_build() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Copies of each routine, with memory of its own.
+const COPIES: usize = 3;
+
 /// Measures a run, printing its table row by row.
 ///
 /// # Errors
@@ -88,18 +91,19 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
             let Item { network, pass, .. } = item;
             session.progress.set_message(format!("{network} {pass}"));
             let shape = network.layers().next().context("a network without layers")?;
-            let (workload, training);
-            let task = match pass {
+            let (works, training);
+            let tasks: Vec<Task<'_>> = match pass {
                 Pass::Step => {
                     training = trainings.entry(network.clone()).or_insert_with(|| Training::new(network.clone()));
-                    Task::Step(training)
+                    vec![Task::Step(training); COPIES]
                 }
                 Pass::Forward | Pass::Backward => {
-                    workload = Workload::new(shape);
-                    if *pass == Pass::Forward { Task::Forward(&workload) } else { Task::Backward(&workload) }
+                    works = (0..COPIES).map(|_| Workload::new(shape)).collect::<Vec<_>>();
+                    let task = if *pass == Pass::Forward { Task::Forward } else { Task::Backward };
+                    works.iter().map(task).collect()
                 }
             };
-            let mut measure = || session.rows(item, task, threads);
+            let mut measure = || session.rows(item, &tasks, threads);
             // One thread is the caller's own, as a user without a pool would have it.
             let rows = if threads == 1 { measure() } else { pool.install(measure) }?;
             session.progress.inc(1);
@@ -134,10 +138,10 @@ struct Session {
 }
 
 impl Session {
-    /// Checks and measures one item: a row for each way to hand over weights.
-    fn rows(&mut self, item: &Item, task: Task<'_>, threads: usize) -> anyhow::Result<Vec<Row>> {
+    /// Checks and measures one item, of whose task there are equal copies: a row for each way to hand over weights.
+    fn rows(&mut self, item: &Item, tasks: &[Task<'_>], threads: usize) -> anyhow::Result<Vec<Row>> {
         let Self { ours, peers, effort, progress, told, frameworks_everywhere } = self;
-        let mut entrance = Entrance { item, task, threads, effort, judge: None };
+        let mut entrance = Entrance { item, tasks, threads, effort, judge: None };
         let mut absent = |name: &str, reason: String| {
             if told.insert(format!("{name}: {reason}")) {
                 let line = format!("without {name} for {}: {reason}", item.pass);
@@ -145,17 +149,17 @@ impl Session {
             }
         };
         let mut subjects = Vec::new();
-        let mut names = Vec::new();
+        let mut contenders = Vec::new();
         // Ours among the subjects, by how they take weights.
         let mut places = Vec::new();
         // A step changes the weights: packed beforehand, they would be the wrong ones.
         let takes_part = |contender: &dyn Contender| item.pass != Pass::Step || contender.weights() == Weights::Plain;
         for contender in ours.iter().filter(|contender| takes_part(&***contender)) {
             match entrance.admit(&**contender)? {
-                Entry::Admitted(timed) => {
+                Entry::Admitted(copies) => {
                     places.push((contender.weights(), subjects.len()));
-                    subjects.push(Subject::ours(timed));
-                    names.push(contender.name());
+                    subjects.push(Subject::ours(copies));
+                    contenders.push(contender);
                 }
                 Entry::Absent(reason) => absent(contender.name(), reason),
             }
@@ -168,20 +172,23 @@ impl Session {
                 continue;
             }
             match entrance.admit(&**contender)? {
-                Entry::Admitted(timed) => {
-                    subjects.push(Subject::peer(timed, place));
-                    names.push(contender.name());
+                Entry::Admitted(copies) => {
+                    subjects.push(Subject::peer(copies, place));
+                    contenders.push(contender);
                 }
                 Entry::Absent(reason) => absent(contender.name(), reason),
             }
         }
         measure::measure(&mut subjects, effort)?;
-        let peer_times = |place: usize| {
-            let of_place = |(index, name): (usize, &&str)| {
-                let ratio = measure::ratio(&subjects, index, place)?;
-                Some(PeerTime { name: (*name).into(), nanoseconds: subjects[index].nanoseconds(), ratio })
+        // Whoever packs nothing may be the faster one all the same: packed weights are compared with everybody's.
+        let takes_weights = |subject: Weights, row: Weights| subject == Weights::Plain || row == Weights::Packed;
+        let peer_times = |weights: Weights, place: usize| {
+            let of_row = |&index: &usize| takes_weights(contenders[index].weights(), weights);
+            let time = |index: usize| {
+                let (name, nanoseconds) = (contenders[index].name().into(), subjects[index].nanoseconds());
+                PeerTime { name, nanoseconds, ratio: measure::ratio(&subjects, index, place) }
             };
-            names.iter().enumerate().filter_map(of_place).collect()
+            (places.len()..subjects.len()).filter(of_row).map(time).collect()
         };
         let row = |(weights, place): (Weights, usize)| Row {
             suite: item.suite.clone(),
@@ -190,16 +197,16 @@ impl Session {
             weights,
             threads,
             nanoseconds: subjects[place].nanoseconds(),
-            peers: peer_times(place),
+            peers: peer_times(weights, place),
         };
-        Ok(places.into_iter().map(row).collect())
+        Ok(places.iter().copied().map(row).collect())
     }
 }
 
 /// Lets contenders in whose results are right.
 struct Entrance<'a> {
     item: &'a Item,
-    task: Task<'a>,
+    tasks: &'a [Task<'a>],
     threads: usize,
     effort: &'a Effort,
     /// Made of the first one's results, which are ours.
@@ -207,7 +214,8 @@ struct Entrance<'a> {
 }
 
 enum Entry<'a> {
-    Admitted(Timed<'a>),
+    /// A copy for each of the task's, or one where making them takes long.
+    Admitted(Vec<Timed<'a>>),
     Absent(String),
 }
 
@@ -215,17 +223,22 @@ impl<'a> Entrance<'a> {
     fn admit(&mut self, contender: &'a dyn Contender) -> anyhow::Result<Entry<'a>> {
         let Item { network, pass, .. } = self.item;
         let what = || format!("{}, {network} {pass} on {}", contender.name(), count(self.threads));
-        let mut routine = match contender.plan(self.task, self.threads).with_context(what)? {
-            Plan::Ready(routine) => routine,
-            Plan::Absent(reason) => return Ok(Entry::Absent(reason)),
-        };
-        routine.run().with_context(what)?;
-        let results = routine.results().with_context(what)?;
-        match &self.judge {
-            None => self.judge = Some(Judge::new(self.task.expected(), results).with_context(what)?),
-            Some(judge) => judge.check(&results).with_context(what)?,
+        let count = if contender.is_slow_to_prepare() { 1 } else { self.tasks.len() };
+        let mut copies = Vec::new();
+        for &task in &self.tasks[..count] {
+            let mut routine = match contender.plan(task, self.threads).with_context(what)? {
+                Plan::Ready(routine) => routine,
+                Plan::Absent(reason) => return Ok(Entry::Absent(reason)),
+            };
+            routine.run().with_context(what)?;
+            let results = routine.results().with_context(what)?;
+            match &self.judge {
+                None => self.judge = Some(Judge::new(task.expected(), results).with_context(what)?),
+                Some(judge) => judge.check(&results).with_context(what)?,
+            }
+            copies.push(Timed::calibrate(routine, self.threads, self.effort.caches).with_context(what)?);
         }
-        Ok(Entry::Admitted(Timed::calibrate(routine, self.threads, self.effort.caches).with_context(what)?))
+        Ok(Entry::Admitted(copies))
     }
 }
 
@@ -316,7 +329,7 @@ mod tests {
             Pass::Backward => Task::Backward(&work),
             Pass::Step => Task::Step(&training),
         };
-        pool.install(|| session.rows(&item, task, threads)).unwrap()
+        pool.install(|| session.rows(&item, &[task], threads)).unwrap()
     }
 
     /// All libraries that are found compute what we compute, at sizes that meet every tail.
@@ -334,7 +347,7 @@ mod tests {
                     for (pass, threads) in [Pass::Forward, Pass::Backward].into_iter().flat_map(|p| [(p, 1), (p, 2)]) {
                         let found = rows(&mut session, &shape.into(), pass, threads);
                         let counts: Vec<_> = found.iter().map(|row| (row.weights, row.peers.len())).collect();
-                        assert_eq!(counts, [(Weights::Plain, plain), (Weights::Packed, packed)]);
+                        assert_eq!(counts, [(Weights::Plain, plain), (Weights::Packed, plain + packed)]);
                     }
                 }
             }

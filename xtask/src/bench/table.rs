@@ -138,8 +138,8 @@ pub fn method(run: &Run) -> String {
          part in, there and back (A B C … C B A), {}; ± is half the median's 95 % confidence interval. Both sides do the \
          same work: bias and sigmoid; dz, dw, db, dA_prev and the factor 1/m. Matrix libraries get vectorised passes \
          with a sigmoid within {} ULP, {BASELINE} a pass for each operation; ours is within 1 ULP. Results are \
-         checked in double precision before anything is timed. Plain weights are compared with plain ones, packed ones \
-         with packed ones.",
+         checked in double precision before anything is timed. Plain weights are compared with plain ones, ours \
+         packed with everybody's, packed or not.",
         run.caches(),
         passes::SIGMOID_MAX_ULP,
     )

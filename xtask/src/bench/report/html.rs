@@ -8,6 +8,7 @@ use anyhow::Context;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::slice;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -33,14 +34,13 @@ fn page(run: &Run) -> anyhow::Result<String> {
         escaped(&run.command),
     )?;
     summaries(&mut page, run)?;
-    writeln!(page, "<h2>Ratios</h2>\n{}", ratios(run)?)?;
-    page.push_str("<h2>Rooflines</h2>\n");
-    for ceilings in &run.machine.before {
-        writeln!(page, "{}", roofline(run, &run.ceilings(ceilings.threads)?)?)?;
-    }
     page.push_str("<h2>All rows</h2>\n");
     for kind in run.kinds() {
         rows(&mut page, run, &kind)?;
+    }
+    page.push_str("<h2>Rooflines</h2>\n");
+    for ceilings in &run.machine.before {
+        writeln!(page, "{}", roofline(run, &run.ceilings(ceilings.threads)?)?)?;
     }
     machine(&mut page, run)?;
     writeln!(page, "<h2>Method</h2>\n<p>{}</p>\n</html>", escaped(&table::method(run)))?;
@@ -127,7 +127,11 @@ fn rows(page: &mut String, run: &Run, kind: &Kind) -> anyhow::Result<()> {
     let rows: Vec<&Row> = run.rows.iter().filter(|row| row.kind() == *kind).collect();
     let took_part = |name: &str| rows.iter().any(|row| row.peer(name).is_some());
     let peers: Vec<&str> = run.peers.iter().map(|peer| peer.name.as_str()).filter(|name| took_part(name)).collect();
-    write!(page, "<h3>{}</h3>\n<table><tr>", escaped(&kind.to_string()))?;
+    writeln!(page, "<h3>{}</h3>", escaped(&kind.to_string()))?;
+    if !peers.is_empty() {
+        writeln!(page, "{}", ratios(run, slice::from_ref(kind))?)?;
+    }
+    page.push_str("<table><tr>");
     let columns = || COLUMNS.iter().filter(|column| !column.is_of_kind);
     for column in columns() {
         write!(page, "<th{}>{}", alignment(column.is_text), column.heading)?;
@@ -193,7 +197,8 @@ mod tests {
         let stored = serde_json::to_string(&sample()).unwrap();
         let page = page(&serde_json::from_str(&stored).unwrap()).unwrap();
         assert!(page.contains("A &lt;test&gt; CPU"));
-        assert_eq!(page.matches("<svg").count(), 2);
+        // Ratios forward and backward, and a roofline.
+        assert_eq!(page.matches("<svg").count(), 3);
         assert_eq!(page.matches("<h3>").count(), 2);
         assert!(page.contains("32×784→100") && page.contains("class=\"lost best\""));
         assert!(!page.contains("src=") && !page.contains("href="), "the page must stand alone");

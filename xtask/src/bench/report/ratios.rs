@@ -1,7 +1,7 @@
 //! The chart of ratios: a line for each row, a mark for each peer.
 
 use super::charts::{Area, FASTER, PALETTE, SLOWER, draw, svg, text};
-use crate::bench::run::{PeerTime, Row, Run};
+use crate::bench::run::{Kind, PeerTime, Row, Run};
 use anyhow::Result;
 use plotters::prelude::{BLACK, Circle, Color, PathElement, RGBColor, Rectangle, TriangleMarker, WHITE};
 use plotters::style::text_anchor::HPos;
@@ -29,10 +29,10 @@ enum Line<'a> {
 }
 
 /// A heading for each kind, then its rows as they were measured.
-fn lines(run: &Run) -> Vec<Line<'_>> {
+fn lines<'a>(run: &'a Run, kinds: &[Kind]) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
-    for kind in run.kinds() {
-        let mut rows = run.rows.iter().filter(|row| row.kind() == kind && !row.peers.is_empty()).peekable();
+    for kind in kinds {
+        let mut rows = run.rows.iter().filter(|row| row.kind() == *kind && !row.peers.is_empty()).peekable();
         if rows.peek().is_some() {
             lines.push(Line::Heading(kind.to_string()));
             lines.extend(rows.map(Line::Row));
@@ -41,14 +41,21 @@ fn lines(run: &Run) -> Vec<Line<'_>> {
     lines
 }
 
-/// Each row's peers by the ratio of their time to ours, on a logarithmic axis.
+/// The peers of each row of these kinds by the ratio of their time to ours, on a logarithmic axis.
 ///
 /// # Errors
 /// Where it cannot be drawn.
-pub fn ratios(run: &Run) -> Result<String> {
-    let lines = lines(run);
-    let took_part = |name: &str| run.rows.iter().any(|row| row.peer(name).is_some());
-    let peers: Vec<&str> = run.peers.iter().map(|peer| peer.name.as_str()).filter(|name| took_part(name)).collect();
+pub fn ratios(run: &Run, kinds: &[Kind]) -> Result<String> {
+    let lines = lines(run, kinds);
+    let took_part = |name: &str| lines.iter().any(|line| matches!(line, Line::Row(row) if row.peer(name).is_some()));
+    // A peer's colour is the same in all charts of a run.
+    let peers: Vec<(&str, RGBColor)> = run
+        .peers
+        .iter()
+        .enumerate()
+        .map(|(index, peer)| (peer.name.as_str(), PALETTE[index % PALETTE.len()]))
+        .filter(|(name, _)| took_part(name))
+        .collect();
     let bottom = TOP + LINE * lines.len().max(peers.len() + 2) as i32;
     svg((WIDTH as u32, bottom as u32 + 50), |area| {
         let title = "The peer's time by ours: right of 1×, ours is faster";
@@ -89,13 +96,13 @@ fn axis(area: &Area<'_>, bottom: i32) -> Result<()> {
     draw(area, &text(note, ((LEFT + RIGHT) / 2, bottom + 32), 12, HPos::Center, BLACK))
 }
 
-fn row_marks(area: &Area<'_>, row: &Row, peers: &[&str], y: i32) -> Result<()> {
+fn row_marks(area: &Area<'_>, row: &Row, peers: &[(&str, RGBColor)], y: i32) -> Result<()> {
     draw(area, &text(&row.network.to_string(), (LEFT - 8, y), 13, HPos::Right, BLACK))?;
     draw(area, &PathElement::new([(LEFT, y), (RIGHT, y)], BLACK.mix(0.08)))?;
     let best = row.best_peer().map(|peer| peer.name.as_str());
     // The best peer on top of the others.
     let mut marks: Vec<(&PeerTime, RGBColor)> =
-        peers.iter().enumerate().filter_map(|(index, name)| Some((row.peer(name)?, colour(index)))).collect();
+        peers.iter().filter_map(|&(name, colour)| Some((row.peer(name)?, colour))).collect();
     marks.sort_by_key(|(peer, _)| best == Some(peer.name.as_str()));
     for (peer, colour) in marks {
         let ratio = peer.ratio.median;
@@ -112,17 +119,13 @@ fn row_marks(area: &Area<'_>, row: &Row, peers: &[&str], y: i32) -> Result<()> {
     Ok(())
 }
 
-fn legend(area: &Area<'_>, peers: &[&str]) -> Result<()> {
-    for (index, name) in peers.iter().enumerate() {
+fn legend(area: &Area<'_>, peers: &[(&str, RGBColor)]) -> Result<()> {
+    for (index, &(name, colour)) in peers.iter().enumerate() {
         let (x, y) = (RIGHT + 22, TOP + LINE * index as i32 + LINE / 2);
-        draw(area, &Circle::new((x, y), 5, colour(index).filled()))?;
+        draw(area, &Circle::new((x, y), 5, colour.filled()))?;
         draw(area, &text(name, (x + 12, y), 13, HPos::Left, BLACK))?;
     }
     Ok(())
-}
-
-fn colour(index: usize) -> RGBColor {
-    PALETTE[index % PALETTE.len()]
 }
 
 #[cfg(test)]
@@ -132,11 +135,14 @@ mod tests {
 
     #[test]
     fn rows_stand_under_their_kinds_and_peers_in_the_legend() {
-        let picture = ratios(&sample()).unwrap();
+        let run = sample();
+        let picture = ratios(&run, &run.kinds()).unwrap();
         assert!(picture.starts_with("<svg"));
         for text in ["32×784→100", "quick, backward on 1 thread", "faer", "1.25×"] {
             assert!(picture.contains(text), "{text}");
         }
+        let forward = ratios(&run, &run.kinds()[..1]).unwrap();
+        assert!(forward.contains("quick, forward") && !forward.contains("quick, backward"));
     }
 
     #[test]

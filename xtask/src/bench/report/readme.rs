@@ -23,7 +23,7 @@ pub fn refresh(run: &Run) -> anyhow::Result<()> {
     let text = replaced(&fs::read_to_string(&path)?, &section(run)?)?;
     let picture = workspace::root().join(PICTURE);
     fs::create_dir_all(picture.parent().expect("the picture lies in a folder"))?;
-    fs::write(picture, ratios(run)?)?;
+    fs::write(picture, ratios(run, &run.kinds())?)?;
     fs::write(path, text)?;
     Ok(())
 }
@@ -62,7 +62,8 @@ fn section(run: &Run) -> anyhow::Result<String> {
     writeln!(
         section,
         "\nRatios are the other's time by ours, above 1 where ours is faster, {}; the best peer is the fastest of {}. \
-         *Packed* means weights reordered for the library beforehand, on both sides.\n",
+         *Packed* means weights reordered for the library beforehand; such rows are compared with everybody, \
+         plain ones with plain ones only.\n",
         run.caches(),
         run.peers_line(),
     )?;
