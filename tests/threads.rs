@@ -20,7 +20,7 @@ const TINY: (usize, usize, usize) = (3, 5, 7);
 
 /// Worth sharing with a team: wide, tall, deep, one sample, several slabs, and so wide that `dz` itself is shared.
 const SMALL: [(usize, usize, usize); 6] =
-    [(40, 90, 133), (300, 20, 24), (17, 400, 30), (1, 600, 310), (1030, 35, 20), (257, 2, 900)];
+    [(40, 90, 133), (700, 20, 24), (17, 400, 30), (1, 600, 310), (1030, 35, 20), (257, 2, 900)];
 
 /// Worth sharing with a rayon pool.
 const LARGE: [(usize, usize, usize); 3] = [(64, 300, 333), (1030, 130, 70), (17, 1200, 530)];

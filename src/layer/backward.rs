@@ -412,6 +412,7 @@ impl Dense {
         d_a_prev: bool,
     ) -> BackwardPlan {
         let cycles = |rows: usize| self.backward_cycles(kernels, rows, usize::from(d_w) + usize::from(d_a_prev));
+        let supply = &Supply { cost: supply.backward_cost, ..*supply };
         if cycles(batch) <= supply.cost {
             return BackwardPlan::SERIAL;
         }

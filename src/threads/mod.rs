@@ -63,6 +63,10 @@ const RAYON_COST: f64 = 60.0e3;
 /// The same to read an element that another worker has written, where nothing has been measured.
 const MOVE_COST: f64 = 0.5;
 
+/// What it costs to share a backward call in a team, as a multiple of what a forward one costs: it has two outputs, at
+/// whose seams workers prefetch what others write, and a longer description.
+const BACKWARD: f64 = 3.5;
+
 /// Cycles of work from which on a sleeping worker of a team is woken for one call alone.
 const WAKE_CYCLES: f64 = 100.0e3;
 
@@ -73,6 +77,8 @@ pub(crate) struct Supply {
     pub(crate) workers: usize,
     /// Cycles that go by until they all work, and until all is known to be done.
     pub(crate) cost: f64,
+    /// The same for a backward call.
+    pub(crate) backward_cost: f64,
     /// Cycles to read an element that another worker has written.
     pub(crate) move_cost: f64,
     /// Whose they are, or why there is but one.
@@ -81,15 +87,16 @@ pub(crate) struct Supply {
 
 impl Supply {
     fn serial(source: &'static str) -> Self {
-        Self { workers: 1, cost: 0.0, move_cost: 0.0, source }
+        Self { workers: 1, cost: 0.0, backward_cost: 0.0, move_cost: 0.0, source }
     }
 
     fn rayon(workers: usize, source: &'static str) -> Self {
-        Self { workers, cost: RAYON_COST, move_cost: MOVE_COST, source }
+        Self { workers, cost: RAYON_COST, backward_cost: RAYON_COST, move_cost: MOVE_COST, source }
     }
 
     fn team(workers: usize, meter: &Meter) -> Self {
-        Self { workers, cost: meter.cost(), move_cost: meter.move_cost(), source: "a team" }
+        let cost = meter.cost();
+        Self { workers, cost, backward_cost: BACKWARD * cost, move_cost: meter.move_cost(), source: "a team" }
     }
 }
 

@@ -30,7 +30,7 @@ fn shape(m: usize, n: usize, k: usize) -> ProductShape {
 }
 
 fn supply(workers: usize, cost: f64) -> Supply {
-    Supply { workers, cost, move_cost: cost / 2e3, source: "a test" }
+    Supply { workers, cost, backward_cost: cost, move_cost: cost / 2e3, source: "a test" }
 }
 
 #[test]
