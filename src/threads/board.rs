@@ -49,7 +49,7 @@ struct Progress {
 }
 
 /// Where a leader posts a job.
-pub(super) struct Board {
+pub(crate) struct Board {
     post: Post,
     progress: Progress,
 }

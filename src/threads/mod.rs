@@ -6,6 +6,7 @@
 mod board;
 mod meter;
 mod pieces;
+mod rayon_pool;
 mod sync;
 mod team;
 
@@ -57,8 +58,10 @@ impl From<Arc<rayon::ThreadPool>> for Threads {
     }
 }
 
-/// What it costs to share out one job in a rayon pool, whose workers have gone to sleep, in cycles of a core.
+/// What it costs to share out one job in a rayon pool, whose workers have gone to sleep, in cycles of a core; and another
+/// job of the same call, for which they wait awake.
 const RAYON_COST: f64 = 60.0e3;
+const AWAKE_COST: f64 = 4.0e3;
 
 /// The same to read an element that another worker has written, where nothing has been measured.
 const MOVE_COST: f64 = 0.5;
@@ -92,6 +95,11 @@ impl Supply {
 
     fn rayon(workers: usize, source: &'static str) -> Self {
         Self { workers, cost: RAYON_COST, backward_cost: RAYON_COST, move_cost: MOVE_COST, source }
+    }
+
+    /// Workers that a call has already.
+    fn rayon_awake(workers: usize) -> Self {
+        Self { cost: AWAKE_COST, ..Self::rayon(workers, "") }
     }
 
     fn team(workers: usize, meter: &Meter) -> Self {
@@ -152,8 +160,8 @@ impl Threads {
     fn with_members<R: Send>(&self, workers: usize, cycles: f64, call: impl FnOnce(&Crew<'_>) -> R + Send) -> R {
         match self {
             Self::Serial => call(&Crew::Serial),
-            Self::CurrentPool { .. } => call(&Crew::Rayon { workers }),
-            Self::Pool(pool) => pool.install(|| call(&Crew::Rayon { workers })),
+            Self::CurrentPool { .. } => rayon_pool::with_crew(workers, call),
+            Self::Pool(pool) => pool.install(|| rayon_pool::with_crew(workers, call)),
             Self::Team(team) => match team.lead() {
                 Some(lead) => call(&Crew::Team { lead, workers, is_light: cycles < WAKE_CYCLES }),
                 None => call(&Crew::Serial),
@@ -165,7 +173,7 @@ impl Threads {
 /// Who works together on a call.
 pub(crate) enum Crew<'t> {
     Serial,
-    Rayon { workers: usize },
+    Rayon { board: &'t Board, workers: usize },
     Team { lead: team::Lead<'t>, workers: usize, is_light: bool },
 }
 
@@ -174,7 +182,7 @@ impl Crew<'_> {
     pub(crate) fn workers(&self) -> usize {
         match self {
             Self::Serial => 1,
-            Self::Rayon { workers } | Self::Team { workers, .. } => *workers,
+            Self::Rayon { workers, .. } | Self::Team { workers, .. } => *workers,
         }
     }
 
@@ -182,7 +190,7 @@ impl Crew<'_> {
     pub(crate) fn supply(&self) -> Supply {
         match self {
             Self::Serial => Supply::serial(""),
-            Self::Rayon { workers } => Supply::rayon(*workers, ""),
+            Self::Rayon { workers, .. } => Supply::rayon_awake(*workers),
             Self::Team { workers, lead, .. } => Supply::team(*workers, lead.meter()),
         }
     }
@@ -223,29 +231,10 @@ impl Crew<'_> {
             let work = |member: usize, part: usize| work(first + part, unsafe { pieces.get(member) });
             match self {
                 Self::Serial => {}
-                Self::Rayon { .. } => share_in_rayon(workers, parts, &work),
+                // SAFETY: the board is this crew's, which shares one job after the other.
+                Self::Rayon { board, .. } => unsafe { board.lead(workers, parts, || (), &work) },
                 Self::Team { lead, is_light, .. } => lead.share(workers, parts, *is_light, &work),
             }
         }
     }
-}
-
-/// Calls `work(member, part)` for each part in the rayon pool that the caller runs in.
-///
-/// A worker that no thread takes up is left to the caller, which by then has done all parts.
-fn share_in_rayon(workers: usize, parts: usize, work: &(dyn Fn(usize, usize) + Sync)) {
-    let board = Board::new();
-    rayon::join(
-        // SAFETY: the board has no other leader.
-        || unsafe { board.lead(workers, parts, || (), work) },
-        || help_in_rayon(&board, 1, workers),
-    );
-}
-
-fn help_in_rayon(board: &Board, first: usize, end: usize) {
-    if end - first == 1 {
-        return board.help(first);
-    }
-    let middle = first + (end - first) / 2;
-    rayon::join(|| help_in_rayon(board, first, middle), || help_in_rayon(board, middle, end));
 }
