@@ -107,6 +107,7 @@ mod {name} {{
         "DotTile",
         "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }>",
     );
+    shim("", "fused_axpys", "Axpyf", "axpyf::<SELF>");
     shim("", "outer_product", "Outer", &format!("outer::outer::<SELF, {}>", spec.registers / 2));
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
     shim("", "left_pack", "Panel", "pack::left::<SELF>");
@@ -151,6 +152,7 @@ mod {name} {{
         padded_tiles: {padded_tiles},
         dot_tiles: {dot_tiles},
         outer: outer_product,
+        axpyf: fused_axpys,
         transpose_pack,
         left_pack,
         activate: {activate},

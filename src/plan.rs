@@ -75,6 +75,8 @@ pub(crate) struct Strategy {
     pub(crate) panel_vectors: usize,
     /// Whether the sums have one term and go to the outer-product kernel.
     pub(crate) outer: bool,
+    /// Whether the output has one row, and the right operand is read from end to end by the fused-axpy kernel.
+    pub(crate) axpyf: bool,
     /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
@@ -105,6 +107,10 @@ const PACK_LEFT_MIN_PANELS: usize = 3;
 const STRIP_MIN_ROWS: usize = 512;
 const STRIP_MIN_STRIDE: usize = 512;
 
+/// Elements of the right operand from which on one row is computed by fused axpys: more than stay in the
+/// first-level cache.
+const AXPYF_MIN_LEN: usize = 20_000;
+
 /// Decides for one product.
 #[inline(always)]
 pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
@@ -117,6 +123,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         packing: Packing::InPlace,
         panel_vectors: kernels.panel_vectors,
         outer: false,
+        axpyf: false,
         pack_left: false,
         strip: false,
     }
@@ -148,6 +155,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
             _ => kernels.panel_vectors,
         },
         outer: is_wide && chosen.k == 1 && chosen.is_plain,
+        axpyf: is_wide && chosen.m == 1 && chosen.k > 1 && chosen.n * chosen.k > AXPYF_MIN_LEN,
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes

@@ -47,6 +47,19 @@ fn wide_panels() {
     check((1..=6).flat_map(|few| (65..=400).step_by(7).flat_map(move |wide| [(2, wide, few), (20, few, wide)])));
 }
 
+/// One row of sums over an operand that is too large for the first-level cache: of `dA_prev` and, with weights and samples
+/// stored the other way round, forward; of `dw`; in several blocks, with a remainder of every kind.
+#[test]
+fn one_row_over_a_large_operand() {
+    let shapes = [(1, 301, 131), (1, 70, 515), (1, 9001, 5), (259, 170, 1), (518, 131, 1)];
+    check(shapes.into_iter());
+    let columns = Layout::Columns { step: 1, gap: 0 };
+    let views = |operand| if matches!(operand, Operand::W | Operand::APrev) { columns } else { Layout::Slice };
+    sweep(shapes.into_iter(), |problem, forward, backward| {
+        problem.check(forward, backward, &Placement::views(&views));
+    });
+}
+
 #[test]
 fn edges_of_all_three_together() {
     let sizes = [15, 17, 31, 33, 48, 49, 63, 64, 65];

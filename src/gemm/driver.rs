@@ -16,6 +16,7 @@
 use super::Gemm;
 use crate::activation::Activation;
 use crate::isa::Kernels;
+use crate::kernel::axpyf::Axpyf;
 use crate::kernel::chain::{LINE, Start, Tiles};
 use crate::kernel::dot::DotTile;
 use crate::kernel::elementwise::Rows;
@@ -187,6 +188,7 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
                 scale: gemm.scale,
                 add: gemm.add,
             }),
+            Summation::Auto | Summation::Chain if strategy.axpyf => row(kernels, gemm, part, scratch),
             Summation::Auto | Summation::Chain => {
                 // As many rows at a time as the scratch holds of what they need there.
                 let room = scratch.len() - SUM_BLOCK * kernels.nr() - kernels.lanes;
@@ -211,6 +213,41 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
                 }
             }
         }
+    }
+}
+
+/// Columns of a row whose sums stay in the first-level cache.
+const ROW_MAX_COLS: usize = 4096;
+
+/// The chain order for one row, by fused axpys.
+///
+/// # Safety
+/// As [`run`]; the part has one row, and the columns of output and right operand are contiguous.
+unsafe fn row(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
+    let i = part.rows.start;
+    let totals = gemm.totals();
+    for cols in Pieces::new(part.cols.clone(), scratch.len().min(ROW_MAX_COLS), 1) {
+        for start in (0..gemm.k).step_by(SUM_BLOCK) {
+            // SAFETY: the terms lie inside the sum and the columns inside the part, where the caller vouches for all
+            // operands; the scratch has room for one element a column.
+            unsafe {
+                (kernels.axpyf)(&Axpyf {
+                    depth: SUM_BLOCK.min(gemm.k - start),
+                    cols: cols.len(),
+                    a: gemm.a.at(i, start),
+                    a_stride: gemm.a.col_stride,
+                    b: gemm.b.at(start, cols.start),
+                    b_row_stride: gemm.b.row_stride,
+                    sums: scratch.as_mut_ptr(),
+                    c: totals.at(i, cols.start),
+                    start: if start == 0 { gemm.start.at(i, cols.start) } else { Start::Zero },
+                    scale: gemm.scale,
+                    add: gemm.add || start > 0,
+                });
+            }
+        }
+        // SAFETY: as above; these columns' totals are complete.
+        unsafe { activate(kernels, gemm, &Part { rows: i..i + 1, cols }, &mut []) };
     }
 }
 

@@ -12,6 +12,7 @@ mod tests;
 
 use crate::activation::{self, ACTIVATIONS};
 use crate::error::Error;
+use crate::kernel::axpyf::{Axpyf, axpyf};
 use crate::kernel::chain::{Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, FromA, FromZ, Given, Rows, Slab, TargetsFromA, TargetsFromZ};
@@ -94,6 +95,7 @@ pub(crate) struct Kernels {
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     pub(crate) outer: unsafe fn(&Outer),
+    pub(crate) axpyf: unsafe fn(&Axpyf),
     pub(crate) transpose_pack: unsafe fn(&Panel),
     pub(crate) left_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).

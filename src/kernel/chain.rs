@@ -23,12 +23,6 @@ const GROUP_ROWS: usize = 3;
 /// `f32`s in one cache line.
 pub(crate) const LINE: usize = 16;
 
-/// A tile of one row uses each vector of the right operand once, so that its way from the outer caches is all that takes
-/// time. It is asked for this many rows ahead, where the rows' pieces are this many vectors long: beyond its end the
-/// processor would not guess where the next piece begins.
-const ROWS_AHEAD: usize = 6;
-const LEAST_AHEAD: usize = 8;
-
 /// Groups of the tallest tile.
 const MOST_GROUPS: usize = 5;
 
@@ -164,12 +158,7 @@ unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: 
         for p in 0..run.depth {
             if p % LINE == 0 {
                 for i in 0..MR {
-                    prefetch::<false>(next_a.wrapping_add(i * run.a_line_stride + p * run.a_depth_stride));
-                }
-            }
-            if MR == 1 && NV >= LEAST_AHEAD {
-                for v in 0..NV {
-                    prefetch::<true>(b.wrapping_add(ROWS_AHEAD * run.b_depth_stride + v * S::LANES));
+                    prefetch(next_a.wrapping_add(i * run.a_line_stride + p * run.a_depth_stride));
                 }
             }
             let mut b_row = [simd.splat(0.0); NV];

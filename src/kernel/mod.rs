@@ -1,9 +1,10 @@
 //! The kernels, written once over [`Simd`](crate::simd::Simd): `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `outer` a product whose sums have one term, `pack` brings operands into the order in
+//! in the two orders of summation, `outer` a product whose sums have one term, `axpyf` one whose output has one row, `pack` brings operands into the order in
 //! which they are read, `elementwise` holds the activation behind a tile and `dz` with its column sums.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 
+pub(crate) mod axpyf;
 pub(crate) mod chain;
 pub(crate) mod dot;
 pub(crate) mod elementwise;

@@ -28,15 +28,13 @@ pub(crate) const PORTABLE_IS_FUSED: bool = cfg!(any(
     all(target_arch = "aarch64", target_feature = "neon"),
 ));
 
-/// Asks for the cache line at `p` to be brought into the first-level cache (`NEAR`) or the second-level one; no access,
-/// so any address will do.
+/// Asks for the cache line at `p` to be brought into the second-level cache; no access, so any address will do.
 #[inline(always)]
-pub(crate) fn prefetch<const NEAR: bool>(p: *const f32) {
+pub(crate) fn prefetch(p: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: part of every x86-64; a prefetch never faults.
     unsafe {
-        use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
-        if NEAR { _mm_prefetch::<_MM_HINT_T0>(p.cast()) } else { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(p.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = p;

@@ -17,6 +17,7 @@ fn strategies() -> impl Iterator<Item = Strategy> {
                 packing,
                 panel_vectors: 4,
                 outer: false,
+                axpyf: false,
                 pack_left,
                 strip: false,
             })
