@@ -58,7 +58,12 @@ fn isa_module(out: &mut String, spec: &IsaSpec, is_baseline: bool) {
     let detect = match (is_baseline, spec.features) {
         (true, _) => "true".to_string(),
         (false, features) => {
-            let checks = features.iter().map(|feature| format!("std::arch::is_x86_feature_detected!(\"{feature}\")"));
+            let detection = match spec.arch {
+                Some("x86_64") => "is_x86_feature_detected",
+                Some("aarch64") => "is_aarch64_feature_detected",
+                arch => panic!("no detection of target features on {arch:?}"),
+            };
+            let checks = features.iter().map(|feature| format!("std::arch::{detection}!(\"{feature}\")"));
             checks.collect::<Vec<_>>().join(" && ")
         }
     };
@@ -99,13 +104,13 @@ mod {name} {{
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "tiles",
         "Tiles",
-        "chain_tiles::<SELF, MR, NV, MASKED_B>",
+        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }>",
     );
     shim(
         "<const MR: usize, const NR: usize>",
         "dot",
         "DotTile",
-        "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }>",
+        "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
     );
     shim("", "fused_axpys", "Axpyf", "axpyf::<SELF>");
     shim("", "outer_product", "Outer", &format!("outer::outer::<SELF, {}>", spec.registers / 2));
@@ -163,10 +168,11 @@ mod {name} {{
         dz_given: slab::<Given>,
     }};
 
-    const _: () = assert!(<Token as Simd>::LANES == {lanes});
+    const _: () = assert!(<Token as Simd>::LANES == {lanes} && <Token as Simd>::FACTORS == {factors});
 }}
 ",
         lanes = spec.lanes,
+        factors = spec.factors,
         panel_vectors = spec.panel_vectors,
         free = spec.masked_loads_are_free,
         exact_tiles = tiles(true),

@@ -211,7 +211,7 @@ impl fmt::Display for Error {
                 write!(f, "network: expected a batch of at most {max} samples, found {found}")
             }
             Self::UnknownIsa { found } => {
-                write!(f, "FUSED_DENSE_ISA: expected portable, avx2 or avx512, found {found:?}")
+                write!(f, "FUSED_DENSE_ISA: expected portable, neon, avx2 or avx512, found {found:?}")
             }
             Self::IsaNotBuilt { cap, lowest } => write!(
                 f,

@@ -466,6 +466,9 @@ fn a_cap_below_what_the_build_holds() {
     if cfg!(all(target_feature = "avx512f", target_feature = "avx512vl")) {
         assert_eq!(Isa::available(), [Isa::Avx512], "one row is left of the kernel table");
     }
+    if cfg!(all(target_arch = "aarch64", target_feature = "neon")) {
+        assert_eq!(Isa::available(), [Isa::Neon], "one row is left of the kernel table");
+    }
 }
 
 #[test]
@@ -498,7 +501,10 @@ fn messages() {
         ),
         (Error::NotASlice { operand: Operand::Z }, "z: expected a plain slice, found a matrix view"),
         (Error::WorkspaceTooSmall { expected: 9, found: 8 }, "workspace: expected at least 9 elements, found 8"),
-        (Error::UnknownIsa { found: "sse9" }, "FUSED_DENSE_ISA: expected portable, avx2 or avx512, found \"sse9\""),
+        (
+            Error::UnknownIsa { found: "sse9" },
+            "FUSED_DENSE_ISA: expected portable, neon, avx2 or avx512, found \"sse9\"",
+        ),
         (
             Error::IsaNotBuilt { cap: Isa::Portable, lowest: Isa::Avx2 },
             "instruction set cap: expected avx2 or higher (this build holds no lesser kernels), found portable",

@@ -28,6 +28,7 @@ fn expected(value: Option<&str>) -> String {
     let layer = match value {
         None => best(Isa::Avx512),
         Some("portable") => best(Isa::Portable),
+        Some("neon") => best(Isa::Neon),
         Some("avx2") => best(Isa::Avx2),
         Some("avx512") => best(Isa::Avx512),
         Some(other) => Err(Error::UnknownIsa { found: other.to_string().leak() }),
@@ -42,7 +43,8 @@ fn the_variable_caps_the_default_alone() {
         println!("{}", report());
         return;
     }
-    let values = [None, Some("portable"), Some("avx2"), Some("avx512"), Some("nonsense"), Some(""), Some("AVX2")];
+    let values =
+        [None, Some("portable"), Some("neon"), Some("avx2"), Some("avx512"), Some("nonsense"), Some(""), Some("AVX2")];
     for value in values {
         let mut process = Command::new(std::env::current_exe().expect("this test's path"));
         process.args(["the_variable_caps_the_default_alone", "--exact", "--nocapture"]);

@@ -23,24 +23,27 @@ use crate::summation::SUM_LANES;
 use core::fmt;
 use std::sync::OnceLock;
 
-/// An instruction set that kernels exist for, in ascending order of preference.
+/// An instruction set that kernels exist for. Those of one architecture stand in ascending order of preference, portable
+/// kernels below all: as a cap, one of another architecture allows all or nothing but portable kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the build's target has: SSE2 on plain x86-64, NEON on aarch64.
+    /// What the build's target has: SSE2 on plain x86-64.
     Portable,
+    /// NEON, which every aarch64 target with floating point has: these builds hold no other kernels.
+    Neon,
     /// AVX2 with FMA.
     Avx2,
     /// AVX-512F.
     Avx512,
 }
 
-/// The environment variable that caps the instruction set of every layer: `portable`, `avx2` or `avx512`.
+/// The environment variable that caps the instruction set of every layer: `portable`, `neon`, `avx2` or `avx512`.
 pub const ISA_VARIABLE: &str = "FUSED_DENSE_ISA";
 
 impl Isa {
     /// Every instruction set, in ascending order, whether this build and CPU have it or not.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The instruction sets that this build has kernels for and this CPU can run, best first.
     ///
@@ -55,6 +58,7 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }

@@ -19,6 +19,8 @@ pub(crate) struct IsaSpec {
     pub(crate) lanes: usize,
     /// Architectural vector registers.
     pub(crate) registers: usize,
+    /// Elements of the left operand in a register: all lanes, where a multiply-add takes its factor from any of them.
+    pub(crate) factors: usize,
     /// Whether a masked load costs what a plain one does. Where it does not, kernels come in two versions.
     pub(crate) masked_loads_are_free: bool,
     /// Rows of the chain kernels, by width: entry `v` is the most rows of a tile `v + 1` vectors wide.
@@ -42,6 +44,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         features: &["avx512f", "avx512vl"],
         lanes: 16,
         registers: 32,
+        factors: 1,
         masked_loads_are_free: true,
         tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         masked_tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
@@ -56,11 +59,27 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         features: &["avx2", "fma"],
         lanes: 8,
         registers: 16,
+        factors: 1,
         masked_loads_are_free: false,
         tile_rows: &[8, 6, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         masked_tile_rows: &[8, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 3,
         dot_cols: &[6, 3],
+    },
+    IsaSpec {
+        name: "neon",
+        variant: "Neon",
+        token: "Neon",
+        arch: Some("aarch64"),
+        features: &["neon"],
+        lanes: 4,
+        registers: 32,
+        factors: 4,
+        masked_loads_are_free: false,
+        tile_rows: &[8, 8, 7, 5, 4, 3, 3, 2, 2, 2, 1, 1, 1, 1, 1],
+        masked_tile_rows: &[8, 8, 7, 5, 4, 3, 3, 2, 2, 2, 1, 1, 1, 1, 1],
+        panel_vectors: 4,
+        dot_cols: &[5, 3],
     },
     IsaSpec {
         name: "portable",
@@ -70,6 +89,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         features: &[],
         lanes: 8,
         registers: 16,
+        factors: 1,
         masked_loads_are_free: false,
         tile_rows: &[6],
         masked_tile_rows: &[6],
@@ -78,7 +98,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
     },
 ];
 
-// A tile's accumulators, one row of the right operand and one broadcast must fit the registers.
+// A tile's accumulators, one row of the right operand and what it holds of the left one (a broadcast, or several terms
+// of each row) must fit the registers.
 const _: () = {
     let mut i = 0;
     while i < ISA_SPECS.len() {
@@ -88,7 +109,8 @@ const _: () = {
             let vectors = v + 1;
             // A single row takes the right operand from memory.
             let right = if spec.tile_rows[v] == 1 { 1 } else { vectors };
-            assert!(spec.tile_rows[v] * vectors + right < spec.registers);
+            let left = if spec.factors == 1 { 1 } else { spec.tile_rows[v] };
+            assert!(spec.tile_rows[v] * vectors + right + left <= spec.registers);
             assert!(v == 0 || spec.tile_rows[v] <= spec.tile_rows[v - 1]);
             assert!(v == 0 || spec.masked_tile_rows[v] <= spec.masked_tile_rows[v - 1]);
             assert!(spec.masked_tile_rows[v] <= spec.tile_rows[v]);

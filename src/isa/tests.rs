@@ -18,6 +18,7 @@ fn rows() -> Vec<&'static IsaSpec> {
 /// Whether the build may use a target feature without detection.
 fn is_baseline(feature: &str) -> bool {
     match feature {
+        "neon" => cfg!(target_feature = "neon"),
         "avx2" => cfg!(target_feature = "avx2"),
         "fma" => cfg!(target_feature = "fma"),
         "avx512f" => cfg!(target_feature = "avx512f"),

@@ -6,11 +6,14 @@
 //!     for p in 0..depth
 //!         b[NV] = row p of the right panel
 //!         for i in 0..MR
-//!             acc[i] = fma(broadcast a[i, p], b, acc[i])
+//!             acc[i] = fma(a[i, p], b, acc[i])
 //!     c = scale · acc, or fma(scale, acc, c)
 //! ```
 //!
 //! Runs, because the sums over a small batch are so short that a call for each tile would take a quarter of the time.
+//!
+//! The factors `a[i, p]` are broadcast from memory one by one. Where a multiply-add can take its factor from any lane,
+//! one load brings several: terms of a row, or rows of a term, whichever lie side by side.
 //!
 //! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
 
@@ -78,7 +81,7 @@ pub(crate) struct Tiles {
     pub(crate) add: bool,
 }
 
-/// Computes a run of tiles.
+/// Computes a run of tiles. `FACTORS` is the instruction set's.
 ///
 /// `MASKED_B` keeps loads of the right operand's last vector inside its tail; without it, that vector is loaded whole.
 ///
@@ -89,14 +92,20 @@ pub(crate) struct Tiles {
 ///   inputs;
 /// - `1 ≤ tail ≤ LANES`.
 #[inline(always)]
-pub(crate) unsafe fn chain_tiles<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool>(
+pub(crate) unsafe fn chain_tiles<
+    S: Simd,
+    const MR: usize,
+    const NV: usize,
+    const MASKED_B: bool,
+    const FACTORS: usize,
+>(
     simd: S,
     run: &Tiles,
 ) {
     let mut tile = Tile { a: run.a, c: run.c, start: run.start };
     for _ in 0..run.tiles {
         // SAFETY: the caller's promise; this is one of the tiles.
-        unsafe { chain_tile::<S, MR, NV, MASKED_B>(simd, run, tile) };
+        unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS>(simd, run, tile) };
         // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
         tile = Tile {
             a: tile.a.wrapping_add(run.a_tile_stride),
@@ -119,13 +128,13 @@ struct Tile {
 /// # Safety
 /// As [`chain_tiles`], for this tile.
 #[inline(always)]
-unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool>(
+unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool, const FACTORS: usize>(
     simd: S,
     run: &Tiles,
     tile: Tile,
 ) {
-    const { assert!(MR <= GROUP_ROWS * MOST_GROUPS) };
-    let tail = simd.tail(run.tail);
+    const { assert!(MR <= GROUP_ROWS * MOST_GROUPS && FACTORS == S::FACTORS) };
+    let columns = Columns::<S, NV>::new(simd, run.tail);
     let mut acc = [[simd.splat(0.0); NV]; MR];
 
     // SAFETY: for each access the function's safety section names the memory; the offsets stay within it because
@@ -135,8 +144,7 @@ unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: 
             Start::Zero => {}
             Start::Columns(bias) => {
                 for v in 0..NV {
-                    let at = bias.add(v * S::LANES);
-                    let bias = if v == NV - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+                    let bias = columns.load(simd, bias, v);
                     for row in &mut acc {
                         row[v] = bias;
                     }
@@ -154,45 +162,194 @@ unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: 
             a[g] = independent(tile.a.add(g * GROUP_ROWS * run.a_row_stride));
         }
         let next_a = tile.a.wrapping_add(run.a_tile_stride);
-        let mut b = run.b;
-        for p in 0..run.depth {
-            if p % LINE == 0 {
-                for i in 0..MR {
-                    prefetch(next_a.wrapping_add(i * run.a_line_stride + p * run.a_depth_stride));
-                }
+        let mut place = Place { p: 0, a, next_a, b: run.b };
+        if FACTORS > 1 && MR >= FACTORS && run.a_row_stride == 1 {
+            sum::<S, MR, NV, MASKED_B, FACTORS, 1>(simd, run, &columns, &mut place, &mut acc);
+        } else {
+            if FACTORS > 1 && run.a_depth_stride == 1 {
+                sum::<S, MR, NV, MASKED_B, 1, FACTORS>(simd, run, &columns, &mut place, &mut acc);
             }
-            let mut b_row = [simd.splat(0.0); NV];
-            for v in 0..NV {
-                let at = b.add(v * S::LANES);
-                b_row[v] = if MASKED_B && v == NV - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
-            }
-            for i in 0..MR {
-                let a_i = simd.splat(*a[i / GROUP_ROWS].add(i % GROUP_ROWS * run.a_row_stride));
-                for v in 0..NV {
-                    acc[i][v] = simd.mul_add(a_i, b_row[v], acc[i][v]);
-                }
-            }
-            // The last step may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
-            for group in a.iter_mut().take(MR.div_ceil(GROUP_ROWS)) {
-                *group = group.wrapping_add(run.a_depth_stride);
-            }
-            b = b.wrapping_add(run.b_depth_stride);
+            sum::<S, MR, NV, MASKED_B, 1, 1>(simd, run, &columns, &mut place, &mut acc);
         }
 
         let scale = simd.splat(run.scale);
         for i in 0..MR {
             let row = tile.c.add(i * run.c_row_stride);
+            // All of a row is read before any of it is written, since the last two vectors may overlap.
             for v in 0..NV {
-                let at = row.add(v * S::LANES);
-                let (last, sum) = (v == NV - 1, acc[i][v]);
-                let value = if run.add {
-                    let old = if last { simd.load_tail(at, tail) } else { simd.load(at) };
-                    simd.mul_add(scale, sum, old)
+                acc[i][v] = if run.add {
+                    simd.mul_add(scale, acc[i][v], columns.load(simd, row, v))
                 } else {
-                    simd.mul(scale, sum)
+                    simd.mul(scale, acc[i][v])
                 };
-                if last { simd.store_tail(at, value, tail) } else { simd.store(at, value) }
+            }
+            for v in 0..NV {
+                columns.store(simd, row, v, acc[i][v]);
             }
         }
+    }
+}
+
+/// How `NV` vectors lie on a tile's columns.
+///
+/// Where access cannot be masked, the last of several vectors overlaps its neighbour instead: both hold the same values
+/// in the columns that they share.
+struct Columns<S: Simd, const NV: usize> {
+    /// Where the last vector starts.
+    last: usize,
+    /// Its columns, where it is cut to them.
+    tail: S::Tail,
+}
+
+impl<S: Simd, const NV: usize> Columns<S, NV> {
+    const OVERLAP: bool = NV > 1 && !S::HAS_MASKS;
+
+    #[inline(always)]
+    fn new(simd: S, tail: usize) -> Self {
+        let last = (NV - 1) * S::LANES;
+        Self { last: if Self::OVERLAP { last + tail - S::LANES } else { last }, tail: simd.tail(tail) }
+    }
+
+    /// Where vector `v` starts.
+    #[inline(always)]
+    fn start(&self, v: usize) -> usize {
+        if Self::OVERLAP && v == NV - 1 { self.last } else { v * S::LANES }
+    }
+
+    /// Vector `v` of a row, of which no more than the tile's columns are touched.
+    ///
+    /// # Safety
+    /// The tile's columns must be readable from `row` on.
+    #[inline(always)]
+    unsafe fn load(&self, simd: S, row: *const f32, v: usize) -> S::V {
+        // SAFETY: a whole vector lies on the tile's columns, or is cut to them.
+        unsafe {
+            let at = row.add(self.start(v));
+            if v == NV - 1 && !Self::OVERLAP { simd.load_tail(at, self.tail) } else { simd.load(at) }
+        }
+    }
+
+    /// Vector `v` of a row that has room for whole vectors.
+    ///
+    /// # Safety
+    /// `NV` vectors must be readable from `row` on.
+    #[inline(always)]
+    unsafe fn load_whole(&self, simd: S, row: *const f32, v: usize) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { simd.load(row.add(self.start(v))) }
+    }
+
+    /// # Safety
+    /// The tile's columns must be writable from `row` on.
+    #[inline(always)]
+    unsafe fn store(&self, simd: S, row: *mut f32, v: usize, value: S::V) {
+        // SAFETY: as for `load`.
+        unsafe {
+            let at = row.add(self.start(v));
+            if v == NV - 1 && !Self::OVERLAP { simd.store_tail(at, value, self.tail) } else { simd.store(at, value) }
+        }
+    }
+}
+
+/// How far a tile's sums have come.
+struct Place {
+    /// The next term.
+    p: usize,
+    /// Where it stands in the first row of each group of the left operand,
+    a: [*const f32; MOST_GROUPS],
+    /// and in the right operand.
+    b: *const f32,
+    /// The left operand's next tile.
+    next_a: *const f32,
+}
+
+/// As many more terms of every sum as there are whole steps of `TERMS`. A vector of the left operand holds `ROWS` rows of
+/// one term or `TERMS` terms of one row.
+///
+/// # Safety
+/// As [`chain_tile`]; with `ROWS > 1` rows of the left operand lie side by side, and there are as many; with `TERMS > 1`
+/// terms do.
+#[inline(always)]
+unsafe fn sum<
+    S: Simd,
+    const MR: usize,
+    const NV: usize,
+    const MASKED_B: bool,
+    const ROWS: usize,
+    const TERMS: usize,
+>(
+    simd: S,
+    run: &Tiles,
+    columns: &Columns<S, NV>,
+    place: &mut Place,
+    acc: &mut [[S::V; NV]; MR],
+) {
+    const { assert!(TERMS == 1 || TERMS == 4) };
+    // SAFETY: as in `chain_tile`: i < MR, v < NV and p < depth, the terms of a step included.
+    unsafe {
+        let end = place.p + (run.depth - place.p) / TERMS * TERMS;
+        while place.p < end {
+            let p = place.p;
+            place.p += TERMS;
+            if p.is_multiple_of(LINE) {
+                for i in 0..MR {
+                    prefetch(place.next_a.wrapping_add(i * run.a_line_stride + p * run.a_depth_stride));
+                }
+            }
+            let mut a = [simd.splat(0.0); MR];
+            term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 0);
+            // Written out, because a compiler may not unroll so long a loop, and then cannot tell the lanes.
+            if TERMS > 1 {
+                term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 1);
+                term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 2);
+                term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 3);
+            }
+            for group in place.a.iter_mut().take(MR.div_ceil(GROUP_ROWS)) {
+                *group = group.wrapping_add(TERMS * run.a_depth_stride);
+            }
+        }
+    }
+}
+
+/// Term `t` of a step. The first one loads the left operand's vectors `a` for all.
+///
+/// # Safety
+/// As [`sum`], for a term that there is.
+#[inline(always)]
+unsafe fn term<
+    S: Simd,
+    const MR: usize,
+    const NV: usize,
+    const MASKED_B: bool,
+    const ROWS: usize,
+    const TERMS: usize,
+>(
+    simd: S,
+    run: &Tiles,
+    columns: &Columns<S, NV>,
+    place: &mut Place,
+    (a, acc): (&mut [S::V; MR], &mut [[S::V; NV]; MR]),
+    t: usize,
+) {
+    // SAFETY: as in `sum`.
+    unsafe {
+        let mut b = [simd.splat(0.0); NV];
+        for v in 0..NV {
+            b[v] = if MASKED_B { columns.load(simd, place.b, v) } else { columns.load_whole(simd, place.b, v) };
+        }
+        for i in 0..MR {
+            let g = i / ROWS;
+            // The last vector overlaps its neighbour where rows are left over.
+            let row = if (g + 1) * ROWS <= MR { g * ROWS } else { MR - ROWS };
+            if t == 0 && i % ROWS == 0 {
+                let at = place.a[row / GROUP_ROWS].add(row % GROUP_ROWS * run.a_row_stride);
+                a[g] = if ROWS * TERMS > 1 { simd.load(at) } else { simd.splat(*at) };
+            }
+            for v in 0..NV {
+                acc[i][v] = simd.mul_add_factor(a[g], t + i - row, b[v], acc[i][v]);
+            }
+        }
+        // Behind the last term it leaves the operand's memory; wrapping arithmetic makes no claim to stay inside.
+        place.b = place.b.wrapping_add(run.b_depth_stride);
     }
 }

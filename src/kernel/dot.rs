@@ -32,13 +32,17 @@ pub(crate) struct DotTile {
     pub(crate) add: bool,
 }
 
-/// Computes `MR × NR` dot products, each accumulated in `H` vectors of together sixteen lanes.
+/// Computes `MR × NR` dot products, each accumulated in `H` vectors of together sixteen lanes, and folded `FOLDED` at a
+/// time.
 ///
 /// # Safety
 /// - `a` is readable at `MR` rows of `depth`, `b` at `NR` columns of `depth`, the bias as [`Start`] says;
 /// - `c` is writable at all `MR × NR` places, readable too with `add`, and overlaps none of the inputs.
 #[inline(always)]
-pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H: usize>(simd: S, tile: &DotTile) {
+pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H: usize, const FOLDED: usize>(
+    simd: S,
+    tile: &DotTile,
+) {
     const { assert!(H * S::LANES == SUM_LANES) };
     let mut acc = [[[simd.splat(0.0); H]; NR]; MR];
 
@@ -72,21 +76,25 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
                         sums[s] = acc[i][j + s];
                     }
                 }
-                finish(simd, tile, (i, j), simd.fold(sums), if NR - j < FOLDED { NR - j } else { FOLDED });
+                let count = if NR - j < FOLDED { NR - j } else { FOLDED };
+                finish::<S, FOLDED>(simd, tile, (i, j), simd.fold(sums), count);
             }
         }
     }
 }
-
-/// Sums that are folded at a time.
-const FOLDED: usize = 8;
 
 /// Stores `count` sums of row `i` from column `j` on: bias, scale, and what they are added to.
 ///
 /// # Safety
 /// As [`dot_tile`], for these places; `count ≤ FOLDED`.
 #[inline(always)]
-unsafe fn finish<S: Simd>(simd: S, tile: &DotTile, (i, j): (usize, usize), sums: S::V, count: usize) {
+unsafe fn finish<S: Simd, const FOLDED: usize>(
+    simd: S,
+    tile: &DotTile,
+    (i, j): (usize, usize),
+    sums: S::V,
+    count: usize,
+) {
     const { assert!(FOLDED <= S::LANES) };
     let tail = simd.tail(count);
     // SAFETY: the caller vouches for bias and output at these places; the tail reaches no further than the sums do, and

@@ -130,20 +130,24 @@ unsafe fn transpose_part<S: Simd>(simd: S, panel: &Panel) {
     }
 }
 
-/// Packs at most `LANES` columns that are contiguous (`col_stride == 1`), each row behind the other
-/// (`dst_stride == width`): a tile's rows of the left operand where they lie contiguous down the sum.
+/// Packs columns that are contiguous (`col_stride == 1`), each row behind the other (`dst_stride == width`): a tile's
+/// rows of the left operand where they lie contiguous down the sum.
 ///
 /// # Safety
-/// As [`gather`], and `LANES` more elements of `dst` must be writable behind the panel.
+/// As [`gather`], for at least one column, and `LANES` more elements of `dst` must be writable behind the panel.
 #[inline(always)]
 pub(crate) unsafe fn left<S: Simd>(simd: S, panel: &Panel) {
-    let tail = simd.tail(panel.width);
+    let last = (panel.width - 1) / S::LANES * S::LANES;
+    let tail = simd.tail(panel.width - last);
     for p in 0..panel.depth {
-        // SAFETY: a whole vector reaches past its row into rows that are written after it, and at the end into the
-        // extra elements.
+        // SAFETY: the last vector, stored whole, reaches past its row into rows that are written after it, and at the
+        // end into the extra elements.
         unsafe {
-            let row = simd.load_tail(panel.source.ptr.add(p * panel.source.row_stride), tail);
-            simd.store(panel.dst.add(p * panel.width), row);
+            let (src, dst) = (panel.source.at(p, 0), panel.dst.add(p * panel.width));
+            for j in (0..last).step_by(S::LANES) {
+                simd.store(dst.add(j), simd.load(src.add(j)));
+            }
+            simd.store(dst.add(last), simd.load_tail(src.add(last), tail));
         }
     }
 }

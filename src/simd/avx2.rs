@@ -192,8 +192,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn fold<const H: usize>(self, sums: [[__m256; H]; 8]) -> __m256 {
-        const { assert!(H == 2) };
+    fn fold<const H: usize, const N: usize>(self, sums: [[__m256; H]; N]) -> __m256 {
+        const { assert!(H == 2 && N == Self::FOLDED) };
         let abcd = self.add_pairs(self.add_eights(sums[0], sums[1]), self.add_eights(sums[2], sums[3]));
         let efgh = self.add_pairs(self.add_eights(sums[4], sums[5]), self.add_eights(sums[6], sums[7]));
         safe!({

@@ -200,8 +200,8 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn fold<const H: usize>(self, sums: [[__m512; H]; 8]) -> __m512 {
-        const { assert!(H == 1) };
+    fn fold<const H: usize, const N: usize>(self, sums: [[__m512; H]; N]) -> __m512 {
+        const { assert!(H == 1 && N == Self::FOLDED) };
         let abcd = self.add_quarters(self.add_halves(sums[0][0], sums[1][0]), self.add_halves(sums[2][0], sums[3][0]));
         let efgh = self.add_quarters(self.add_halves(sums[4][0], sums[5][0]), self.add_halves(sums[6][0], sums[7][0]));
         safe!({

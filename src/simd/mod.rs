@@ -10,6 +10,8 @@ mod avx2;
 #[cfg(fused_dense_isa = "avx512")]
 mod avx512;
 mod group;
+#[cfg(fused_dense_isa = "neon")]
+mod neon;
 #[cfg(fused_dense_isa = "portable")]
 mod portable;
 
@@ -18,6 +20,8 @@ pub(crate) use avx2::Avx2;
 #[cfg(fused_dense_isa = "avx512")]
 pub(crate) use avx512::Avx512;
 pub(crate) use group::Group;
+#[cfg(fused_dense_isa = "neon")]
+pub(crate) use neon::Neon;
 #[cfg(fused_dense_isa = "portable")]
 pub(crate) use portable::Portable;
 
@@ -79,9 +83,9 @@ pub(crate) trait Arithmetic: Copy {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a · b`, rounded once.
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `a > b ? a : b`: with `x` as `b`, NaN passes.
+    /// The larger of a number other than zero and `b`; NaN where `b` is.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a < b ? a : b`: with `x` as `b`, NaN passes.
+    /// The smaller of a number other than zero and `b`; NaN where `b` is.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// `-|a|`
     fn neg_abs(self, a: Self::V) -> Self::V;
@@ -106,6 +110,16 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
 
     /// Number of lanes.
     const LANES: usize;
+
+    /// Factors that a vector holds for [`mul_add_factor`](Simd::mul_add_factor): `LANES`, or 1 where a multiply-add
+    /// cannot choose among lanes.
+    const FACTORS: usize = 1;
+
+    /// Whether instructions mask memory access; without, a tail takes several of them.
+    const HAS_MASKS: bool = true;
+
+    /// Sums that [`fold`](Simd::fold) takes.
+    const FOLDED: usize = 8;
 
     /// The token, without detection.
     ///
@@ -133,6 +147,13 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// # Safety
     /// As many elements from `p` as `tail` chooses must be writable.
     unsafe fn store_tail(self, p: *mut f32, v: Self::V, tail: Self::Tail);
+    /// `f · b + c`, rounded once, where `f` is lane `index` of the factors. With `FACTORS = 1`, all lanes hold the one
+    /// factor.
+    #[inline(always)]
+    fn mul_add_factor(self, factors: Self::V, index: usize, b: Self::V, c: Self::V) -> Self::V {
+        debug_assert!(index < Self::FACTORS);
+        self.mul_add(factors, b, c)
+    }
     /// Transposes a `LANES × LANES` block: row `i` is read at `src + i · src_stride`, row `j` written at
     /// `dst + j · dst_stride`.
     ///
@@ -140,7 +161,7 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// All rows must be readable and writable respectively, and the blocks must not overlap.
     unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize);
 
-    /// Eight sums of sixteen lanes, each held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane `l`
-    /// takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`. The sums stand in the first eight lanes of the result.
-    fn fold<const H: usize>(self, sums: [[Self::V; H]; 8]) -> Self::V;
+    /// `FOLDED` sums of sixteen lanes, each held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane
+    /// `l` takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`. The sums stand in the first lanes of the result.
+    fn fold<const H: usize, const N: usize>(self, sums: [[Self::V; H]; N]) -> Self::V;
 }

@@ -1,4 +1,4 @@
-//! Eight lanes of `wide`, for every target: the only instruction set of aarch64 and wasm, and the least of x86-64.
+//! Eight lanes of `wide`, for every target: the only instruction set of wasm, and the least of x86-64.
 //!
 //! `wide` chooses its instructions when the crate is compiled, so these functions never run inside a
 //! `#[target_feature]` shim.
@@ -103,6 +103,7 @@ impl Simd for Portable {
     type Tail = usize;
 
     const LANES: usize = 8;
+    const HAS_MASKS: bool = false;
 
     #[inline(always)]
     unsafe fn assume() -> Self {
@@ -152,10 +153,10 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn fold<const H: usize>(self, sums: [[f32x8; H]; 8]) -> f32x8 {
-        const { assert!(H == 2) };
+    fn fold<const H: usize, const N: usize>(self, sums: [[f32x8; H]; N]) -> f32x8 {
+        const { assert!(H == 2 && N == Self::FOLDED) };
         // Transposed, each step of the tree is an addition of whole vectors.
-        let mut lanes = f32x8::transpose(sums.map(|sum| sum[0] + sum[1]));
+        let mut lanes = f32x8::transpose(core::array::from_fn(|s| sums[s][0] + sums[s][1]));
         for half in [4, 2, 1] {
             for l in 0..half {
                 lanes[l] += lanes[l + half];

@@ -24,6 +24,15 @@ pub(crate) fn promised() -> Vec<Isa> {
             return isas;
         }
     }
+    #[cfg(target_arch = "aarch64")]
+    {
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            isas.push(Isa::Neon);
+        }
+        if cfg!(target_feature = "neon") {
+            return isas;
+        }
+    }
     isas.push(Isa::Portable);
     isas
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod codegen;
 mod coefficients;
+mod emulate;
 mod lockfile;
 mod machine;
 mod peers;
@@ -22,6 +23,8 @@ enum Task {
     Codegen,
     /// Derive the constants of the activations and compare them with the source
     Coefficients,
+    /// Test the NEON kernels on an emulated aarch64
+    Emulate,
     /// Install or list the libraries to compare with
     #[command(subcommand)]
     Peers(peers::install::Action),
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(args) => bench::main(&args),
         Task::Codegen => codegen::main(),
         Task::Coefficients => coefficients::main(),
+        Task::Emulate => emulate::main(),
         Task::Peers(action) => peers::install::main(&action),
         Task::Spills => spills::main(),
         Task::Sweep(args) => sweep::main(&args),
