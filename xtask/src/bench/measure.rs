@@ -133,8 +133,8 @@ impl<'a> Timed<'a> {
 
 /// One of those who are measured together.
 pub struct Subject<'a> {
-    /// The same routine on memory of its own each: rounds take them in turn, because how a buffer's pages happen to share
-    /// the caches' sets makes one run's times differ from the next one's.
+    /// The same routine on memory of its own each: rounds take them in turn, so that a row does not hang on where one
+    /// buffer happens to lie.
     copies: Vec<Timed<'a>>,
     /// Whom its ratio is to; nobody for one of ours.
     against: Option<usize>,
