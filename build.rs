@@ -114,6 +114,7 @@ mod {name} {{
     );
     shim("", "fused_axpys", "Axpyf", "axpyf::<SELF>");
     shim("", "outer_product", "Outer", &format!("outer::outer::<SELF, {}>", spec.registers / 2));
+    shim("", "update_parameters", "Update", "update::update::<SELF>");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
     shim("", "left_pack", "Panel", "pack::left::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
@@ -158,6 +159,7 @@ mod {name} {{
         dot_tiles: {dot_tiles},
         outer: outer_product,
         axpyf: fused_axpys,
+        update: update_parameters,
         transpose_pack,
         left_pack,
         activate: {activate},

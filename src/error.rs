@@ -19,6 +19,8 @@ pub enum Operand {
     DW,
     DB,
     DAPrev,
+    VW,
+    VB,
 }
 
 impl fmt::Display for Operand {
@@ -35,6 +37,8 @@ impl fmt::Display for Operand {
             Self::DW => "d_w",
             Self::DB => "d_b",
             Self::DAPrev => "d_a_prev",
+            Self::VW => "v_w",
+            Self::VB => "v_b",
         })
     }
 }
@@ -116,6 +120,13 @@ pub enum Error {
         /// The instruction set that the weights are packed for.
         found: Isa,
     },
+    /// A batch of several slabs was to update weights without room for partial sums of their gradient.
+    NoPartialSums {
+        /// The most samples that need none.
+        max: usize,
+        /// Samples in the batch.
+        found: usize,
+    },
     /// The workspace is smaller than the layer asks for.
     WorkspaceTooSmall {
         /// Elements (`f32`) that the layer asks for.
@@ -196,6 +207,10 @@ impl fmt::Display for Error {
             Self::PackedForIsa { expected, found } => {
                 write!(f, "packed weights: expected weights packed for {expected}, found {found}")
             }
+            Self::NoPartialSums { max, found } => write!(
+                f,
+                "update: expected room for partial sums, or a batch of at most {max} samples, found {found} samples"
+            ),
             Self::WorkspaceTooSmall { expected, found } => {
                 write!(f, "workspace: expected at least {expected} elements, found {found}")
             }

@@ -22,7 +22,10 @@ mod workspace;
 pub use activation::Activation;
 pub use error::{Error, Operand};
 pub use isa::{ISA_VARIABLE, Isa};
-pub use layer::{Bias, Dense, Description, Gradients, Outputs, PackedWeights, ProductPlan, Saved, Upstream, Weights};
+pub use layer::{
+    Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, Saved, Update, Upstream,
+    Weights,
+};
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Cost, Layer, Network};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};

@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
-use crate::layer::{Dense, Gradients, Outputs, Upstream};
+use crate::layer::{Dense, Gradients, Outputs, Update, Upstream};
 use crate::loss;
 use crate::matrix::{Input, check_len};
 
@@ -69,12 +69,12 @@ impl Layer {
         &mut self.b
     }
 
-    /// The cost's gradient by the weights, of the last [`Network::gradients`] or [`Network::step`].
+    /// The cost's gradient by the weights, of the last [`Network::gradients`]; after a [`Network::step`] it is none.
     pub fn d_w(&self) -> &[f32] {
         &self.d_w
     }
 
-    /// The cost's gradient by the bias, of the last [`Network::gradients`] or [`Network::step`].
+    /// The cost's gradient by the bias, of the last [`Network::gradients`].
     pub fn d_b(&self) -> &[f32] {
         &self.d_b
     }
@@ -190,10 +190,11 @@ impl Network {
     /// [`Error::BatchTooLarge`], and where `x` or `y` has the wrong size or shape; no gradient is touched then.
     pub fn gradients<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32]) -> Result<f64, Error> {
         let x = x.into();
-        self.in_session(x, |network| network.gradients_in(x, y))
+        self.in_session(x, |network| network.both_passes(x, y, None))
     }
 
-    fn gradients_in(&mut self, x: Input<'_>, y: &[f32]) -> Result<f64, Error> {
+    /// The cost, and the gradients or, with a learning rate, a step by them.
+    fn both_passes(&mut self, x: Input<'_>, y: &[f32], learning_rate: Option<f32>) -> Result<f64, Error> {
         let outputs = self.layers.last().ok_or(Error::NoLayers)?.dense.outputs();
         let batch = match self.batch(x)? {
             Some(batch) => batch,
@@ -201,27 +202,19 @@ impl Network {
         };
         check_len(Operand::Targets, y.len(), batch, outputs)?;
         self.forward_pass(x, batch)?;
-        self.backward_pass(x, y, batch)
+        self.backward_pass(x, y, batch, learning_rate)
     }
 
     /// One step of gradient descent, `w -= η·dw` and `b -= η·db`: returns the cost of the batch before the step.
     ///
-    /// `x: batch × inputs`, `y: batch × outputs`, `η` the learning rate. Each parameter takes two roundings, that of the
-    /// product and that of the difference.
+    /// `x: batch × inputs`, `y: batch × outputs`, `η` the learning rate. Each layer is updated within its backward pass
+    /// ([`Dense::backward_update`]), each parameter by one fused multiply-add.
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients); no parameter is touched then.
     pub fn step<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32], learning_rate: f32) -> Result<f64, Error> {
         let x = x.into();
-        self.in_session(x, |network| {
-            let cost = network.gradients_in(x, y)?;
-            for (parameters, gradients) in network.layers.iter_mut().flat_map(Layer::parameters_mut) {
-                for (parameter, gradient) in parameters.iter_mut().zip(gradients) {
-                    *parameter -= learning_rate * gradient;
-                }
-            }
-            Ok(cost)
-        })
+        self.in_session(x, |network| network.both_passes(x, y, Some(learning_rate)))
     }
 
     /// Runs a step as one session of the threads that the layers share: of those of the first layer that has any.
@@ -264,8 +257,14 @@ impl Network {
         last.dense.forward(a_prev, &last.w, &last.b, Outputs::new(&mut last.a[rows]).z(&mut self.z[rows]))
     }
 
-    /// The cost, and from the last layer to the first the gradients that lead to it.
-    fn backward_pass(&mut self, x: Input<'_>, y: &[f32], batch: usize) -> Result<f64, Error> {
+    /// The cost, and from the last layer to the first the gradients that lead to it, or a step by them.
+    fn backward_pass(
+        &mut self,
+        x: Input<'_>,
+        y: &[f32],
+        batch: usize,
+        learning_rate: Option<f32>,
+    ) -> Result<f64, Error> {
         let Layer { dense, a, d_a, .. } = self.layers.last_mut().ok_or(Error::NoLayers)?;
         let outputs = dense.outputs();
         let rows = ..batch * outputs;
@@ -282,22 +281,38 @@ impl Network {
         let mut targets = (self.cost == Cost::BinaryCrossEntropy).then_some(y);
         let mut above = &mut self.layers[..];
         while let Some((layer, below)) = above.split_last_mut() {
-            let Layer { dense, w, a, d_a, d_w, d_b, .. } = layer;
-            let rows = ..batch * dense.outputs();
+            let Layer { dense, w, b, a, d_a, d_w, d_b } = layer;
+            let a = &a[..batch * dense.outputs()];
             let upstream = match targets.take() {
                 Some(y) => Upstream::Targets(y),
-                None => Upstream::Activation(&d_a[rows]),
+                None => Upstream::Activation(&d_a[..a.len()]),
             };
-            let gradients = Gradients::new().w(d_w).b(d_b).scale(scale);
             // Nobody asks for the gradient by `x`.
-            let (a_prev, gradients) = match below.last_mut() {
-                None => (x, gradients),
+            let (a_prev, d_a_prev) = match below.last_mut() {
+                None => (x, None),
                 Some(Layer { dense, a, d_a, .. }) => {
                     let rows = ..batch * dense.outputs();
-                    (Input::Slice(&a[rows]), gradients.a_prev(&mut d_a[rows]))
+                    (Input::Slice(&a[rows]), Some(&mut d_a[rows]))
                 }
             };
-            dense.backward(a_prev, &*w, &a[rows], upstream, gradients)?;
+            match learning_rate {
+                None => {
+                    let gradients = Gradients::new().w(d_w).b(d_b).scale(scale);
+                    let gradients = match d_a_prev {
+                        None => gradients,
+                        Some(d_a_prev) => gradients.a_prev(d_a_prev),
+                    };
+                    dense.backward(a_prev, &*w, a, upstream, gradients)?;
+                }
+                Some(learning_rate) => {
+                    let update = Update::new(learning_rate).b(b).partial_sums(d_w).scale(scale);
+                    let update = match d_a_prev {
+                        None => update,
+                        Some(d_a_prev) => update.a_prev(d_a_prev),
+                    };
+                    dense.backward_update(a_prev, w, a, upstream, update)?;
+                }
+            }
             above = below;
         }
         Ok(cost)

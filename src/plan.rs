@@ -23,6 +23,8 @@ pub(crate) struct ProductShape {
     pub(crate) z_strides: Option<(usize, usize)>,
     /// Whether the right operand stands in panels, each as wide as its row stride.
     pub(crate) is_prepacked: bool,
+    /// Whether the product is a gradient by which parameters are updated, whose strides `c_strides` are then.
+    pub(crate) is_updated: bool,
     /// Whether the product is all: no bias before, no activation behind.
     pub(crate) is_plain: bool,
 }
@@ -81,7 +83,8 @@ pub(crate) struct Strategy {
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
     /// Whether panels of totals stand in scratch memory until they are complete: because the output's rows are not
-    /// contiguous, or because several blocks of the sum would visit rows that lie pages apart.
+    /// contiguous, because several blocks of the sum would visit rows that lie pages apart, or because they are no
+    /// output but what parameters are updated by.
     pub(crate) strip: bool,
 }
 
@@ -144,24 +147,42 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
     let scattered = !chosen.has_contiguous_rows();
     let spans_blocks = chosen.k > SUM_BLOCK && chosen.m >= STRIP_MIN_ROWS && chosen.c_strides.0 >= STRIP_MIN_STRIDE;
     let packing = packing(kernels, chosen);
-    let is_wide = packing == Packing::InPlace && !scattered;
+    let is_in_place = packing == Packing::InPlace && !scattered;
+    let is_outer = is_in_place && chosen.k == 1 && chosen.is_plain;
     Strategy {
         summation,
         transposed: false,
         packing,
         panel_vectors: match packing {
             Packing::Prepacked => chosen.b_strides.0 / kernels.lanes,
-            _ if is_wide => kernels.widest_vectors(chosen.m),
+            _ if is_in_place && !chosen.is_updated => kernels.widest_vectors(chosen.m),
             _ => kernels.panel_vectors,
         },
-        outer: is_wide && chosen.k == 1 && chosen.is_plain,
-        axpyf: is_wide && chosen.m == 1 && chosen.k > 1 && chosen.n * chosen.k > AXPYF_MIN_LEN,
+        outer: is_outer,
+        axpyf: is_in_place
+            && !chosen.is_updated
+            && chosen.m == 1
+            && chosen.k > 1
+            && chosen.n * chosen.k > AXPYF_MIN_LEN,
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes
             && chosen.n > PACK_LEFT_MIN_PANELS * kernels.nr(),
-        strip: scattered || spans_blocks,
+        strip: scattered || spans_blocks || (chosen.is_updated && !is_outer),
     }
+}
+
+/// Parameters up to which an update of their own is cheaper than one for each tile.
+const UPDATE_MIN_LEN: usize = 1024;
+
+/// Samples up to which tiles are so quick that parameters whose rows are pages apart do not keep up.
+const UPDATE_PAGES_MAX_TERMS: usize = 64;
+
+/// Whether `outputs × inputs` parameters are updated behind the product that is their gradient, row by row, where that has
+/// room to stand in, rather than tile by tile.
+pub(crate) fn updates_behind(batch: usize, outputs: usize, inputs: usize, workers: usize) -> bool {
+    let is_short = (2..=UPDATE_PAGES_MAX_TERMS).contains(&batch);
+    outputs * inputs <= UPDATE_MIN_LEN || workers == 1 && is_short && inputs >= PAGE_STRIDE
 }
 
 #[inline(always)]

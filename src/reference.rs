@@ -131,6 +131,25 @@ pub fn backward_b(layer: &Dense, batch: usize, dz: &[f32], scale: f32, old: Opti
     each(1, outputs, |_, j| chain(old.map(|old| old[j]), 0.0, scale, batch, |p| (dz[p * outputs + j], 1.0)))
 }
 
+/// One parameter's step of gradient descent: its value afterwards and, where it has a velocity, that.
+///
+/// ```text
+/// g = fma(weight_decay, parameter, gradient), or the gradient itself where weight_decay is 0
+/// v = fma(momentum, velocity, g), or g where there is no velocity
+/// parameter = fma(-learning_rate, v, parameter)
+/// ```
+pub fn update(
+    parameter: f32,
+    gradient: f32,
+    learning_rate: f32,
+    weight_decay: f32,
+    momentum_and_velocity: Option<(f32, f32)>,
+) -> (f32, Option<f32>) {
+    let g = if weight_decay == 0.0 { gradient } else { weight_decay.mul_add(parameter, gradient) };
+    let velocity = momentum_and_velocity.map(|(momentum, velocity)| momentum.mul_add(velocity, g));
+    ((-learning_rate).mul_add(velocity.unwrap_or(g), parameter), velocity)
+}
+
 fn each(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     (0..rows * cols).map(|at| value(at / cols, at % cols)).collect()
 }

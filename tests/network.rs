@@ -67,8 +67,11 @@ fn step_by_hand(network: &Network, x: &[f32], y: &[f32], batch: usize, learning_
         let is_short_cut = index == 2 && network.cost() == Cost::BinaryCrossEntropy;
         let upstream = if is_short_cut { Upstream::Targets(y) } else { Upstream::Activation(&d_a[..]) };
         dense.backward(&a[index], layer.w(), &a[index + 1], upstream, gradients).unwrap();
+        let is_fused = dense.isa().unwrap().is_bit_exact();
         for (parameters, gradients) in stepped[2 * index..].iter_mut().zip([d_w, d_b]) {
-            parameters.iter_mut().zip(gradients).for_each(|(p, g)| *p -= learning_rate * g);
+            for (p, g) in parameters.iter_mut().zip(gradients) {
+                *p = if is_fused { (-learning_rate).mul_add(g, *p) } else { *p - learning_rate * g };
+            }
         }
         d_a = d_a_prev;
     }

@@ -3,8 +3,8 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{
-    Activation, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Saved,
-    Summation, Team, Threads, Upstream, Workspace,
+    Activation, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Parameter,
+    Saved, Summation, Team, Threads, Update, Upstream, Workspace,
 };
 use std::alloc::System;
 use std::time::Duration;
@@ -157,6 +157,14 @@ fn calls_do_not_allocate() {
         layer.backward(&[0.5; 30], &packed, &saved, Upstream::Activation(&saved), gradients).expect("a valid call");
     });
     assert_eq!(count, 0, "packing again, and calls with packed weights");
+
+    let (mut w, mut b, mut v_w, mut d_x) = ([0.5; 300], [0.5; 10], [0.0; 300], [0.0; 30]);
+    let count = allocations(|| {
+        let w = Parameter::new(&mut w).momentum(0.5, &mut v_w).weight_decay(0.1);
+        let update = Update::new(0.1).b(&mut b).a_prev(&mut d_x);
+        layer.backward_update(&[0.5; 30], w, &[0.5; 10], Upstream::Targets(&[1.0; 10]), update).expect("a valid call");
+    });
+    assert_eq!(count, 0, "an update");
 
     let mut workspace = Workspace::new(layer.workspace_len().expect("a size"));
     let (x, w) = ([0.5; 30], [0.5; 300]);

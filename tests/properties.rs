@@ -6,7 +6,7 @@ use fused_dense::{Activation, Isa, Operand, Summation, Threads};
 use proptest::prelude::*;
 use proptest::sample::select;
 use support::isas::{self, SUMMATIONS};
-use support::options::{BackwardOptions, ForwardOptions};
+use support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
 use support::problem::Problem;
 use support::stored::{Layout, Placement};
 
@@ -32,7 +32,7 @@ fn layout() -> impl Strategy<Value = Layout> {
 
 /// A layout for each operand.
 fn layouts() -> impl Strategy<Value = Vec<Layout>> {
-    proptest::collection::vec(layout(), Operand::DAPrev as usize + 1)
+    proptest::collection::vec(layout(), Operand::VB as usize + 1)
 }
 
 fn options() -> impl Strategy<Value = (ForwardOptions, BackwardOptions)> {
@@ -74,6 +74,23 @@ proptest! {
         let layout = |operand: Operand| layouts[operand as usize];
         let problem = Problem { packed, ..problem(isa, summation, shape, activation) };
         problem.check(&forward, &backward, &Placement::views(&layout));
+    }
+
+    #[test]
+    fn every_update_equals_the_reference(
+        shape in shape(),
+        layouts in layouts(),
+        isa in isa(),
+        summation in select(&SUMMATIONS[..]),
+        activation in select(Activation::all()),
+        (_, backward) in options(),
+        update in select(&UpdateOptions::ALL[..]),
+        threads in 1..=4_usize,
+    ) {
+        let layout = |operand: Operand| layouts[operand as usize];
+        let mut problem = problem(isa, summation, shape, activation);
+        problem.layer = problem.layer.with_threads(Threads::CurrentPool { max: threads });
+        problem.check_update(&backward, &update, &Placement::views(&layout));
     }
 
     /// Any two instruction sets with fused multiply-add, whatever the threads and layouts of each.

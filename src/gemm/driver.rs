@@ -5,7 +5,8 @@
 //!         2    for each block of SUM_BLOCK terms
 //!                pack the right operand's panel, if the strategy says so
 //!         3      for each run of tiles of mr rows
-//!                  micro-kernel; behind the last block the activation, while they are in the first-level cache
+//!                  micro-kernel; behind the last block the activation, or the update of parameters by their gradient,
+//!                  while they are in the first-level cache
 //!
 //! lanes:  1  for each group of columns
 //!         2    for each group of rows
@@ -13,7 +14,8 @@
 //!            the activation over all rows
 //! ```
 
-use super::Gemm;
+use super::update::Parameter;
+use super::{Gemm, Updated};
 use crate::activation::Activation;
 use crate::isa::Kernels;
 use crate::kernel::axpyf::Axpyf;
@@ -44,6 +46,9 @@ const STRIP_MAX_ROWS: usize = 1024;
 /// Elements of the left operand that stay in the second-level cache while all prepacked panels pass by. Panels that are
 /// packed on the way would be packed again for each such piece.
 const LEFT_MAX_LEN: usize = 96 << 10;
+
+/// Rows of an outer product by which parameters are updated at a time.
+const OUTER_ROWS: usize = 8;
 
 /// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
 #[derive(Clone)]
@@ -165,7 +170,8 @@ impl Iterator for Runs {
 /// # Safety
 /// - `kernels` is a row that `isa::select` returned;
 /// - the operands are readable, the outputs writable (with `add` readable) at all their elements inside the part, and
-///   no output overlaps an input or another worker's part;
+///   no output overlaps an input or another worker's part; where parameters are updated, they and their velocities are
+///   the outputs, and `c` is an input (with `add`) or not used;
 /// - `strategy` was made for this problem, and `part` lies inside it (of the transposed problem, where the strategy
 ///   says so);
 /// - `scratch` has at least [`scratch_len`] elements.
@@ -177,17 +183,10 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
     unsafe {
         match strategy.summation {
             Summation::Lanes => lanes(kernels, gemm, part, scratch),
-            Summation::Auto | Summation::Chain if strategy.outer => (kernels.outer)(&Outer {
-                rows: part.rows.len(),
-                cols: part.cols.len(),
-                a: gemm.a.at(part.rows.start, 0),
-                a_stride: gemm.a.row_stride,
-                b: gemm.b.at(0, part.cols.start),
-                c: gemm.c.at(part.rows.start, part.cols.start),
-                c_row_stride: gemm.c.row_stride,
-                scale: gemm.scale,
-                add: gemm.add,
-            }),
+            Summation::Auto | Summation::Chain if strategy.outer => match gemm.update {
+                None => outer(kernels, gemm, part, Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c }),
+                Some(update) => outer_update(kernels, gemm, &update.parameter(), part, scratch),
+            },
             Summation::Auto | Summation::Chain if strategy.axpyf => row(kernels, gemm, part, scratch),
             Summation::Auto | Summation::Chain => {
                 // As many rows at a time as the scratch holds of what they need there.
@@ -251,6 +250,51 @@ unsafe fn row(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) 
     }
 }
 
+/// The outer product of a part's rows and columns, in the corner of `to`.
+///
+/// # Safety
+/// As [`run`], where `to` is writable at as many rows and columns, which are contiguous.
+#[inline(always)]
+unsafe fn outer(kernels: &Kernels, gemm: &Gemm, part: &Part, to: Sink) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (kernels.outer)(&Outer {
+            rows: part.rows.len(),
+            cols: part.cols.len(),
+            a: gemm.a.at(part.rows.start, 0),
+            a_stride: gemm.a.row_stride,
+            b: gemm.b.at(0, part.cols.start),
+            c: to.ptr,
+            c_row_stride: to.row_stride,
+            scale: gemm.scale,
+            add: gemm.add,
+        });
+    }
+}
+
+/// Updates parameters by an outer product, piece by piece in long stretches of few rows.
+///
+/// # Safety
+/// As [`run`].
+unsafe fn outer_update(kernels: &Kernels, gemm: &Gemm, parameter: &Parameter, part: &Part, scratch: &mut [f32]) {
+    // The scratch holds at least SUM_BLOCK terms of a panel.
+    let most_cols = SUM_BLOCK * kernels.nr() / OUTER_ROWS;
+    for rows in Pieces::new(part.rows.clone(), OUTER_ROWS, 1) {
+        for cols in Pieces::new(part.cols.clone(), most_cols, LINE) {
+            let piece = Part { rows: rows.clone(), cols };
+            let to = Sink { ptr: scratch.as_mut_ptr(), row_stride: piece.cols.len(), col_stride: 1 };
+            // SAFETY: the piece lies inside the part, for which the caller vouches, and has room in the scratch.
+            unsafe {
+                if gemm.add {
+                    collect(gemm.c, piece.rows.clone(), piece.cols.clone(), to);
+                }
+                outer(kernels, gemm, &piece, to);
+                parameter.update(kernels, &piece, to.as_source());
+            }
+        }
+    }
+}
+
 /// The loops of the chain order.
 ///
 /// `DIRECT` says that panels are read in place, that the sums are one block, and that nothing comes behind: the gradients
@@ -293,6 +337,7 @@ unsafe fn chain<const DIRECT: bool>(
                 (kernels.left_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
             }
         }
+        let updated = if DIRECT { None } else { gemm.update.map(Updated::parameter) };
         for cols in panels() {
             let vectors = kernels.vectors(cols.len());
             let padding = vectors * kernels.lanes - cols.len();
@@ -306,6 +351,8 @@ unsafe fn chain<const DIRECT: bool>(
                 let totals = gemm.totals();
                 Sink { ptr: totals.at(part.rows.start, cols.start), ..totals }
             };
+            // Tiles that are complete after one block, and by which parameters are updated at once, make room for the next.
+            let is_passing = updated.is_some() && blocks == 1 && !gemm.add;
             for block in 0..blocks {
                 let terms = block * SUM_BLOCK..gemm.k.min((block + 1) * SUM_BLOCK);
                 let right = Source { ptr: gemm.b.at(terms.start, cols.start), ..gemm.b };
@@ -330,8 +377,9 @@ unsafe fn chain<const DIRECT: bool>(
                 };
                 let is_last = block + 1 == blocks;
                 let is_activated = !DIRECT && is_last && !has_strip && gemm.has_pass_behind();
+                let updated = updated.as_ref().filter(|_| is_last);
                 // What the activation is about to visit had better be in the first-level cache still.
-                let width = if is_activated { cols.len() } else { 0 };
+                let width = if is_activated || updated.is_some() { cols.len() } else { 0 };
                 for run in Runs::new(tiles(), width) {
                     let (height, rows) = (run.height, run.rows());
                     let (a, a_row_stride, a_depth_stride, a_tile_stride, a_line_stride) = if strategy.pack_left {
@@ -341,6 +389,8 @@ unsafe fn chain<const DIRECT: bool>(
                         let stride = gemm.a.row_stride;
                         (gemm.a.at(rows.start, terms.start), stride, gemm.a.col_stride, height * stride, stride)
                     };
+                    let totals =
+                        Sink { ptr: totals.at(if is_passing { 0 } else { rows.start - part.rows.start }, 0), ..totals };
                     kernel_table[vectors - 1][height - 1](&Tiles {
                         tiles: run.tiles,
                         depth: terms.len(),
@@ -351,7 +401,7 @@ unsafe fn chain<const DIRECT: bool>(
                         a_line_stride,
                         b,
                         b_depth_stride,
-                        c: totals.at(rows.start - part.rows.start, 0),
+                        c: totals.ptr,
                         c_row_stride: totals.row_stride,
                         tail: kernels.lanes - padding,
                         start: if block == 0 { gemm.start.at(rows.start, cols.start) } else { Start::Zero },
@@ -360,10 +410,12 @@ unsafe fn chain<const DIRECT: bool>(
                     });
                     if is_activated {
                         activate(kernels, gemm, &Part { rows, cols: cols.clone() }, &mut []);
+                    } else if let Some(parameter) = updated {
+                        parameter.update(kernels, &Part { rows, cols: cols.clone() }, totals.as_source());
                     }
                 }
             }
-            if has_strip {
+            if has_strip && updated.is_none() {
                 finish_strip(kernels, gemm, &Part { rows: part.rows.clone(), cols }, totals);
             }
         }
@@ -522,9 +574,15 @@ unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f
 /// `from` must be readable at the rectangle, `to` writable at one of its size.
 unsafe fn collect(from: Sink, rows: Range<usize>, cols: Range<usize>, to: Sink) {
     for (i, row) in rows.enumerate() {
-        for (j, col) in cols.clone().enumerate() {
-            // SAFETY: covered by the caller's promise.
-            unsafe { *to.at(i, j) = *from.at(row, col) };
+        // SAFETY: covered by the caller's promise.
+        unsafe {
+            if from.col_stride == 1 && to.col_stride == 1 {
+                core::ptr::copy_nonoverlapping(from.at(row, cols.start), to.at(i, 0), cols.len());
+            } else {
+                for (j, col) in cols.clone().enumerate() {
+                    *to.at(i, j) = *from.at(row, col);
+                }
+            }
         }
     }
 }

@@ -6,15 +6,17 @@
 pub(crate) mod driver;
 pub(crate) mod packed;
 pub(crate) mod slab;
+pub(crate) mod update;
 
 use crate::activation::Activation;
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
 use crate::plan::ProductShape;
+use update::Parameter;
 
-/// `c = g(start + scale · a · b)`, or `c += scale · a · b`: `c` is `m × n`, the sums have `k` terms.
+/// `c = g(start + scale · a · b)`, or `c += scale · a · b`, or an update by `scale · a · b` (with `add`, `c + scale · a · b`): `c` is `m × n`, the sums have `k` terms.
 #[derive(Clone, Copy)]
-pub(crate) struct Gemm {
+pub(crate) struct Gemm<'g> {
     pub(crate) m: usize,
     pub(crate) n: usize,
     pub(crate) k: usize,
@@ -29,14 +31,30 @@ pub(crate) struct Gemm {
     pub(crate) scale: f32,
     pub(crate) add: bool,
     pub(crate) activation: Activation,
+    /// The parameters that the product is the gradient of, to be updated by it; it is not written to `c` then.
+    pub(crate) update: Option<Updated<'g>>,
+}
+
+/// Parameters of the same shape as a product, or the transposed one.
+#[derive(Clone, Copy)]
+pub(crate) struct Updated<'g> {
+    pub(crate) parameter: &'g Parameter,
+    pub(crate) is_transposed: bool,
+}
+
+impl Updated<'_> {
+    /// The parameters, seen as the product is.
+    pub(crate) fn parameter(self) -> Parameter {
+        if self.is_transposed { self.parameter.transposed() } else { *self.parameter }
+    }
 }
 
 // SAFETY: workers share a problem to read the inputs and write disjoint rectangles of the outputs (`driver::run`).
-unsafe impl Send for Gemm {}
+unsafe impl Send for Gemm<'_> {}
 // SAFETY: as above.
-unsafe impl Sync for Gemm {}
+unsafe impl Sync for Gemm<'_> {}
 
-impl Gemm {
+impl Gemm<'_> {
     /// The same problem for the transposed output: `cᵀ = bᵀ · aᵀ`.
     pub(crate) fn transposed(self) -> Self {
         Self {
@@ -51,6 +69,7 @@ impl Gemm {
                 Start::Columns(bias) => Start::Rows(bias),
                 Start::Rows(bias) => Start::Columns(bias),
             },
+            update: self.update.map(|update| Updated { is_transposed: !update.is_transposed, ..update }),
             ..self
         }
     }
@@ -65,9 +84,10 @@ impl Gemm {
             k: self.k,
             a_strides: (self.a.row_stride, self.a.col_stride),
             b_strides: (self.b.row_stride, self.b.col_stride),
-            c_strides: strides(self.c),
+            c_strides: strides(self.update.map_or(self.c, |update| update.parameter().sink)),
             z_strides: self.z.map(strides),
             is_prepacked: self.is_prepacked,
+            is_updated: self.update.is_some(),
             is_plain: matches!(self.start, Start::Zero) && self.z.is_none() && self.activation == Activation::Identity,
         }
     }

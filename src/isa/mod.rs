@@ -18,6 +18,7 @@ use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, FromA, FromZ, Given, Rows, Slab, TargetsFromA, TargetsFromZ};
 use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
+use crate::kernel::update::{self, Update};
 use crate::simd::{self, Simd};
 use crate::summation::SUM_LANES;
 use core::fmt;
@@ -100,6 +101,7 @@ pub(crate) struct Kernels {
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     pub(crate) outer: unsafe fn(&Outer),
     pub(crate) axpyf: unsafe fn(&Axpyf),
+    pub(crate) update: unsafe fn(&Update),
     pub(crate) transpose_pack: unsafe fn(&Panel),
     pub(crate) left_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).

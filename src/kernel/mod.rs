@@ -1,6 +1,7 @@
 //! The kernels, written once over [`Simd`](crate::simd::Simd): `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `outer` a product whose sums have one term, `axpyf` one whose output has one row, `pack` brings operands into the order in
-//! which they are read, `elementwise` holds the activation behind a tile and `dz` with its column sums.
+//! in the two orders of summation, `outer` a product whose sums have one term, `axpyf` one whose output has one row,
+//! `pack` brings operands into the order in which they are read, `elementwise` holds the activation behind a tile and
+//! `dz` with its column sums, `update` what an optimiser does with a gradient.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 
@@ -10,6 +11,7 @@ pub(crate) mod dot;
 pub(crate) mod elementwise;
 pub(crate) mod outer;
 pub(crate) mod pack;
+pub(crate) mod update;
 
 /// A matrix to read: element `(i, j)` at `i · row_stride + j · col_stride`.
 #[derive(Clone, Copy)]

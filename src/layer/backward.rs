@@ -5,18 +5,19 @@ pub(super) mod blocks;
 
 use super::call::Gradient;
 use super::forward::Product;
+use super::update::Step;
 use super::{Dense, Gradients, Saved, Scratch, Upstream, Weights, WorkspaceLayout};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
-use crate::gemm::Gemm;
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::slab::{ColumnSums, DzPass};
+use crate::gemm::{Gemm, Updated};
 use crate::isa::Kernels;
 use crate::kernel::chain::Start;
 use crate::kernel::elementwise::Slab;
 use crate::kernel::{Sink, Source};
 use crate::matrix::Input;
-use crate::plan;
+use crate::plan::{self, Part};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::{Crew, Supply};
 use crate::workspace::{Workspace, apart};
@@ -58,22 +59,22 @@ impl Dense {
         upstream: Upstream<T>,
         gradients: Gradients<'a>,
     ) -> Result<(), Error> {
-        let upstream = match upstream {
-            Upstream::Activation(d_a) => Upstream::Activation(d_a.into()),
-            Upstream::PreActivation(d_z) => Upstream::PreActivation(d_z.into()),
-            Upstream::Targets(y) => Upstream::Targets(y.into()),
-        };
-        self.backward_call(workspace, a_prev.into(), w.into(), saved.into(), upstream, gradients)
+        let w = w.into().source(self, self.kernels()?)?;
+        self.backward_call(workspace, a_prev.into(), &w, saved.into(), upstream.into_input(), gradients, None)
     }
 
-    fn backward_call(
+    /// The checked weights' gradient goes to `gradients` or, where there is a `step`, to the weights themselves, with
+    /// partial sums in the place for the gradient.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn backward_call(
         &self,
         workspace: &mut Workspace,
         a_prev: Input<'_>,
-        w: Weights<'_>,
+        w: &WeightsSource,
         saved: Saved<'_>,
         upstream: Upstream<Input<'_>>,
         mut gradients: Gradients<'_>,
+        step: Option<&Step>,
     ) -> Result<(), Error> {
         let kernels = self.kernels()?;
         let (dz_kernel, upstream, upstream_name) = match &upstream {
@@ -98,7 +99,7 @@ impl Dense {
             kernels,
             batch,
             a_prev: a_prev.source(Operand::APrev, batch, inputs)?,
-            w: w.source(self, kernels)?,
+            w: *w,
             saved: saved.source(saved_name, batch, outputs)?,
             upstream: upstream.source(upstream_name, batch, outputs)?,
             dz_kernel,
@@ -110,10 +111,18 @@ impl Dense {
                 Some(d_z) => Some(d_z.sink(Operand::DZ, batch, outputs, false)?),
             },
             scale: gradients.scale,
+            step,
+            updates_behind: false,
         };
         let scratch = self.scratch(workspace)?;
-        let plan = self.backward_plan(kernels, batch, call.d_w.is_some(), call.d_a_prev.is_some());
-        let call = &call;
+        if step.is_some() && call.d_w.is_none() && scratch.slab_rows < batch {
+            return Err(Error::NoPartialSums { max: scratch.slab_rows, found: batch });
+        }
+        let wants_d_w = call.d_w.is_some() || step.is_some();
+        let has_room = step.is_none() || call.d_w.is_some();
+        let plan = self.backward_plan(kernels, batch, wants_d_w, call.d_a_prev.is_some(), has_room);
+        let updates_behind = has_room && plan::updates_behind(batch, outputs, inputs, plan.workers);
+        let call = &Call { updates_behind: updates_behind || plan.by_blocks, ..call };
         // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
         // keep outputs apart from inputs and from each other.
         self.threads
@@ -179,6 +188,11 @@ struct Call<'c> {
     d_a_prev: Option<Target>,
     d_z: Option<Sink>,
     scale: f32,
+    /// The parameters to be updated behind everything else. `d_w` is room for partial sums then; `db`, of which only the
+    /// step is told, stands in scratch memory.
+    step: Option<&'c Step>,
+    /// Whether the weights' whole gradient stands in that room before they are updated.
+    updates_behind: bool,
 }
 
 // SAFETY: a call may go to a pool, where workers read its inputs and write disjoint parts of its outputs.
@@ -199,7 +213,10 @@ impl Call<'_> {
         }
         // A strided `db` is worked on in contiguous scratch.
         let vector = scratch.vector.as_mut_ptr();
-        let db = self.d_b.map(|d_b| if d_b.sink.col_stride == 1 { d_b.sink.ptr } else { vector });
+        let db = match self.step {
+            Some(step) => step.b.map(|_| vector),
+            None => self.d_b.map(|d_b| if d_b.sink.col_stride == 1 { d_b.sink.ptr } else { vector }),
+        };
         let strided = self.d_b.filter(|d_b| d_b.sink.col_stride != 1);
         // SAFETY: the caller's promise; the vector scratch and `d_b` both hold one element for each output.
         unsafe {
@@ -212,6 +229,14 @@ impl Call<'_> {
                 self.by_blocks(crew, scratch, db);
             } else {
                 self.by_slabs(crew, scratch, db);
+            }
+            if let (true, Some(step), Some(sums)) = (self.updates_behind, self.step, self.d_w) {
+                let whole = Part { rows: 0..outputs, cols: 0..self.layer.inputs };
+                step.w.update(self.kernels, &whole, sums.sink.as_source());
+            }
+            if let (Some(b), Some(db)) = (self.step.and_then(|step| step.b), db) {
+                let gradient = Source { ptr: db, row_stride: outputs, col_stride: 1 };
+                b.update(self.kernels, &Part { rows: 0..1, cols: 0..outputs }, gradient);
             }
             if let Some(d_b) = strided {
                 for j in 0..outputs {
@@ -263,8 +288,8 @@ impl Call<'_> {
             if let Some(target) = self.d_a_prev {
                 Product::new(self.kernels, self.a_prev_gemm(start, rows, dz, target), 1).run(self.kernels, 0, scratch);
             }
-            if let Some(target) = self.d_w {
-                Product::new(self.kernels, self.w_gemm(start, rows, dz, target), 1).run(self.kernels, 0, scratch);
+            if let Some(problem) = self.w_gemm(start, rows, dz) {
+                Product::new(self.kernels, problem, 1).run(self.kernels, 0, scratch);
             }
         }
     }
@@ -289,10 +314,7 @@ impl Call<'_> {
         let (kernels, outputs, members) = (self.kernels, self.layer.outputs, crew.workers());
         let (pass, dz) = self.dz_pass(start, rows, slab, db);
         let gemms = |dz: Source| {
-            [
-                self.d_a_prev.map(|target| self.a_prev_gemm(start, rows, dz, target)),
-                self.d_w.map(|target| self.w_gemm(start, rows, dz, target)),
-            ]
+            [self.d_a_prev.map(|target| self.a_prev_gemm(start, rows, dz, target)), self.w_gemm(start, rows, dz)]
         };
         let products = gemms(dz).map(|problem| problem.map(|problem| Product::new(kernels, problem, members)));
         // Parts of the two go together: a member claims its share of both at once.
@@ -304,7 +326,9 @@ impl Call<'_> {
             }
         };
         let row_stride = slab.row_stride;
-        let is_own = self.d_z.is_none() && rows * row_stride <= own_len;
+        // Weights that are updated have to be read by all before.
+        let is_one_job = self.step.is_none() || self.d_a_prev.is_none();
+        let is_own = is_one_job && self.d_z.is_none() && rows * row_stride <= own_len;
         if is_own && (1..=members).contains(&parts) {
             crew.share(parts, scratch, worker_len, &|index, scratch| {
                 let (own, scratch) = scratch.split_at_mut(own_len);
@@ -330,24 +354,35 @@ impl Call<'_> {
                 unsafe { pass.run(kernels, cols, scratch) };
             });
         }
-        crew.share(parts, scratch, worker_len, &|index, scratch| {
-            products.iter().flatten().for_each(|product| compute(index, product, scratch));
-        });
+        if is_one_job {
+            crew.share(parts, scratch, worker_len, &|index, scratch| {
+                products.iter().flatten().for_each(|product| compute(index, product, scratch));
+            });
+            return;
+        }
+        for product in products.iter().flatten() {
+            crew.share(parts, scratch, worker_len, &|index, scratch| compute(index, product, scratch));
+        }
     }
 
     /// `dA_prev` of rows `start..start + rows`.
     #[inline(always)]
-    fn a_prev_gemm(&self, start: usize, rows: usize, dz: Source, target: Target) -> (Gemm, Summation) {
+    fn a_prev_gemm(&self, start: usize, rows: usize, dz: Source, target: Target) -> (Gemm<'static>, Summation) {
         let c = Sink { ptr: target.sink.at(start, 0), ..target.sink };
         self.layer.a_prev_product(self.batch, rows, dz, &self.w, c, target.add)
     }
 
-    /// What rows `start..start + rows` add to `dw`.
+    /// What rows `start..start + rows` add to `dw`, if it is wanted; or, behind the last row, the weights' update.
     #[inline(always)]
-    fn w_gemm(&self, start: usize, rows: usize, dz: Source, target: Target) -> (Gemm, Summation) {
+    fn w_gemm(&self, start: usize, rows: usize, dz: Source) -> Option<(Gemm<'_>, Summation)> {
+        let parameter = self.step.filter(|_| start + rows == self.batch && !self.updates_behind).map(|step| &step.w);
+        // An update by a single slab has nothing to add to.
+        let unused = Sink { ptr: core::ptr::null_mut(), row_stride: 0, col_stride: 0 };
+        let target = self.d_w.or(parameter.map(|_| Target { sink: unused, add: false }))?;
         let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
         let gemm = self.layer.w_product(rows, dz, a_prev, target.sink, self.scale, target.add || start > 0);
-        (gemm, Summation::Chain)
+        let update = parameter.map(|parameter| Updated { parameter, is_transposed: false });
+        Some((Gemm { update, ..gemm }, Summation::Chain))
     }
 
     /// What makes `dz` of rows `start..start + rows` and its column sums, if anything is left to do; and where `dz`
@@ -386,12 +421,22 @@ impl BackwardPlan {
 }
 
 impl Dense {
-    /// How a backward call with this batch is shared when it is made here and now.
+    /// How a backward call with this batch is shared when it is made here and now; `has_room` says that sums over part of
+    /// the batch may stand where `dw` goes.
     #[inline(always)]
-    pub(super) fn backward_plan(&self, kernels: &Kernels, batch: usize, d_w: bool, d_a_prev: bool) -> BackwardPlan {
+    pub(super) fn backward_plan(
+        &self,
+        kernels: &Kernels,
+        batch: usize,
+        d_w: bool,
+        d_a_prev: bool,
+        has_room: bool,
+    ) -> BackwardPlan {
         let supply = self.threads.here();
         match &self.layout {
-            Ok(layout) if supply.workers > 1 => self.shared_plan(kernels, layout, &supply, batch, d_w, d_a_prev),
+            Ok(layout) if supply.workers > 1 => {
+                self.shared_plan(kernels, layout, &supply, batch, [d_w, d_a_prev], has_room)
+            }
             _ => BackwardPlan::SERIAL,
         }
     }
@@ -408,8 +453,8 @@ impl Dense {
         layout: &WorkspaceLayout,
         supply: &Supply,
         batch: usize,
-        d_w: bool,
-        d_a_prev: bool,
+        [d_w, d_a_prev]: [bool; 2],
+        has_room: bool,
     ) -> BackwardPlan {
         let cycles = |rows: usize| self.backward_cycles(kernels, rows, usize::from(d_w) + usize::from(d_a_prev));
         let supply = &Supply { cost: supply.backward_cost, ..*supply };
@@ -429,7 +474,7 @@ impl Dense {
             sums: if d_w { self.inputs * self.outputs } else { 0 },
         };
         match plan::block_workers(&blocks, supply) {
-            Some((workers, by_blocks)) if by_blocks < by_slabs => {
+            Some((workers, by_blocks)) if has_room && by_blocks < by_slabs => {
                 BackwardPlan { workers, cycles: cycles(batch), by_blocks: true }
             }
             _ => BackwardPlan { workers, cycles: cycles(rows), by_blocks: false },
@@ -446,7 +491,7 @@ impl Dense {
         w: &WeightsSource,
         d_a_prev: Sink,
         add: bool,
-    ) -> (Gemm, Summation) {
+    ) -> (Gemm<'static>, Summation) {
         let summation = self.summation.resolve(batch, self.inputs, self.outputs, !w.along_inputs);
         let (b, is_prepacked) = w.for_a_prev(summation);
         let gemm = Gemm {
@@ -462,13 +507,22 @@ impl Dense {
             scale: 1.0,
             add,
             activation: Activation::Identity,
+            update: None,
         };
         (gemm, summation)
     }
 
     /// `dw = s · dzᵀ · a_prev` for `rows` samples of the batch, always in the chain order.
     #[inline(always)]
-    pub(super) fn w_product(&self, rows: usize, dz: Source, a_prev: Source, d_w: Sink, scale: f32, add: bool) -> Gemm {
+    pub(super) fn w_product(
+        &self,
+        rows: usize,
+        dz: Source,
+        a_prev: Source,
+        d_w: Sink,
+        scale: f32,
+        add: bool,
+    ) -> Gemm<'static> {
         Gemm {
             m: self.outputs,
             n: self.inputs,
@@ -482,6 +536,7 @@ impl Dense {
             scale,
             add,
             activation: Activation::Identity,
+            update: None,
         }
     }
 }

@@ -92,6 +92,17 @@ pub enum Upstream<T> {
     Targets(T),
 }
 
+impl<'a, T: Into<Input<'a>>> Upstream<T> {
+    #[inline(always)]
+    pub(super) fn into_input(self) -> Upstream<Input<'a>> {
+        match self {
+            Self::Activation(d_a) => Upstream::Activation(d_a.into()),
+            Self::PreActivation(d_z) => Upstream::PreActivation(d_z.into()),
+            Self::Targets(y) => Upstream::Targets(y.into()),
+        }
+    }
+}
+
 /// Which gradients a backward pass computes, and where to.
 ///
 /// Each is overwritten (`β = 0`: never read before, so it may hold anything) or, with `add_to_…`, added to (`β = 1`).

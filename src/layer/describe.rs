@@ -76,7 +76,7 @@ impl Dense {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let (forward, order) = self.forward_product(batch, matrix(inputs), w, Start::Zero, output(outputs), None);
         let forward = self.describe_product(kernels, &forward, order, self.forward_workers(kernels, batch).0);
-        let workers = self.backward_plan(kernels, batch, true, true).workers;
+        let workers = self.backward_plan(kernels, batch, true, true, true).workers;
         let (d_a_prev, order) = self.a_prev_product(batch, batch, matrix(outputs), w, output(inputs), false);
         let d_a_prev = self.describe_product(kernels, &d_a_prev, order, workers);
         let d_w = self.w_product(batch, matrix(outputs), matrix(inputs), output(inputs), 1.0, false);

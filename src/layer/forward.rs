@@ -125,7 +125,7 @@ impl Dense {
         start: Start,
         a: Sink,
         z: Option<Sink>,
-    ) -> (Gemm, Summation) {
+    ) -> (Gemm<'static>, Summation) {
         let summation = self.summation.resolve(batch, self.outputs, self.inputs, w.along_inputs);
         let (b, is_prepacked) = w.for_forward(summation);
         let gemm = Gemm {
@@ -141,6 +141,7 @@ impl Dense {
             scale: 1.0,
             add: false,
             activation: self.activation,
+            update: None,
         };
         (gemm, summation)
     }
@@ -163,16 +164,16 @@ unsafe fn contiguous(vector: Source, len: usize, scratch: &mut [f32]) -> *const 
 }
 
 /// A product with its plan, to be computed part by part.
-pub(super) struct Product {
-    gemm: Gemm,
+pub(super) struct Product<'g> {
+    gemm: Gemm<'g>,
     strategy: Strategy,
     grid: Grid,
 }
 
-impl Product {
+impl<'g> Product<'g> {
     /// Plans a product in this order of summation for a crew of this many workers.
     #[inline(always)]
-    pub(super) fn new(kernels: &Kernels, (mut gemm, summation): (Gemm, Summation), workers: usize) -> Self {
+    pub(super) fn new(kernels: &Kernels, (mut gemm, summation): (Gemm<'g>, Summation), workers: usize) -> Self {
         let strategy = plan::strategy(kernels, &gemm.shape(), summation);
         if strategy.transposed {
             gemm = gemm.transposed();
@@ -182,7 +183,7 @@ impl Product {
     }
 
     /// The same plan for a problem with other pointers.
-    pub(super) fn with_operands(&self, gemm: Gemm) -> Self {
+    pub(super) fn with_operands(&self, gemm: Gemm<'g>) -> Self {
         Self { gemm: if self.strategy.transposed { gemm.transposed() } else { gemm }, ..*self }
     }
 

@@ -6,10 +6,12 @@ mod describe;
 mod forward;
 mod packed;
 mod standalone;
+mod update;
 
 pub use call::{Bias, Gradients, Outputs, Saved, Upstream};
 pub use describe::{Description, ProductPlan};
 pub use packed::{PackedWeights, Weights};
+pub use update::{Parameter, Update};
 
 use crate::activation::Activation;
 use crate::error::{Error, Operand};

@@ -31,6 +31,7 @@ fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
             c_strides: layouts(m, n)[index / 9 % 3],
             z_strides: [None, Some((n, 1)), Some((1, m))][index / 27 % 3],
             is_prepacked: index >= 81,
+            is_updated: index % 5 == 0,
             is_plain: index % 2 == 0,
         })
     })
@@ -55,6 +56,9 @@ fn strategies_ask_only_what_the_kernels_can() {
         assert_eq!(strategy.packing == Packing::Prepacked, shape.is_prepacked, "{context}");
         let is_packed_now = matches!(strategy.packing, Packing::Copy | Packing::Transpose);
         assert!(!is_packed_now || strategy.panel_vectors == kernels.panel_vectors, "{context}");
+        assert!(!shape.is_updated || strategy.strip != strategy.outer, "{context}");
+        let panel_fits = strategy.panel_vectors <= kernels.panel_vectors;
+        assert!(!strategy.strip || panel_fits, "a strip has room for a tall product's panel: {context}");
         // Written for sums of one term, with nothing before or behind, into rows in place.
         let fits_outer = chosen.k == 1 && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
         assert!(!strategy.outer || fits_outer, "{context}");

@@ -1,5 +1,7 @@
 //! Everything that a caller can choose for one call.
 
+use fused_dense::{Operand, Output, Parameter, Upstream};
+
 /// What a forward call is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ForwardOptions {
@@ -23,6 +25,24 @@ pub(crate) enum Above {
     Activation,
     PreActivation,
     Targets,
+}
+
+impl Above {
+    pub(crate) fn operand(self) -> Operand {
+        match self {
+            Self::Activation => Operand::DA,
+            Self::PreActivation => Operand::DZ,
+            Self::Targets => Operand::Targets,
+        }
+    }
+
+    pub(crate) fn upstream<T>(self, values: T) -> Upstream<T> {
+        match self {
+            Self::Activation => Upstream::Activation(values),
+            Self::PreActivation => Upstream::PreActivation(values),
+            Self::Targets => Upstream::Targets(values),
+        }
+    }
 }
 
 /// What was saved of the forward pass.
@@ -90,6 +110,46 @@ impl BackwardOptions {
     /// Every combination.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..Self::COUNT).map(Self::nth)
+    }
+}
+
+/// What an update is asked for besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UpdateOptions {
+    pub(crate) learning_rate: f32,
+    pub(crate) weight_decay: f32,
+    pub(crate) momentum: Option<f32>,
+    /// Whether the bias is updated too.
+    pub(crate) bias: bool,
+}
+
+impl UpdateOptions {
+    /// Every combination of what can be left out.
+    pub(crate) const ALL: [Self; 8] = {
+        let mut all = [Self { learning_rate: 0.3, weight_decay: 0.0, momentum: None, bias: false }; 8];
+        let mut index = 0;
+        while index < all.len() {
+            if index & 1 != 0 {
+                all[index].bias = true;
+            }
+            if index & 2 != 0 {
+                all[index].momentum = Some(0.9);
+            }
+            if index & 4 != 0 {
+                all[index].weight_decay = 0.01;
+            }
+            index += 1;
+        }
+        all
+    };
+
+    /// A parameter, with the velocity where there is to be one.
+    pub(crate) fn parameter<'a>(&self, value: Output<'a>, velocity: Output<'a>) -> Parameter<'a> {
+        let parameter = Parameter::new(value).weight_decay(self.weight_decay);
+        match self.momentum {
+            None => parameter,
+            Some(mu) => parameter.momentum(mu, velocity),
+        }
     }
 }
 

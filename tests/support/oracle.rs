@@ -56,6 +56,14 @@ impl Bounded {
     }
 }
 
+/// `factor · x + y` in at most two roundings.
+pub(crate) fn multiply_add(factor: f32, x: Bounded, y: Bounded) -> Bounded {
+    let factor = f64::from(factor);
+    let exact = factor * x.exact + y.exact;
+    let rounding = 2.0 * U * (factor.abs() * x.most() + y.most()) + 2.0 * TINY;
+    Bounded { exact, error: factor.abs() * x.error + y.error + rounding }
+}
+
 fn gamma(n: usize) -> f64 {
     let nu = n as f64 * U;
     nu / (1.0 - nu)

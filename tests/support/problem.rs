@@ -1,14 +1,14 @@
 //! A layer with operands: its calls on memory of any layout, and what they must return.
 
 use super::compare::assert_bits;
-use super::options::{Above, BackwardOptions, ForwardOptions, Kept, Want};
+use super::options::{Above, BackwardOptions, ForwardOptions, Kept, UpdateOptions, Want};
 use super::oracle;
 use super::stored::{CANARY, Placement, Stored};
 use super::values;
 use core::cell::RefCell;
 use core::fmt;
 use fused_dense::{
-    Activation, Bias, Dense, Gradients, MatrixView, Operand, Outputs, Saved, Upstream, Weights, Workspace, reference,
+    Activation, Bias, Dense, Gradients, MatrixView, Operand, Outputs, Saved, Update, Weights, Workspace, reference,
 };
 
 /// Each output of a call with its elements, row by row.
@@ -156,11 +156,7 @@ impl Problem {
         let (layer, batch) = (&self.layer, self.batch);
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
         let (from, upstream_values, saved_values) = self.backward_inputs(options);
-        let upstream_operand = match from {
-            Above::Activation => Operand::DA,
-            Above::PreActivation => Operand::DZ,
-            Above::Targets => Operand::Targets,
-        };
+        let upstream_operand = from.operand();
         let a_prev = Stored::new(placement, Operand::APrev, batch, inputs, &self.a_prev);
         let w = Stored::new(placement, Operand::W, outputs, inputs, &self.w);
         let saved = Stored::new(placement, Operand::A, batch, outputs, &saved_values);
@@ -197,11 +193,7 @@ impl Problem {
             Kept::A => Saved::A(saved.input()),
             Kept::Z => Saved::Z(saved.input()),
         };
-        let from_above = match from {
-            Above::Activation => Upstream::Activation(upstream.input()),
-            Above::PreActivation => Upstream::PreActivation(upstream.input()),
-            Above::Targets => Upstream::Targets(upstream.input()),
-        };
+        let from_above = from.upstream(upstream.input());
         let result = self.with_weights(&w, |w| {
             with_used_workspace(layer, |used| layer.backward_in(used, a_prev.input(), w, kept, from_above, gradients))
         });
@@ -219,6 +211,129 @@ impl Problem {
         ];
         let wanted = wanted.into_iter().filter(|(is_wanted, ..)| *is_wanted);
         wanted.map(|(_, operand, stored)| (operand, stored.written(operand))).collect()
+    }
+
+    /// The update of parameters placed as told, whose velocities are what gradients are otherwise added to.
+    #[track_caller]
+    pub(crate) fn update(
+        &self,
+        options: &BackwardOptions,
+        update_options: &UpdateOptions,
+        placement: &Placement<'_>,
+    ) -> Results {
+        let (layer, batch) = (&self.layer, self.batch);
+        let (inputs, outputs) = (layer.inputs(), layer.outputs());
+        let (from, upstream_values, saved_values) = self.backward_inputs(options);
+        let upstream_operand = from.operand();
+        let a_prev = Stored::new(placement, Operand::APrev, batch, inputs, &self.a_prev);
+        let saved = Stored::new(placement, Operand::A, batch, outputs, &saved_values);
+        let upstream = Stored::new(placement, upstream_operand, batch, outputs, upstream_values);
+        let mut w = Stored::new(placement, Operand::W, outputs, inputs, &self.w);
+        let mut b = Stored::new(placement, Operand::B, 1, outputs, &self.b);
+        let mut v_w = Stored::new(placement, Operand::VW, outputs, inputs, &self.old_w);
+        let mut v_b = Stored::new(placement, Operand::VB, 1, outputs, &self.old_b);
+        let mut room = Stored::canaries(placement, Operand::DW, outputs, inputs);
+        let mut d_a_prev = match options.a_prev {
+            Want::Add => Stored::new(placement, Operand::DAPrev, batch, inputs, &self.old_a_prev),
+            Want::Nothing | Want::Overwrite => Stored::canaries(placement, Operand::DAPrev, batch, inputs),
+        };
+        let mut d_z = Stored::canaries(placement, Operand::DZ, batch, outputs);
+
+        let &UpdateOptions { learning_rate, momentum, bias, .. } = update_options;
+        let mut update = Update::new(learning_rate).scale(options.scale);
+        if bias {
+            update = update.b(update_options.parameter(b.output(), v_b.output()));
+        }
+        // Room that is not needed may be there.
+        if batch > layer.update_batch().expect("a size") || options.scale == BackwardOptions::PLAIN.scale {
+            update = update.partial_sums(room.output());
+        }
+        update = match options.a_prev {
+            Want::Nothing => update,
+            Want::Overwrite => update.a_prev(d_a_prev.output()),
+            Want::Add => update.add_to_a_prev(d_a_prev.output()),
+        };
+        if options.keep_dz {
+            update = update.z(d_z.output());
+        }
+        let kept = match options.kept {
+            Kept::A => Saved::A(saved.input()),
+            Kept::Z => Saved::Z(saved.input()),
+        };
+        let result = with_used_workspace(layer, |used| {
+            let w = update_options.parameter(w.output(), v_w.output());
+            layer.backward_update_in(used, a_prev.input(), w, kept, from.upstream(upstream.input()), update)
+        });
+        assert_eq!(result, Ok(()), "{self}");
+
+        a_prev.assert_holds(Operand::APrev, &self.a_prev);
+        saved.assert_holds(Operand::A, &saved_values);
+        upstream.assert_holds(upstream_operand, upstream_values);
+        if !bias {
+            b.assert_holds(Operand::B, &self.b);
+        }
+        let has_velocity = momentum.is_some();
+        let wanted = [
+            (true, Operand::W, w),
+            (has_velocity, Operand::VW, v_w),
+            (bias, Operand::B, b),
+            (bias && has_velocity, Operand::VB, v_b),
+            (options.a_prev != Want::Nothing, Operand::DAPrev, d_a_prev),
+            (options.keep_dz, Operand::DZ, d_z),
+        ];
+        let wanted = wanted.into_iter().filter(|(is_wanted, ..)| *is_wanted);
+        wanted.map(|(_, operand, stored)| (operand, stored.written(operand))).collect()
+    }
+
+    /// The results of an update, from those of the backward pass: `step` returns a parameter's new value and velocity.
+    fn stepped<T: Copy>(
+        &self,
+        backward: Results<T>,
+        options: &UpdateOptions,
+        step: impl Fn(f32, T, Option<f32>) -> (T, Option<T>),
+    ) -> Results<T> {
+        let mut results = Results::new();
+        for (operand, values) in backward {
+            let (parameter, velocity, old, old_velocity) = match operand {
+                Operand::DW => (Operand::W, Operand::VW, &self.w, &self.old_w),
+                Operand::DB if options.bias => (Operand::B, Operand::VB, &self.b, &self.old_b),
+                Operand::DB => continue,
+                _ => {
+                    results.push((operand, values));
+                    continue;
+                }
+            };
+            let old = old.iter().zip(old_velocity);
+            let stepped = old.zip(values).map(|((&old, &v), g)| step(old, g, options.momentum.map(|_| v)));
+            let (new, velocities): (Vec<T>, Vec<Option<T>>) = stepped.unzip();
+            results.push((parameter, new));
+            if options.momentum.is_some() {
+                results.push((velocity, velocities.into_iter().flatten().collect()));
+            }
+        }
+        results
+    }
+
+    /// Runs an update and compares it with the backward pass and a scalar step behind it, as [`check`](Self::check).
+    #[track_caller]
+    pub(crate) fn check_update(&self, options: &BackwardOptions, update: &UpdateOptions, placement: &Placement<'_>) {
+        let options = &BackwardOptions { w: Want::Overwrite, b: Want::Overwrite, ..*options };
+        let found = self.update(options, update, placement);
+        let &UpdateOptions { learning_rate, weight_decay, momentum, .. } = update;
+        if self.is_exact() {
+            let gradients = self.backward_reference(options, self.contiguous_inputs(placement));
+            let expected = self.stepped(gradients, update, |old, g, velocity| {
+                reference::update(old, g, learning_rate, weight_decay, momentum.zip(velocity))
+            });
+            self.assert_equal(&found, &expected, &(options, update));
+        } else {
+            let exact = self.stepped(oracle::backward(self, options), update, |old, g, velocity| {
+                let g = oracle::multiply_add(weight_decay, old.into(), g);
+                let velocity = momentum.zip(velocity).map(|(mu, v)| oracle::multiply_add(mu, v.into(), g));
+                (oracle::multiply_add(-learning_rate, velocity.unwrap_or(g), old.into()), velocity)
+            });
+            self.assert_within(&found, &exact, &(options, update));
+        }
     }
 
     /// What [`forward`](Self::forward) must return, by the crate's reference.

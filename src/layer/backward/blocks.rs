@@ -144,6 +144,7 @@ impl Call<'_> {
             scale: self.scale,
             add,
             activation: Activation::Identity,
+            update: None,
         };
         // SAFETY: the caller's promise; a product without terms reads neither operand.
         unsafe { Product::new(self.kernels, (gemm, Summation::Chain), 1).run(self.kernels, 0, scratch) };

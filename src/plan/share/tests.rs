@@ -27,7 +27,18 @@ fn strategies() -> impl Iterator<Item = Strategy> {
 
 fn shape(m: usize, n: usize, k: usize) -> ProductShape {
     let (a_strides, b_strides, c_strides) = ((k, 1), (n, 1), (n, 1));
-    ProductShape { m, n, k, a_strides, b_strides, c_strides, z_strides: None, is_prepacked: false, is_plain: false }
+    ProductShape {
+        m,
+        n,
+        k,
+        a_strides,
+        b_strides,
+        c_strides,
+        z_strides: None,
+        is_prepacked: false,
+        is_updated: false,
+        is_plain: false,
+    }
 }
 
 fn supply(workers: usize, cost: f64) -> Supply {
