@@ -187,10 +187,13 @@ pub(crate) fn updates_behind(batch: usize, outputs: usize, inputs: usize, worker
 
 #[inline(always)]
 fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
-    let narrow = !kernels.masked_loads_are_free;
+    // Rows of broken vectors: many a load crosses a cache line and counts twice, for which narrow vectors leave no room.
+    let crosses = |stride: usize| !kernels.masked_loads_are_free && stride & (kernels.lanes - 1) != 0;
     match shape.b_strides {
         _ if shape.is_prepacked => Packing::Prepacked,
-        (stride, 1) if shape.m >= PACK_MIN_ROWS && shape.k > 1 && (narrow || stride >= PAGE_STRIDE) => Packing::Copy,
+        (stride, 1) if shape.m >= PACK_MIN_ROWS && shape.k > 1 && (stride >= PAGE_STRIDE || crosses(stride)) => {
+            Packing::Copy
+        }
         (_, 1) => Packing::InPlace,
         (1, _) => Packing::Transpose,
         _ => Packing::Copy,
