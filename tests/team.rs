@@ -34,10 +34,10 @@ fn check_job(team: &Team, parts: usize, delay: impl Fn(usize) + Sync) {
 #[test]
 fn every_part_is_done_once() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for threads in [1, 2, 3, 5, 16] {
+    for threads in [1, 2, 3, 5, 16, 17, 40] {
         let team = Team::new(threads);
         assert_eq!(team.threads(), threads);
-        for parts in [0, 1, 2, 63, 64, 65, 200] {
+        for parts in [0, 1, 2, 63, 64, 65, 200, 700] {
             check_job(&team, parts, |_| ());
         }
         for _ in 0..300 {
@@ -284,12 +284,33 @@ fn the_last_handle_ends_the_threads() {
     }
 }
 
+/// Parts that wait for each other, one for each member, find all of a sleeping team.
+#[test]
+fn everybody_is_woken() {
+    for threads in [2, 3, 4, 7, 16, 33] {
+        let team = Team::new(threads);
+        for pause in [0, 1, 3] {
+            thread::sleep(Duration::from_millis(pause));
+            let (there, start) = (AtomicUsize::new(0), Instant::now());
+            team.for_each(threads, |_| {
+                there.fetch_add(1, Ordering::Relaxed);
+                while there.load(Ordering::Relaxed) < threads {
+                    assert!(start.elapsed() < Duration::from_secs(20), "somebody sleeps");
+                    thread::yield_now();
+                }
+            });
+        }
+    }
+}
+
 #[test]
 fn a_team_has_at_least_one_thread_and_at_most_its_limit() {
     assert_eq!(Team::new(0).threads(), 1);
     let most = Team::new(usize::MAX);
     assert_eq!(most.threads(), Team::MAX_THREADS);
-    check_job(&most, 200, |_| ());
+    for parts in [200, 1024, 2000] {
+        check_job(&most, parts, |_| ());
+    }
     assert_ne!(most, Team::new(1));
 }
 

@@ -15,8 +15,16 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
 
-/// Most parts of a job: their open ones are the bits of a word.
-pub(super) const MAX_PARTS: usize = u64::BITS as usize;
+/// Members that share a post, as cores share a cache: a line that all members of a large machine wrote to would go from
+/// one to the next all the time.
+const GROUP: usize = if cfg!(all(loom, test)) { 2 } else { 16 };
+
+/// Posts of a board, and so the most members.
+const MOST_POSTS: usize = if cfg!(all(loom, test)) { 2 } else { 16 };
+pub(super) const MAX_MEMBERS: usize = GROUP * MOST_POSTS;
+
+/// Most parts of a post: the open ones are the bits of a word.
+const POST_PARTS: usize = u64::BITS as usize;
 
 /// What a job does, given a member and a part. A pointer, since it lives no longer than the call that leads the job.
 type Work = dyn Fn(usize, usize) + Sync;
@@ -24,22 +32,32 @@ type Work = dyn Fn(usize, usize) + Sync;
 /// How long the leader stays awake for the last parts.
 const LEADER_PATIENCE: Duration = Duration::from_micros(200);
 
-/// What the leader writes and the helpers read, on one cache line: whoever claims a part has the job with it.
+/// Some members' parts of a job, on one cache line: whoever claims a part has the job with it.
 #[repr(align(128))]
 struct Post {
     /// A bit for each part that nobody has claimed.
     open: AtomicU64,
-    /// Members and parts of the job, of use before a claim: a stale value costs speed, never soundness.
+    /// Members of the group, its parts and the first of them: of use before a claim: a stale value costs speed, never
+    /// soundness. What a claim has acquired is not stale.
     members: AtomicUsize,
     parts: AtomicUsize,
+    first: AtomicUsize,
+    /// Posts of the job.
+    posts: AtomicUsize,
     job: UnsafeCell<*const Work>,
+    progress: Progress,
 }
 
 /// What the helpers write and the leader reads.
 #[repr(align(128))]
 struct Progress {
-    /// Parts that helpers have done since the board was made, wrapping.
+    /// Parts of this post that helpers have done since the board was made, wrapping.
     done: AtomicUsize,
+}
+
+/// How the leader rests, and what it must hear of.
+#[repr(align(128))]
+struct Rest {
     /// Whether the leader sleeps, or is about to, until the last part is done.
     leader_sleeps: AtomicBool,
     sleep: Mutex<()>,
@@ -50,21 +68,30 @@ struct Progress {
 
 /// Where a leader posts a job.
 pub(crate) struct Board {
-    post: Post,
-    progress: Progress,
+    /// One for each group of members.
+    posts: [Post; MOST_POSTS],
+    rest: Rest,
+}
+
+/// A member's place in its group.
+fn place(member: usize) -> (usize, usize) {
+    (member / GROUP, member % GROUP)
 }
 
 impl Board {
     pub(super) fn new() -> Self {
+        let post = || Post {
+            open: AtomicU64::new(0),
+            members: AtomicUsize::new(1),
+            parts: AtomicUsize::new(1),
+            first: AtomicUsize::new(0),
+            posts: AtomicUsize::new(1),
+            job: UnsafeCell::new(core::ptr::from_ref::<Work>(&|_, _| ())),
+            progress: Progress { done: AtomicUsize::new(0) },
+        };
         Self {
-            post: Post {
-                open: AtomicU64::new(0),
-                members: AtomicUsize::new(1),
-                parts: AtomicUsize::new(1),
-                job: UnsafeCell::new(core::ptr::from_ref::<Work>(&|_, _| ())),
-            },
-            progress: Progress {
-                done: AtomicUsize::new(0),
+            posts: core::array::from_fn(|_| post()),
+            rest: Rest {
                 leader_sleeps: AtomicBool::new(false),
                 sleep: Mutex::new(()),
                 wake: Condvar::new(),
@@ -72,6 +99,11 @@ impl Board {
                 has_panicked: AtomicBool::new(false),
             },
         }
+    }
+
+    /// Most parts of a job for so many members.
+    pub(super) fn most_parts(members: usize) -> usize {
+        if members <= GROUP { POST_PARTS } else { POST_PARTS / GROUP * members }
     }
 
     /// Calls `work(member, part)` once for each part in `0..parts`, on this thread as member 0 and on whoever
@@ -87,27 +119,39 @@ impl Board {
         call: impl FnOnce(),
         work: &(dyn Fn(usize, usize) + Sync),
     ) {
-        assert!((1..=MAX_PARTS).contains(&parts), "{parts} parts");
+        assert!(members > 0 && (1..=Self::most_parts(members)).contains(&parts), "{parts} parts for {members} members");
+        // Somebody has no part where there are fewer parts; the leader has the first.
+        let members = members.min(parts);
         // A leader that panicked itself has left its helpers' panic behind.
         drop(self.take_panic());
         // SAFETY: only the lifetime changes. The pointer is followed between claiming a part and counting it as done,
         // and `Unfinished` keeps this call from ending before.
         let job = unsafe { core::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Work>(work) };
-        // SAFETY: helpers look at the job only between claiming a part and counting it as done. No part is open, and
-        // the leader before has acquired the count of every part that was claimed, so whoever looked did so before.
-        self.post.job.with_mut(|slot| unsafe { *slot = job });
-        self.post.members.store(members, Ordering::Relaxed);
-        self.post.parts.store(parts, Ordering::Relaxed);
-        let before = self.progress.done.load(Ordering::Relaxed);
-        let mut unfinished = Unfinished { board: self, before, others: parts - 1 };
-        // Release: whoever claims a part sees the job, and all that the leader did before. The leader's first part is
-        // never open. A store would do; but the model checker knows the order of a word's changes only where each reads
-        // the one before.
-        self.post.open.swap(u64::MAX >> (MAX_PARTS - parts) & !1, Ordering::Release);
+        let posts = members.div_ceil(GROUP);
+        let first = |post: usize| if post < posts { post * GROUP * parts / members } else { parts };
+        let mut unfinished = Unfinished { board: self, others: [0; MOST_POSTS], posts: 0 };
+        for (index, post) in self.posts[..posts].iter().enumerate() {
+            let (first, end) = (first(index), first(index + 1));
+            // SAFETY: helpers look at the job only between claiming a part and counting it as done. No part is open, and
+            // the leader before has acquired the count of every part that was claimed, so whoever looked did so before.
+            post.job.with_mut(|slot| unsafe { *slot = job });
+            post.members.store((members - index * GROUP).min(GROUP), Ordering::Relaxed);
+            post.parts.store(end - first, Ordering::Relaxed);
+            post.first.store(first, Ordering::Relaxed);
+            post.posts.store(posts, Ordering::Relaxed);
+            // The leader's first part is never open.
+            let open = bits_below(end - first) & if index == 0 { !1 } else { u64::MAX };
+            unfinished.others[index] =
+                post.progress.done.load(Ordering::Relaxed).wrapping_add(open.count_ones() as usize);
+            unfinished.posts = index + 1;
+            // Release: whoever claims a part sees the job, and all that the leader did before. A store would do; but the
+            // model checker knows the order of a word's changes only where each reads the one before.
+            post.open.swap(open, Ordering::Release);
+        }
         call();
         work(0, 0);
-        while let Some(part) = self.claim(0) {
-            unfinished.others -= 1;
+        while let Some((post, part)) = self.claim(0) {
+            unfinished.others[post] = unfinished.others[post].wrapping_sub(1);
             work(0, part);
         }
         drop(unfinished);
@@ -119,77 +163,93 @@ impl Board {
     /// What a helper's panic has left, if no leader has taken it yet.
     fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
         // Relaxed: written before a count that this leader, or the one before, has acquired.
-        if !self.progress.has_panicked.load(Ordering::Relaxed) {
+        if !self.rest.has_panicked.load(Ordering::Relaxed) {
             return None;
         }
-        self.progress.has_panicked.store(false, Ordering::Relaxed);
-        lock(&self.progress.panic).take()
+        self.rest.has_panicked.store(false, Ordering::Relaxed);
+        lock(&self.rest.panic).take()
     }
 
     /// Whether there is something to claim for this member. A hint: only a claim decides.
     pub(super) fn is_open_to(&self, member: usize) -> bool {
-        self.post.open.load(Ordering::Relaxed) != 0 && member < self.post.members.load(Ordering::Relaxed)
+        let (post, place) = place(member);
+        let post = &self.posts[post];
+        post.open.load(Ordering::Relaxed) != 0 && place < post.members.load(Ordering::Relaxed)
     }
 
     /// Claims parts and works on them until none is open.
     pub(super) fn help(&self, member: usize) {
-        while let Some(part) = self.claim(member) {
+        while let Some((post, part)) = self.claim(member) {
+            let post = &self.posts[post];
             // SAFETY: the claim acquired what the leader wrote before it opened the part; until the part is counted,
             // the leader stays inside `lead`, writes no other job and keeps this one alive.
-            let work = self.post.job.with(|job| unsafe { &**job });
+            let work = post.job.with(|job| unsafe { &**job });
             // What a panic leaves behind is the leader's, which panics too.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(member, part))) {
-                *lock(&self.progress.panic) = Some(panic);
-                self.progress.has_panicked.store(true, Ordering::Relaxed);
+                *lock(&self.rest.panic) = Some(panic);
+                self.rest.has_panicked.store(true, Ordering::Relaxed);
             }
             // Release: the leader sees what the part wrote. From here on the job may be gone.
-            self.progress.done.fetch_add(1, Ordering::Release);
+            post.progress.done.fetch_add(1, Ordering::Release);
             // Pairs with the fence in `wait_for`: either the leader sees the count, or it is seen to sleep here. It then
             // holds the mutex until it waits.
             fence(Ordering::SeqCst);
-            if self.progress.leader_sleeps.load(Ordering::Relaxed) {
-                drop(lock(&self.progress.sleep));
-                self.progress.wake.notify_one();
+            if self.rest.leader_sleeps.load(Ordering::Relaxed) {
+                drop(lock(&self.rest.sleep));
+                self.rest.wake.notify_one();
             }
         }
     }
 
-    /// Takes an open part: one of the member's own, in order, so that the same member meets the same data call after
-    /// call; else the one that its owner would come to last.
-    fn claim(&self, member: usize) -> Option<usize> {
-        let mut open = self.post.open.load(Ordering::Relaxed);
+    /// Takes an open part, and says of which post: one of the member's own, in order, so that the same member meets the
+    /// same data call after call; else the one that its owner would come to last, of its group before others.
+    fn claim(&self, member: usize) -> Option<(usize, usize)> {
+        let (home, place) = place(member);
+        let posts = self.posts[home].posts.load(Ordering::Relaxed);
+        let away = (0..posts).filter(|post| *post != home).map(|post| (post, GROUP));
+        core::iter::once((home, place)).chain(away).find_map(|(post, place)| {
+            let part = self.posts[post].claim(place)?;
+            Some((post, part))
+        })
+    }
+
+    /// Waits until helpers have done `count` parts of a post since the board was made.
+    fn wait_for(&self, post: &Post, count: usize) {
+        // Acquire: each count was released behind its part's work, and later counts continue its release sequence.
+        let is_done = || post.progress.done.load(Ordering::Acquire) == count;
+        if wait_awake(LEADER_PATIENCE, is_done) {
+            return;
+        }
+        let mut asleep = lock(&self.rest.sleep);
+        self.rest.leader_sleeps.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `help`.
+        fence(Ordering::SeqCst);
+        while !is_done() {
+            asleep = self.rest.wake.wait(asleep).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.rest.leader_sleeps.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Post {
+    /// Takes an open part for the member at this place of the group; for one from elsewhere, behind the last place.
+    fn claim(&self, place: usize) -> Option<usize> {
+        let mut open = self.open.load(Ordering::Relaxed);
         while open != 0 {
-            let members = self.post.members.load(Ordering::Relaxed).max(1);
-            let parts = self.post.parts.load(Ordering::Relaxed);
-            let part = own_parts(member, members, parts, open).unwrap_or(63 - open.leading_zeros() as usize);
+            let members = self.members.load(Ordering::Relaxed).max(1);
+            let parts = self.parts.load(Ordering::Relaxed);
+            let part = own_parts(place, members, parts, open).unwrap_or(63 - open.leading_zeros() as usize);
             let bit = 1 << part;
             // Acquire: reads what the leader's store wrote, or what another claim left of it, which continues the
             // store's release sequence. A word of the same value that belongs to a later job is just as good: what is
             // claimed is then a part of that job.
-            let before = self.post.open.fetch_and(!bit, Ordering::Acquire);
+            let before = self.open.fetch_and(!bit, Ordering::Acquire);
             if before & bit != 0 {
-                return Some(part);
+                return Some(self.first.load(Ordering::Relaxed) + part);
             }
             open = before;
         }
         None
-    }
-
-    /// Waits until helpers have done `count` parts since the board was made.
-    fn wait_for(&self, count: usize) {
-        // Acquire: each count was released behind its part's work, and later counts continue its release sequence.
-        let is_done = || self.progress.done.load(Ordering::Acquire) == count;
-        if wait_awake(LEADER_PATIENCE, is_done) {
-            return;
-        }
-        let mut asleep = lock(&self.progress.sleep);
-        self.progress.leader_sleeps.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `help`.
-        fence(Ordering::SeqCst);
-        while !is_done() {
-            asleep = self.progress.wake.wait(asleep).unwrap_or_else(PoisonError::into_inner);
-        }
-        self.progress.leader_sleeps.store(false, Ordering::Relaxed);
     }
 }
 
@@ -203,25 +263,34 @@ unsafe impl Send for Board {}
 /// for the others.
 struct Unfinished<'b> {
     board: &'b Board,
-    /// Parts done by helpers before this job.
-    before: usize,
-    /// Parts that the leader has not claimed.
-    others: usize,
+    /// What each post's count will be when the parts that the leader has not claimed are done.
+    others: [usize; MOST_POSTS],
+    /// Posts that are open.
+    posts: usize,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        // Relaxed: nothing is read by what was never claimed.
-        let unclaimed = self.board.post.open.swap(0, Ordering::Relaxed).count_ones() as usize;
-        self.board.wait_for(self.before.wrapping_add(self.others - unclaimed));
+        let posts = || self.board.posts[..self.posts].iter();
+        for (post, others) in posts().zip(&mut self.others) {
+            // Relaxed: nothing is read by what was never claimed.
+            *others = others.wrapping_sub(post.open.swap(0, Ordering::Relaxed).count_ones() as usize);
+        }
+        for (post, others) in posts().zip(self.others) {
+            self.board.wait_for(post, others);
+        }
     }
+}
+
+/// A word of this many ones.
+fn bits_below(count: usize) -> u64 {
+    if count >= POST_PARTS { u64::MAX } else { (1 << count) - 1 }
 }
 
 /// The first of the member's own parts that is open.
 fn own_parts(member: usize, members: usize, parts: usize, open: u64) -> Option<usize> {
-    let first = |member: usize| (member * parts).div_ceil(members).min(MAX_PARTS);
-    let below = |part: usize| if part == MAX_PARTS { u64::MAX } else { (1 << part) - 1 };
-    let own = open & below(first(member + 1)) & !below(first(member));
+    let first = |member: usize| (member * parts).div_ceil(members);
+    let own = open & bits_below(first(member + 1)) & !bits_below(first(member));
     (own != 0).then_some(own.trailing_zeros() as usize)
 }
 

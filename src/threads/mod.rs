@@ -12,7 +12,7 @@ mod team;
 
 pub use team::Team;
 
-use board::{Board, MAX_PARTS};
+use board::{Board, MAX_MEMBERS};
 use meter::Meter;
 use pieces::Pieces;
 use std::sync::Arc;
@@ -113,8 +113,8 @@ impl Threads {
     pub(crate) fn max(&self) -> usize {
         match self {
             Self::Serial => 1,
-            Self::CurrentPool { max } => (*max).max(1),
-            Self::Pool(pool) => pool.current_num_threads(),
+            Self::CurrentPool { max } => (*max).clamp(1, MAX_MEMBERS),
+            Self::Pool(pool) => pool.current_num_threads().min(MAX_MEMBERS),
             Self::Team(team) => team.threads(),
         }
     }
@@ -124,11 +124,11 @@ impl Threads {
     pub(crate) fn here(&self) -> Supply {
         match self {
             Self::Serial => Supply::serial("serial"),
-            Self::CurrentPool { max } if rayon::current_thread_index().is_some() => {
-                Supply::rayon(rayon::current_num_threads().min(*max).max(1), "the rayon pool around the call")
+            Self::CurrentPool { .. } if rayon::current_thread_index().is_some() => {
+                Supply::rayon(rayon::current_num_threads().min(self.max()), "the rayon pool around the call")
             }
             Self::CurrentPool { .. } => Supply::serial("outside of any rayon pool"),
-            Self::Pool(pool) => Supply::rayon(pool.current_num_threads(), "a rayon pool"),
+            Self::Pool(_) => Supply::rayon(self.max(), "a rayon pool"),
             Self::Team(team) => Supply::team(team.threads(), team.meter()),
         }
     }
@@ -225,8 +225,9 @@ impl Crew<'_> {
         work: &(impl Fn(usize, &mut [f32]) + Sync),
     ) {
         let pieces = Pieces::new(scratch, piece_len);
-        for first in (0..parts).step_by(MAX_PARTS) {
-            let parts = MAX_PARTS.min(parts - first);
+        let most = Board::most_parts(workers);
+        for first in (0..parts).step_by(most) {
+            let parts = most.min(parts - first);
             // SAFETY: a member is one thread, which does one part at a time.
             let work = |member: usize, part: usize| work(first + part, unsafe { pieces.get(member) });
             match self {

@@ -1,12 +1,12 @@
 //! Threads that wait for work awake, for a moment.
 
-use super::board::{Board, MAX_PARTS};
+use super::board::{Board, MAX_MEMBERS};
 use super::meter::Meter;
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
 use core::fmt;
 use core::time::Duration;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Instant;
 
 /// How long a worker waits awake for the next job, where the last ones came that close.
@@ -62,6 +62,10 @@ struct Shared {
     is_over: AtomicBool,
     /// Whether a worker sleeps.
     sleeps: Box<[Flag]>,
+    /// The workers' threads, once they are all there.
+    threads: OnceLock<Box<[Thread]>>,
+    /// Members of the last job that woke anybody.
+    wanted: AtomicUsize,
     start: Instant,
     /// Microseconds from the start to when light work last met a sleeping worker.
     last_light: AtomicU64,
@@ -82,7 +86,7 @@ fn mark() -> usize {
 
 impl Team {
     /// Most threads of a team.
-    pub const MAX_THREADS: usize = MAX_PARTS;
+    pub const MAX_THREADS: usize = MAX_MEMBERS;
 
     /// A team of this many threads, the caller's among them: `new(2)` starts one.
     ///
@@ -105,6 +109,8 @@ impl Team {
             is_held: Flag(AtomicBool::new(false)),
             is_over: AtomicBool::new(false),
             sleeps: (0..threads).map(|_| Flag(AtomicBool::new(false))).collect(),
+            threads: OnceLock::new(),
+            wanted: AtomicUsize::new(1),
             start: Instant::now(),
             last_light: AtomicU64::new(0),
         });
@@ -117,7 +123,9 @@ impl Team {
             };
             thread::Builder::new().name(format!("fused-dense {member}")).spawn(serve).ok()
         });
-        let handles = handles.collect();
+        let handles: Vec<_> = handles.collect();
+        // Nobody else sets it.
+        let _ = shared.threads.set(handles.iter().map(|handle| handle.thread().clone()).collect());
         Self(Arc::new(Workers { shared, handles }))
     }
 
@@ -134,8 +142,9 @@ impl Team {
     /// Where `work` does.
     pub fn for_each(&self, parts: usize, work: impl Fn(usize) + Sync) {
         let lead = self.lead();
-        for first in (0..parts).step_by(MAX_PARTS) {
-            let parts = MAX_PARTS.min(parts - first);
+        let most = Board::most_parts(self.threads());
+        for first in (0..parts).step_by(most) {
+            let parts = most.min(parts - first);
             match &lead {
                 Some(lead) => lead.share(self.threads(), parts, false, &|_, part| work(first + part)),
                 None => (first..first + parts).for_each(&work),
@@ -175,7 +184,7 @@ impl Team {
         let _hold = is_free.then(|| {
             shared.is_held.0.store(true, Ordering::Relaxed);
             if wakes {
-                self.0.wake(self.threads());
+                shared.wake(self.threads());
             }
             Hold { shared }
         });
@@ -251,19 +260,6 @@ impl Drop for Hold<'_> {
     }
 }
 
-impl Workers {
-    /// The members that sleep, of those below this one.
-    fn sleepers(&self, members: usize) -> impl Iterator<Item = &JoinHandle<()>> {
-        let all = self.handles.iter().zip(&self.shared.sleeps[1..]).take(members - 1);
-        all.filter(|(_, sleep)| sleep.0.load(Ordering::Relaxed)).map(|(handle, _)| handle)
-    }
-
-    /// Wakes them.
-    fn wake(&self, members: usize) {
-        self.sleepers(members).for_each(|handle| handle.thread().unpark());
-    }
-}
-
 impl Lead<'_> {
     /// As [`Team::meter`].
     pub(super) fn meter(&self) -> &Meter {
@@ -278,8 +274,8 @@ impl Lead<'_> {
         let call = || {
             // Pairs with the fence in `Shared::sleep`.
             fence(Ordering::SeqCst);
-            if self.workers.sleepers(members).next().is_some() && !(is_light && shared.is_rare()) {
-                self.workers.wake(members);
+            if shared.sleepers(members).next().is_some() && !(is_light && shared.is_rare()) {
+                shared.wake(members);
             }
         };
         // SAFETY: there is one `Lead` at a time, and its making acquires what the one before released.
@@ -294,6 +290,28 @@ impl Drop for Lead<'_> {
 }
 
 impl Shared {
+    /// The members that sleep, of those below this one.
+    fn sleepers(&self, members: usize) -> impl Iterator<Item = (&Thread, &AtomicBool)> {
+        let threads = self.threads.get().map_or(&[][..], |threads| threads);
+        let all = threads.iter().zip(self.sleeps[1..].iter().map(|flag| &flag.0)).take(members - 1);
+        all.filter(|(_, sleeps)| sleeps.load(Ordering::Relaxed))
+    }
+
+    /// Wakes the members below this one.
+    fn wake(&self, members: usize) {
+        // Relaxed: whoever is woken sees it, by its unparking.
+        self.wanted.store(members, Ordering::Relaxed);
+        self.wake_two();
+    }
+
+    /// Wakes two of them, which then wake two more each: waking takes microseconds.
+    fn wake_two(&self) {
+        let members = self.wanted.load(Ordering::Relaxed);
+        for (thread, _) in self.sleepers(members).filter(|(_, sleeps)| sleeps.swap(false, Ordering::Relaxed)).take(2) {
+            thread.unpark();
+        }
+    }
+
     /// Whether light work that met a sleeping worker had not met one for a while.
     fn is_rare(&self) -> bool {
         let now = self.start.elapsed().as_micros() as u64;
@@ -312,6 +330,7 @@ impl Shared {
             if !is_awaited && !wait_awake(patience, is_called) {
                 let since = Instant::now();
                 self.sleep(member, is_called);
+                self.wake_two();
                 // Whoever calls often is waited for awake; where calls are rare, spinning would be for nothing.
                 patience = if since.elapsed() < PATIENCE { PATIENCE } else { (patience / 2).max(LEAST_PATIENCE) };
             }
