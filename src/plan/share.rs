@@ -190,14 +190,19 @@ pub(crate) struct Blocks {
     pub(crate) sums: usize,
 }
 
+/// Cycles that adding up so many sums, which others have written, takes on one core.
+pub(crate) fn add_up_cycles(sums: usize, supply: &Supply) -> f64 {
+    (ADD_UP_COST + supply.move_cost) * sums as f64
+}
+
 /// How many workers finish a batch in blocks first, and in how many cycles; `None` where there are not two blocks.
 pub(crate) fn block_workers(blocks: &Blocks, supply: &Supply) -> Option<(usize, f64)> {
     let Blocks { count, most, cycles, sums } = *blocks;
     let time = |workers: usize| {
         let (rounds, others) = (count.div_ceil(most), (workers - 1) as f64);
         let share = rounds * most.min(count).div_ceil(workers);
-        let moved = others / workers as f64 * supply.move_cost;
-        let add_up = (ADD_UP_COST + moved) * (count * sums) as f64;
+        let add_up = add_up_cycles(count * sums, supply);
+        let add_up = add_up.min(shared_cycles(add_up, 0.0, supply, workers));
         share as f64 * cycles + add_up + rounds as f64 * supply.cost * (1.0 + WORKER_COST * (others - 1.0))
     };
     let most_workers = supply.workers.min(count).min(most);

@@ -10,9 +10,11 @@ use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
 use crate::layer::forward::Product;
 use crate::layer::{Dense, Scratch};
+use crate::plan;
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Crew;
 use crate::workspace::{apart, padded};
+use core::ops::Range;
 
 /// Most weights of a layer whose gradient stands in scratch once for each block, and room for that.
 const MOST_WEIGHTS: usize = 1 << 14;
@@ -60,11 +62,11 @@ struct Blocks<'c> {
     call: &'c Call<'c>,
     layout: BlocksLayout,
     partials: *mut f32,
-    /// Whether `db` is wanted.
-    db: bool,
+    /// Where `db` goes, if it is wanted.
+    db: Option<*mut f32>,
 }
 
-// SAFETY: workers read the call's inputs and write disjoint rows of its outputs and partial sums.
+// SAFETY: workers read the call's inputs and write disjoint rows of its outputs and partial sums; one of them, `db`.
 unsafe impl Sync for Blocks<'_> {}
 
 impl Call<'_> {
@@ -74,30 +76,35 @@ impl Call<'_> {
     /// As [`Call::run`], for a layer whose layout has room for partial sums.
     pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: Scratch<'_>, db: Option<*mut f32>) {
         let Scratch { blocks: layout, partials, workers: scratch, worker_len, .. } = scratch;
+        let outputs = self.layer.outputs;
+        let sums = if self.d_w.is_some() { self.layer.inputs * outputs } else { 0 };
+        let blocks = Blocks { call: self, layout, partials: partials.as_mut_ptr(), db };
         let all = self.batch.div_ceil(SUM_BLOCK);
         for first in (0..all).step_by(layout.most) {
             let count = layout.most.min(all - first);
-            let blocks = Blocks { call: self, layout, partials: partials.as_mut_ptr(), db: db.is_some() };
-            // SAFETY: the caller's promise; each block is computed once, before its sums are added up.
-            unsafe {
-                crew.share(count, scratch, worker_len, &|index, scratch| blocks.compute(first, index, scratch));
-                for index in 0..count {
-                    self.add_up(&blocks, first, index, db, scratch);
-                }
-            }
+            let supply = crew.supply();
+            let adders = plan::workers(plan::add_up_cycles(count * sums, &supply), 0.0, &supply).min(outputs);
+            crew.share(count, scratch, worker_len, &|index, scratch| {
+                // SAFETY: the caller's promise; each block is computed once.
+                unsafe { blocks.compute(first, index, scratch) };
+            });
+            crew.share(adders, scratch, worker_len, &|index, scratch| {
+                // SAFETY: as above; all blocks have been computed, and the rows are this worker's.
+                unsafe { blocks.add_up(first, count, plan::share(outputs, 1, index, adders), scratch) };
+            });
         }
     }
 
-    /// Adds a block's sums to what the blocks before it have left.
+    /// Adds a block's sums for rows of `dw`, and with the first of them `db`, to what the blocks before it have left.
     ///
     /// # Safety
-    /// As [`Call::by_blocks`], after all blocks up to this one have been computed.
-    unsafe fn add_up(
+    /// As [`Blocks::add_up`].
+    unsafe fn add_block(
         &self,
         blocks: &Blocks<'_>,
         first: usize,
         index: usize,
-        db: Option<*mut f32>,
+        rows: Range<usize>,
         scratch: &mut [f32],
     ) {
         let (inputs, outputs) = (self.layer.inputs, self.layer.outputs);
@@ -105,22 +112,19 @@ impl Call<'_> {
         // SAFETY: the partial sums have the shapes of `dw` and `db`.
         unsafe {
             let (d_w, d_b) = blocks.partial(index);
+            if let (Some(db), 0) = (blocks.db, rows.start) {
+                let to = Sink { ptr: db, row_stride: outputs, col_stride: 1 };
+                self.add_row(d_b, to, outputs, add_to(self.d_b), scratch);
+            }
             if let Some(target) = self.d_w {
                 let sink = target.sink;
                 // Rows that follow each other without a gap are one.
-                let (rows, len) = if sink.col_stride == 1 && sink.row_stride == inputs {
-                    (1, inputs * outputs)
-                } else {
-                    (outputs, inputs)
-                };
-                for row in 0..rows {
+                let is_whole = sink.col_stride == 1 && sink.row_stride == inputs;
+                let (step, len) = if is_whole { (rows.len().max(1), rows.len() * inputs) } else { (1, inputs) };
+                for row in rows.step_by(step) {
                     let to = Sink { ptr: sink.at(row, 0), ..sink };
                     self.add_row(d_w.at(row, 0), to, len, add_to(self.d_w), scratch);
                 }
-            }
-            if let Some(db) = db {
-                let to = Sink { ptr: db, row_stride: outputs, col_stride: 1 };
-                self.add_row(d_b, to, outputs, add_to(self.d_b), scratch);
             }
         }
     }
@@ -162,6 +166,17 @@ impl Blocks<'_> {
         (Sink { ptr, row_stride: layer.inputs, col_stride: 1 }, unsafe { ptr.add(db_at) })
     }
 
+    /// Adds up the sums of `count` blocks from `first` on, for rows of `dw` and, with the first of them, `db`.
+    ///
+    /// # Safety
+    /// As [`Call::by_blocks`]; the blocks have been computed, and nobody else adds up these rows.
+    unsafe fn add_up(&self, first: usize, count: usize, rows: Range<usize>, scratch: &mut [f32]) {
+        for index in 0..count {
+            // SAFETY: the caller's promise.
+            unsafe { self.call.add_block(self, first, index, rows.clone(), scratch) };
+        }
+    }
+
     /// `dz` and `dA_prev` of a block, and its sums for `dw` and `db`.
     ///
     /// # Safety
@@ -177,7 +192,7 @@ impl Blocks<'_> {
         // SAFETY: the block lies inside the batch, for which the caller vouches; its sums and its `dz` are this worker's.
         unsafe {
             let (d_w, d_b) = self.partial(index);
-            let sums = self.db.then_some(ColumnSums { ptr: d_b, scale: 1.0, add: false });
+            let sums = self.db.map(|_| ColumnSums { ptr: d_b, scale: 1.0, add: false });
             let (pass, dz) = call.dz_pass(start, rows, dz, sums);
             if let Some(pass) = pass {
                 pass.run(kernels, 0..layer.outputs, scratch);
