@@ -70,7 +70,7 @@ const MOVE_COST: f64 = 0.5;
 /// whose seams workers prefetch what others write, and a longer description.
 const BACKWARD: f64 = 3.5;
 
-/// Cycles of work from which on a sleeping worker of a team is woken for one call alone.
+/// Cycles of work from which on a sleeping worker of a team is woken for one call alone, and a chain of calls is shared.
 const WAKE_CYCLES: f64 = 100.0e3;
 
 /// Workers that a call may use, and what sharing work out to them costs.
@@ -134,11 +134,19 @@ impl Threads {
     }
 
     /// Keeps the workers together for the calls that `work` makes, of this many cycles in all.
+    ///
+    /// Light work stays on this thread: what one call writes the next one reads, and would have to be fetched from other
+    /// cores each time.
     pub(crate) fn session<R: Send>(&self, cycles: f64, work: impl FnOnce() -> R + Send) -> R {
         match self {
-            Self::Serial | Self::CurrentPool { .. } => work(),
-            Self::Pool(pool) => pool.install(work),
-            Self::Team(team) => team.hold_for(cycles >= WAKE_CYCLES, work),
+            Self::Pool(pool) if cycles >= WAKE_CYCLES => pool.install(work),
+            Self::Team(team) if cycles >= WAKE_CYCLES => team.hold(work),
+            Self::Team(team) => {
+                // The calls find the team taken.
+                let _lead = team.lead();
+                work()
+            }
+            Self::Serial | Self::CurrentPool { .. } | Self::Pool(_) => work(),
         }
     }
 

@@ -173,19 +173,12 @@ impl Team {
     /// # Ok::<(), fused_dense::Error>(())
     /// ```
     pub fn hold<R>(&self, work: impl FnOnce() -> R) -> R {
-        self.hold_for(true, work)
-    }
-
-    /// As [`hold`](Self::hold), waking nobody for work that is not worth it.
-    pub(super) fn hold_for<R>(&self, wakes: bool, work: impl FnOnce() -> R) -> R {
         let shared = &self.0.shared;
         // Acquire: as in `lead`.
         let is_free = shared.leader.compare_exchange(FREE, mark(), Ordering::Acquire, Ordering::Relaxed).is_ok();
         let _hold = is_free.then(|| {
             shared.is_held.0.store(true, Ordering::Relaxed);
-            if wakes {
-                shared.wake(self.threads());
-            }
+            shared.wake(self.threads());
             Hold { shared }
         });
         work()
