@@ -284,6 +284,37 @@ fn the_last_handle_ends_the_threads() {
     }
 }
 
+/// A worker stays where its start has pinned it, awake, asleep and at work.
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_are_pinned_by_their_start() {
+    // SAFETY: a set of cores is plain bits; the calls read and write the one they are given.
+    let allowed = unsafe {
+        let mut cores: libc::cpu_set_t = core::mem::zeroed();
+        assert_eq!(libc::sched_getaffinity(0, size_of_val(&cores), &mut cores), 0);
+        (0..libc::CPU_SETSIZE as usize).filter(|core| libc::CPU_ISSET(*core, &cores)).collect::<Vec<_>>()
+    };
+    let last = *allowed.last().expect("a core");
+    let team = Team::with_start(2, move |_| {
+        // SAFETY: as above.
+        unsafe {
+            let mut cores: libc::cpu_set_t = core::mem::zeroed();
+            libc::CPU_SET(last, &mut cores);
+            assert_eq!(libc::sched_setaffinity(0, size_of_val(&cores), &cores), 0);
+        }
+    });
+    let here = thread::current().id();
+    for pause in [0, 0, 2] {
+        thread::sleep(Duration::from_millis(pause));
+        assert!(is_shared(&team));
+        team.for_each(8, |_| {
+            // SAFETY: the call has no requirements.
+            let core = unsafe { libc::sched_getcpu() };
+            assert!(thread::current().id() == here || core == last as i32, "on core {core}");
+        });
+    }
+}
+
 /// Parts that wait for each other, one for each member, find all of a sleeping team.
 #[test]
 fn everybody_is_woken() {

@@ -66,8 +66,8 @@ const AWAKE_COST: f64 = 4.0e3;
 /// The same to read an element that another worker has written, where nothing has been measured.
 const MOVE_COST: f64 = 0.5;
 
-/// What it costs to share a backward call in a team, as a multiple of what a forward one costs: it has two outputs, at
-/// whose seams workers prefetch what others write, and a longer description.
+/// What it costs to share a backward call in a team, as a multiple of what a forward one costs: measured between cores
+/// near each other and far apart.
 const BACKWARD: f64 = 3.5;
 
 /// Cycles of work from which on a sleeping worker of a team is woken for one call alone, and a chain of calls is shared.

@@ -99,6 +99,22 @@ impl Team {
 
     /// A team whose workers `1..threads` each call `start` first, with their index: the place to pin a thread to a
     /// core, or to set its priority. The caller's thread is its own affair.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")]
+    /// fn pin(core: usize) {
+    ///     // SAFETY: a set of cores is plain bits, and the call only reads it.
+    ///     unsafe {
+    ///         let mut cores: libc::cpu_set_t = core::mem::zeroed();
+    ///         libc::CPU_SET(core, &mut cores);
+    ///         libc::sched_setaffinity(0, size_of_val(&cores), &cores);
+    ///     }
+    /// }
+    /// # #[cfg(not(target_os = "linux"))]
+    /// # fn pin(_: usize) {}
+    ///
+    /// let team = fused_dense::Team::with_start(2, pin);
+    /// ```
     #[must_use]
     pub fn with_start(threads: usize, start: impl Fn(usize) + Send + Sync + 'static) -> Self {
         let threads = threads.clamp(1, Self::MAX_THREADS);
