@@ -5,6 +5,7 @@ use crate::error::{Error, Operand};
 use crate::layer::{Dense, Gradients, Outputs, Update, Upstream};
 use crate::loss;
 use crate::matrix::{Input, check_len};
+use crate::plan;
 
 /// The cost that a [`Network`] descends, a mean over the batch; [`loss`] has the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -227,7 +228,9 @@ impl Network {
         let Some(threads) = threads.cloned() else { return step(self) };
         let batch = self.batch(x)?.unwrap_or(0);
         let cycles = self.layers.iter().map(|layer| layer.dense.step_cycles(batch)).sum();
-        threads.session(cycles, || step(self))
+        let parameters = self.layers.iter().map(|layer| layer.w.len()).sum();
+        let pays = plan::step_pays(cycles, parameters, &threads.here());
+        threads.session(cycles, pays, || step(self))
     }
 
     /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.

@@ -5,7 +5,7 @@ mod share;
 
 pub(crate) use share::{
     Blocks, Grid, LINE, Part, activation_cycles, add_up_cycles, block_workers, dz_cycles, grid, product_cycles, share,
-    shared_cycles, workers,
+    shared_cycles, step_pays, workers,
 };
 
 use crate::isa::Kernels;

@@ -135,12 +135,12 @@ impl Threads {
 
     /// Keeps the workers together for the calls that `work` makes, of this many cycles in all.
     ///
-    /// Light work stays on this thread: what one call writes the next one reads, and would have to be fetched from other
-    /// cores each time.
-    pub(crate) fn session<R: Send>(&self, cycles: f64, work: impl FnOnce() -> R + Send) -> R {
+    /// Light work, and in a team all that does not pay, stays on this thread: what one call writes the next one reads, and
+    /// would have to be fetched from other cores each time.
+    pub(crate) fn session<R: Send>(&self, cycles: f64, pays: bool, work: impl FnOnce() -> R + Send) -> R {
         match self {
             Self::Pool(pool) if cycles >= WAKE_CYCLES => pool.install(work),
-            Self::Team(team) if cycles >= WAKE_CYCLES => team.hold(work),
+            Self::Team(team) if cycles >= WAKE_CYCLES && pays => team.hold(work),
             Self::Team(team) => {
                 // The calls find the team taken.
                 let _lead = team.lead();

@@ -160,3 +160,13 @@ fn parts_do_not_meet_in_memory() {
         assert!(grid.parts() > 1 && starts.clone().all(|start| start % LINE == 0), "{grid:?}");
     }
 }
+
+/// Parameters that change cores each step are part of its price, and nothing where cores share a cache.
+#[test]
+fn steps_are_shared_where_they_pay() {
+    let supply = |workers, move_cost| Supply { move_cost, ..supply(workers, 2e3) };
+    assert!(step_pays(264e3, 79_000, &supply(2, 0.1)));
+    assert!(!step_pays(264e3, 79_000, &supply(2, 1.5)));
+    assert!(step_pays(7.7e6, 668_000, &supply(2, 1.5)));
+    assert!(!step_pays(7.7e6, 668_000, &supply(1, 0.0)));
+}
