@@ -17,9 +17,8 @@ const COMPILERS: [&str; 2] = ["rustc", "/usr/bin/rustc"];
 
 /// The tests that see an instruction set. Left out: `architecture` reads sources; `isa_variable` starts itself anew,
 /// which the system cannot do with an emulated program; `no_alloc` counts allocations, the same everywhere, and takes
-/// minutes; `team`, `threads` and
-/// the library's own tests of threads watch how real cores meet.
-const TESTS: [&str; 12] = [
+/// minutes; `team`, `threads`, `stress` and the library's own tests of threads watch how real cores meet.
+const TESTS: [&str; 13] = [
     "activations",
     "bits",
     "errors",
@@ -32,6 +31,7 @@ const TESTS: [&str; 12] = [
     "properties",
     "special_values",
     "strides",
+    "update",
 ];
 
 /// Rows, vectors and terms in one turn of the largest tile's main loop.
