@@ -29,7 +29,7 @@ pub enum Threads {
     /// Shared out in the rayon pool that the caller runs in, to at most this many of its workers; on the calling
     /// thread where it runs in none. The global pool is never started.
     CurrentPool {
-        /// The most workers to use. The workspace grows with it.
+        /// The most workers to use, up to [`Team::MAX_THREADS`]. The workspace grows with it.
         max: usize,
     },
     /// Shared out in this rayon pool, wherever the caller runs. A call from outside of the pool waits for one of its
