@@ -45,8 +45,9 @@ const WARM_UP_CALLS: u32 = 2;
 const LONG: Duration = Duration::from_millis(2);
 
 /// Pause before a sample with several threads: the other library's workers stop spinning, so that they take no time
-/// from those that are measured.
-const SETTLE: Duration = Duration::from_millis(3);
+/// from those that are measured. It is spent awake: where a thread has just woken up itself, systems put those that it
+/// wakes on its own core, where they wait for each other.
+const SETTLE: Duration = Duration::from_millis(2);
 
 /// Times that a sample is taken anew because something else ran meanwhile.
 const RETRIES: usize = 2;
@@ -109,13 +110,18 @@ impl<'a> Timed<'a> {
 
     /// Nanoseconds of one call, and whether something else ran meanwhile.
     fn attempt(&mut self) -> anyhow::Result<(f64, bool)> {
-        if !self.settle.is_zero() {
-            std::thread::sleep(self.settle);
+        let start = Instant::now();
+        while start.elapsed() < self.settle {
+            std::hint::spin_loop();
         }
         if !self.is_long {
-            // Where there was a pause, workers have to be woken up again.
+            // Where there was a pause, workers have to be woken up, and to find their cores.
+            let start = Instant::now();
             let warm_up = if self.settle.is_zero() { WARM_UP_CALLS } else { self.calls.max(WARM_UP_CALLS) };
             self.routine.time(warm_up)?;
+            while start.elapsed() < self.settle {
+                self.routine.time(self.calls)?;
+            }
         }
         if let Some(flushed) = &mut self.flushed {
             flushed.iter_mut().for_each(|value| *value += 1.0);
