@@ -3,6 +3,7 @@
 
 use super::buffer::Buffer;
 use super::statistics::{Spread, median};
+use crate::machine::affinity::{keep_to_core, use_cores};
 use crate::machine::interference::{Interference, Watch};
 use crate::peers::Routine;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,29 @@ const SETTLED_FAR: f64 = 0.02;
 /// Ratios up to this many times the best peer's are near.
 const NEAR: f64 = 1.25;
 
+/// Where the thread that calls a routine runs.
+///
+/// A system that wakes a helper likes to put it on its caller's core, and may leave both there for as long as a
+/// measurement lasts. Helpers that are ours, or a rayon pool's, are kept to cores of their own, and so is their caller;
+/// libraries with threads of their own see to that themselves, by spinning.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// On as many cores as there are threads.
+    Anywhere { threads: usize },
+    /// On the first of them.
+    FirstCore,
+}
+
+impl Place {
+    /// Takes the calling thread there.
+    pub fn take(self) {
+        match self {
+            Self::Anywhere { threads } => use_cores(threads),
+            Self::FirstCore => keep_to_core(0),
+        }
+    }
+}
+
 /// A routine with what its timing needs to know.
 pub struct Timed<'a> {
     routine: Box<dyn Routine + 'a>,
@@ -67,6 +91,8 @@ pub struct Timed<'a> {
     /// Whether a call needs no warming up.
     is_long: bool,
     settle: Duration,
+    /// Where its caller runs.
+    place: Place,
     watch: Watch,
     /// Written before each sample, for cold caches.
     flushed: Option<Buffer>,
@@ -77,7 +103,12 @@ impl<'a> Timed<'a> {
     ///
     /// # Errors
     /// Where the routine fails.
-    pub fn calibrate(mut routine: Box<dyn Routine + 'a>, threads: usize, caches: Caches) -> anyhow::Result<Self> {
+    pub fn calibrate(
+        mut routine: Box<dyn Routine + 'a>,
+        threads: usize,
+        place: Place,
+        caches: Caches,
+    ) -> anyhow::Result<Self> {
         let flushed = (caches == Caches::Cold).then(|| Buffer::filled(0.0, FLUSHED));
         let mut calls = 1;
         let mut elapsed = Duration::ZERO;
@@ -92,7 +123,7 @@ impl<'a> Timed<'a> {
         }
         let settle = if threads == 1 { Duration::ZERO } else { SETTLE };
         let is_long = calls == 1 && elapsed > LONG;
-        Ok(Self { routine, calls, is_long, settle, watch: Watch::new(threads), flushed })
+        Ok(Self { routine, calls, is_long, settle, place, watch: Watch::new(threads), flushed })
     }
 
     /// Nanoseconds of one call, taken anew up to so many times where something else ran on the processor meanwhile.
@@ -110,6 +141,7 @@ impl<'a> Timed<'a> {
 
     /// Nanoseconds of one call, and whether something else ran meanwhile.
     fn attempt(&mut self) -> anyhow::Result<(f64, bool)> {
+        self.place.take();
         let start = Instant::now();
         while start.elapsed() < self.settle {
             std::hint::spin_loop();
@@ -253,7 +285,8 @@ mod tests {
     }
 
     fn spin(micros: u64, caches: Caches) -> Timed<'static> {
-        Timed::calibrate(Box::new(Spin(Duration::from_micros(micros))), 1, caches).unwrap()
+        Timed::calibrate(Box::new(Spin(Duration::from_micros(micros))), 1, Place::Anywhere { threads: 1 }, caches)
+            .unwrap()
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! One run of the comparison, from finding the peers to the last row.
 
 use super::args::{Args, Item};
-use super::measure::{self, Effort, Subject, Timed};
+use super::measure::{self, Effort, Place, Subject, Timed};
 use super::run::{PeerInfo, PeerTime, Row, Run, count};
 use super::shape::{Network, Pass, Weights};
 use super::table::{self, Table};
 use super::training::Training;
 use super::verify::Judge;
 use super::workload::{Task, Workload};
-use crate::machine::affinity::use_cores;
+use crate::machine::affinity::{keep_to_core, use_cores};
 use crate::machine::{Ceilings, Machine};
 use crate::peers::{self, Contender, Found, Fused, Plan, Sharing, library};
 use crate::workspace;
@@ -105,7 +105,7 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
             };
             let mut measure = || session.rows(item, &tasks, threads);
             // One thread is the caller's own, as a user without a pool would have it.
-            let rows = if threads == 1 { measure() } else { pool.install(measure) }?;
+            let rows = if threads == 1 { measure() } else { pool.install(|| spread(threads, measure)) }?;
             session.progress.inc(1);
             session.progress.suspend(|| rows.iter().for_each(|row| table.print_row(row, &before)));
             run.rows.extend(rows);
@@ -116,6 +116,13 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
     }
     session.progress.finish_and_clear();
     Ok(run)
+}
+
+/// Does it on the worker of a pool that it is called by, with the others kept to a core each.
+fn spread<R>(threads: usize, measure: impl FnOnce() -> R) -> R {
+    let caller = rayon::current_thread_index().unwrap_or(0);
+    rayon::broadcast(|worker| keep_to_core((worker.index() + threads - caller) % threads));
+    measure()
 }
 
 /// Our layers, once for each way to hand over weights.
@@ -224,6 +231,12 @@ impl<'a> Entrance<'a> {
         let Item { network, pass, .. } = self.item;
         let what = || format!("{}, {network} {pass} on {}", contender.name(), count(self.threads));
         let count = if contender.is_slow_to_prepare() { 1 } else { self.tasks.len() };
+        let place = match contender.has_own_threads() {
+            true => Place::Anywhere { threads: self.threads },
+            false => Place::FirstCore,
+        };
+        // Before its threads are started.
+        place.take();
         let mut copies = Vec::new();
         for &task in &self.tasks[..count] {
             let mut routine = match contender.plan(task, self.threads).with_context(what)? {
@@ -236,7 +249,7 @@ impl<'a> Entrance<'a> {
                 None => self.judge = Some(Judge::new(task.expected(), results).with_context(what)?),
                 Some(judge) => judge.check(&results).with_context(what)?,
             }
-            copies.push(Timed::calibrate(routine, self.threads, self.effort.caches).with_context(what)?);
+            copies.push(Timed::calibrate(routine, self.threads, place, self.effort.caches).with_context(what)?);
         }
         Ok(Entry::Admitted(copies))
     }

@@ -4,8 +4,18 @@
 /// last of those that it was allowed at first, because systems like to handle interrupts on the first ones.
 ///
 /// Where the system does not let itself be told, nothing changes.
-#[cfg(target_os = "linux")]
 pub fn use_cores(threads: usize) {
+    keep_to(|allowed| allowed.iter().rev().take(threads).copied().collect());
+}
+
+/// Keeps the calling thread to one of these cores.
+pub fn keep_to_core(index: usize) {
+    keep_to(|allowed| allowed.iter().rev().nth(index % allowed.len().max(1)).copied().into_iter().collect());
+}
+
+/// Restricts the calling thread to some of the cores that the program was allowed at first.
+#[cfg(target_os = "linux")]
+fn keep_to(choose: impl Fn(&[usize]) -> Vec<usize>) {
     use std::sync::OnceLock;
 
     static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
@@ -17,7 +27,7 @@ pub fn use_cores(threads: usize) {
             (0..libc::CPU_SETSIZE as usize).filter(|&core| libc::CPU_ISSET(core, &set)).collect()
         });
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        for &core in allowed.iter().rev().take(threads) {
+        for core in choose(allowed) {
             libc::CPU_SET(core, &mut set);
         }
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
@@ -25,7 +35,7 @@ pub fn use_cores(threads: usize) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn use_cores(_threads: usize) {}
+fn keep_to(_choose: impl Fn(&[usize]) -> Vec<usize>) {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
@@ -38,6 +48,8 @@ mod tests {
             let cores = || std::thread::available_parallelism().unwrap().get();
             let all = cores();
             use_cores(1);
+            assert_eq!(cores(), 1);
+            keep_to_core(all - 1);
             assert_eq!(cores(), 1);
             use_cores(all);
             assert_eq!(cores(), all);

@@ -174,6 +174,10 @@ impl unfused::Sgemm for Sgemm {
         }
     }
 
+    fn has_own_threads(&self) -> bool {
+        true
+    }
+
     fn is_held_to(&self, isa: Isa) -> bool {
         super::is_best(isa) || self.heeds_environment
     }

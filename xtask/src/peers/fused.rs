@@ -5,6 +5,7 @@ use crate::bench::buffer::Buffer;
 use crate::bench::shape::{Shape, Weights};
 use crate::bench::training::{RATE, Training};
 use crate::bench::workload::{Quantity, Task, Workload};
+use crate::machine::affinity::keep_to_core;
 use anyhow::Context;
 use fused_dense::{Activation, Cost, Dense, Gradients, Isa, Network, PackedWeights, Team, Threads, Upstream};
 use std::hint::black_box;
@@ -75,7 +76,7 @@ impl Fused {
     fn threads(&self, threads: usize) -> Threads {
         match (threads, self.sharing) {
             (1, _) => Threads::Serial,
-            (_, Sharing::Team) => Team::new(threads).into(),
+            (_, Sharing::Team) => Team::with_start(threads, keep_to_core).into(),
             (_, Sharing::Pool) => Threads::CurrentPool { max: threads },
         }
     }

@@ -123,6 +123,8 @@ pub unsafe fn prepare_environment(isa: Isa, threads: usize) {
         ("MKL_NUM_THREADS", &threads),
         // Milliseconds; left alone, 200.
         ("KMP_BLOCKTIME", "1"),
+        // Left alone, threads stay for good on the cores that the program kept to when the first of them began.
+        ("KMP_AFFINITY", "disabled"),
         // Two to this power cycles; left alone, 26.
         ("OPENBLAS_THREAD_TIMEOUT", "21"),
         ("JAX_PLATFORMS", "cpu"),

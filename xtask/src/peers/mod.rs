@@ -39,6 +39,12 @@ pub trait Contender: Send + Sync {
         Weights::Plain
     }
 
+    /// Whether it computes on threads of its own, which may run where the thread that starts them may: its caller is not
+    /// kept to one core then.
+    fn has_own_threads(&self) -> bool {
+        false
+    }
+
     /// Whether preparing a task takes seconds.
     fn is_slow_to_prepare(&self) -> bool {
         false

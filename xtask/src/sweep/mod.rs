@@ -4,7 +4,7 @@ mod chart;
 mod cliffs;
 
 use crate::bench::args::isa;
-use crate::bench::measure::{Caches, Effort, Subject, Timed, measure};
+use crate::bench::measure::{Caches, Effort, Place, Subject, Timed, measure};
 use crate::bench::run::count;
 use crate::bench::shape::{Network, Pass, Shape, Weights};
 use crate::bench::verify::Judge;
@@ -127,7 +127,7 @@ fn rounds(
         let Plan::Ready(mut routine) = ours.plan(task, threads)? else { bail!("no plan for {}", work.shape) };
         routine.run()?;
         Judge::new(task.expected(), routine.results()?)?;
-        subjects.push(Subject::ours(vec![Timed::calibrate(routine, threads, Caches::Warm)?]));
+        subjects.push(Subject::ours(vec![Timed::calibrate(routine, threads, Place::FirstCore, Caches::Warm)?]));
     }
     measure(&mut subjects, &Effort { per_row: duration, min_rounds: 9, max_rounds: 500, caches: Caches::Warm })?;
     Ok(subjects.into_iter().map(Subject::into_rounds).collect())

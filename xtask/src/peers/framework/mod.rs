@@ -112,6 +112,10 @@ impl Contender for Framework {
         &self.version
     }
 
+    fn has_own_threads(&self) -> bool {
+        true
+    }
+
     fn is_held_to(&self, _isa: Isa) -> bool {
         // Variables of the environment tell it.
         true

@@ -47,6 +47,11 @@ pub trait Sgemm: Send + Sync {
     /// Told once before calls with another number of threads.
     fn set_threads(&self, _threads: usize) {}
 
+    /// As [`Contender::has_own_threads`].
+    fn has_own_threads(&self) -> bool {
+        false
+    }
+
     /// Whether it uses nothing above this instruction set as this program was built and started.
     fn is_held_to(&self, isa: Isa) -> bool;
 }
@@ -87,6 +92,10 @@ impl<G: Sgemm> Contender for Unfused<G> {
 
     fn version(&self) -> &str {
         &self.version
+    }
+
+    fn has_own_threads(&self) -> bool {
+        self.gemm.has_own_threads()
     }
 
     fn is_held_to(&self, isa: Isa) -> bool {
