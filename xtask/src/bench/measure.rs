@@ -63,8 +63,8 @@ const NEAR: f64 = 1.25;
 /// Where the thread that calls a routine runs.
 ///
 /// A system that wakes a helper likes to put it on its caller's core, and may leave both there for as long as a
-/// measurement lasts. Helpers that are ours, or a rayon pool's, are kept to cores of their own, and so is their caller;
-/// libraries with threads of their own see to that themselves, by spinning.
+/// measurement lasts. Helpers that are ours, a rayon pool's or OpenMP's are kept to cores of their own, and so is their
+/// caller; other libraries with threads of their own see to that themselves, by spinning.
 #[derive(Clone, Copy)]
 pub enum Place {
     /// On as many cores as there are threads.

@@ -5,29 +5,44 @@
 ///
 /// Where the system does not let itself be told, nothing changes.
 pub fn use_cores(threads: usize) {
-    keep_to(|allowed| allowed.iter().rev().take(threads).copied().collect());
+    keep_to(&cores(threads));
 }
 
 /// Keeps the calling thread to one of these cores.
 pub fn keep_to_core(index: usize) {
-    keep_to(|allowed| allowed.iter().rev().nth(index % allowed.len().max(1)).copied().into_iter().collect());
+    let cores = cores(index + 1);
+    // Where there are fewer cores than threads, the last ones share one.
+    keep_to(&cores[cores.len().saturating_sub(1)..]);
 }
 
-/// Restricts the calling thread to some of the cores that the program was allowed at first.
+/// The cores that as many threads are restricted to, the first one first; none where the system does not tell.
+pub fn cores(threads: usize) -> Vec<usize> {
+    allowed().iter().rev().take(threads).copied().collect()
+}
+
+/// The cores that the program was allowed at first.
 #[cfg(target_os = "linux")]
-fn keep_to(choose: impl Fn(&[usize]) -> Vec<usize>) {
+fn allowed() -> &'static [usize] {
     use std::sync::OnceLock;
 
     static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
-    // SAFETY: the set is plain memory of the size that is passed with it, and the macros stay inside it.
-    unsafe {
-        let allowed = ALLOWED.get_or_init(|| {
+    ALLOWED.get_or_init(|| {
+        // SAFETY: the set is plain memory of the size that is passed with it, and the macros stay inside it.
+        unsafe {
             let mut set: libc::cpu_set_t = std::mem::zeroed();
             libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
             (0..libc::CPU_SETSIZE as usize).filter(|&core| libc::CPU_ISSET(core, &set)).collect()
-        });
+        }
+    })
+}
+
+/// Restricts the calling thread to these cores.
+#[cfg(target_os = "linux")]
+fn keep_to(cores: &[usize]) {
+    // SAFETY: the set is plain memory of the size that is passed with it, and the macros stay inside it.
+    unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        for core in choose(allowed) {
+        for &core in cores {
             libc::CPU_SET(core, &mut set);
         }
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
@@ -35,7 +50,12 @@ fn keep_to(choose: impl Fn(&[usize]) -> Vec<usize>) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn keep_to(_choose: impl Fn(&[usize]) -> Vec<usize>) {}
+fn allowed() -> &'static [usize] {
+    &[]
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_to(_cores: &[usize]) {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

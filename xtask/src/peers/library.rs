@@ -1,5 +1,6 @@
 //! Shared libraries, found at run time: nothing here is ever linked.
 
+use crate::machine::affinity::cores;
 use crate::workspace;
 use anyhow::{Context, bail};
 use fused_dense::Isa;
@@ -116,15 +117,17 @@ pub fn first<T>(paths: &[PathBuf], load: impl Fn(&Path) -> anyhow::Result<T>) ->
 /// # Safety
 /// No other thread may run yet.
 pub unsafe fn prepare_environment(isa: Isa, threads: usize) {
-    let threads = threads.to_string();
+    let places: Vec<String> = cores(threads).into_iter().map(|core| format!("{{{core}}}")).collect();
+    let (places, threads) = (places.join(","), threads.to_string());
     let mut variables = vec![
         ("OMP_NUM_THREADS", threads.as_str()),
         ("OPENBLAS_NUM_THREADS", &threads),
         ("MKL_NUM_THREADS", &threads),
         // Milliseconds; left alone, 200.
         ("KMP_BLOCKTIME", "1"),
-        // Left alone, threads stay for good on the cores that the program kept to when the first of them began.
-        ("KMP_AFFINITY", "disabled"),
+        // OpenMP's threads in the order in which callers are kept to cores: left alone, two may share one.
+        ("OMP_PROC_BIND", "true"),
+        ("OMP_PLACES", &places),
         // Two to this power cycles; left alone, 26.
         ("OPENBLAS_THREAD_TIMEOUT", "21"),
         ("JAX_PLATFORMS", "cpu"),

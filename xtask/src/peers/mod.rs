@@ -39,8 +39,8 @@ pub trait Contender: Send + Sync {
         Weights::Plain
     }
 
-    /// Whether it computes on threads of its own, which may run where the thread that starts them may: its caller is not
-    /// kept to one core then.
+    /// Whether it computes on threads of its own, which are not told where to run: its caller is not kept to one core
+    /// then.
     fn has_own_threads(&self) -> bool {
         false
     }

@@ -72,10 +72,6 @@ impl Contender for OneDnn {
         &self.version
     }
 
-    fn has_own_threads(&self) -> bool {
-        true
-    }
-
     fn is_held_to(&self, _isa: Isa) -> bool {
         // A variable of the environment tells it.
         true
