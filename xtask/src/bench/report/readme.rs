@@ -2,7 +2,8 @@
 
 use super::ratios::ratios;
 use crate::bench::columns::COLUMNS;
-use crate::bench::run::{Row, Run, count};
+use crate::bench::run::{Kind, Row, Run, count};
+use crate::bench::shape::Weights;
 use crate::workspace;
 use anyhow::{Context, ensure};
 use std::fmt::Write as _;
@@ -23,7 +24,8 @@ pub fn refresh(run: &Run) -> anyhow::Result<()> {
     let text = replaced(&fs::read_to_string(&path)?, &section(run)?)?;
     let picture = workspace::root().join(PICTURE);
     fs::create_dir_all(picture.parent().expect("the picture lies in a folder"))?;
-    fs::write(picture, ratios(run, &run.kinds())?)?;
+    let kinds: Vec<Kind> = run.kinds().into_iter().filter(|kind| kind.weights == Weights::Plain).collect();
+    fs::write(picture, ratios(run, &kinds)?)?;
     fs::write(path, text)?;
     Ok(())
 }
@@ -63,7 +65,7 @@ fn section(run: &Run) -> anyhow::Result<String> {
         section,
         "\nRatios are the other's time by ours, above 1 where ours is faster, {}; the best peer is the fastest of {}. \
          *Packed* means weights reordered for the library beforehand; such rows are compared with everybody, \
-         plain ones with plain ones only.\n",
+         plain ones, which the table shows, with plain ones only.\n",
         run.caches(),
         run.peers_line(),
     )?;
@@ -71,11 +73,16 @@ fn section(run: &Run) -> anyhow::Result<String> {
     writeln!(section, "| {} | unfused baseline | best peer |", of_columns(&|index| COLUMNS[index].heading.into()))?;
     let rule = |index: usize| if COLUMNS[index].is_text { "---" } else { "--:" }.to_string();
     writeln!(section, "|{}|--:|---|", of_columns(&rule).replace(' ', ""))?;
-    for row in &run.rows {
+    for row in plain_rows(run) {
         writeln!(section, "{}", line(run, row)?)?;
     }
     write!(section, "\n![Each peer's time by ours, layer by layer]({PICTURE})\n\n")?;
     Ok(section)
+}
+
+/// The rows with plain weights: the others would double the table to say that they differ little.
+fn plain_rows(run: &Run) -> impl Iterator<Item = &Row> {
+    run.rows.iter().filter(|row| row.weights == Weights::Plain)
 }
 
 fn line(run: &Run, row: &Row) -> anyhow::Result<String> {
