@@ -10,6 +10,7 @@ use std::time::Duration;
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, ForwardOptions};
 use support::problem::Problem;
+use support::random::Random;
 use support::stored::{Layout, Placement};
 
 /// Calls of each caller on each team.
@@ -23,27 +24,15 @@ const LAYOUTS: [Layout; 5] = [
     Layout::Columns { step: 2, gap: 1 },
 ];
 
-/// A small generator of pseudo-random numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-
-    /// Small numbers as often as large ones.
-    fn size(&mut self, bits: usize) -> usize {
-        let bits = self.below(bits + 1);
-        1 + self.below(1 << bits)
-    }
+/// Small numbers as often as large ones.
+fn size(random: &mut Random, bits: usize) -> usize {
+    let bits = random.below(bits + 1);
+    1 + random.below(1 << bits)
 }
 
 /// One random call, forward and backward, shared and serial.
 fn check_call(team: &Team, random: &mut Random) {
-    let (batch, inputs, outputs) = (random.size(10) + random.below(300), random.size(7), random.size(7));
+    let (batch, inputs, outputs) = (size(random, 10) + random.below(300), size(random, 7), size(random, 7));
     let isas = Isa::available();
     let (isa, summation) = (isas[random.below(isas.len())], SUMMATIONS[random.below(3)]);
     let activation = Activation::all()[random.below(Activation::all().len())];

@@ -1,24 +1,16 @@
 //! A team of threads: every part once, whoever comes late, calls at once, panics, or ends.
 
+#[path = "support/random.rs"]
+mod random;
+
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use fused_dense::Team;
+use random::Random;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// A small generator of pseudo-random numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-}
 
 /// Hands in a job of plain memory, each part's own, and checks that each part was done once, before the call returned.
 fn check_job(team: &Team, parts: usize, delay: impl Fn(usize) + Sync) {

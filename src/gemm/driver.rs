@@ -452,29 +452,22 @@ unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink)
         if let Some(z) = gemm.z {
             scatter(z);
         }
-        if gemm.c.col_stride == 1 {
-            let dst = gemm.c.at(part.rows.start, part.cols.start);
+        // Straight to the output where its rows are contiguous, else in place and then there.
+        let is_direct = gemm.c.col_stride == 1;
+        let to = if is_direct { Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c } } else { strip };
+        if is_direct || gemm.activation != Activation::Identity {
             (kernels.activate[gemm.activation.index()])(&Rows {
                 rows,
                 cols,
                 src: strip.ptr,
                 src_row_stride: strip.row_stride,
-                dst,
-                dst_row_stride: gemm.c.row_stride,
-            });
-            return;
-        }
-        if gemm.activation != Activation::Identity {
-            (kernels.activate[gemm.activation.index()])(&Rows {
-                rows,
-                cols,
-                src: strip.ptr,
-                src_row_stride: strip.row_stride,
-                dst: strip.ptr,
-                dst_row_stride: strip.row_stride,
+                dst: to.ptr,
+                dst_row_stride: to.row_stride,
             });
         }
-        scatter(gemm.c);
+        if !is_direct {
+            scatter(gemm.c);
+        }
     }
 }
 

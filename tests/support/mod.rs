@@ -10,6 +10,7 @@ pub(crate) mod isas;
 pub(crate) mod options;
 pub(crate) mod oracle;
 pub(crate) mod problem;
+pub(crate) mod random;
 pub(crate) mod stored;
 pub(crate) mod sweep;
 
