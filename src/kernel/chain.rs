@@ -108,8 +108,8 @@ pub(crate) unsafe fn chain_tiles<
         unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS>(simd, run, tile) };
         // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
         tile = Tile {
-            a: tile.a.wrapping_add(run.a_tile_stride),
-            c: tile.c.wrapping_add(MR * run.c_row_stride),
+            a: independent(tile.a.wrapping_add(run.a_tile_stride)),
+            c: independent(tile.c.wrapping_add(MR * run.c_row_stride)).cast_mut(),
             start: tile.start.at(MR, 0),
         };
     }
@@ -162,7 +162,9 @@ unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: 
             a[g] = independent(tile.a.add(g * GROUP_ROWS * run.a_row_stride));
         }
         let next_a = tile.a.wrapping_add(run.a_tile_stride);
-        let mut place = Place { p: 0, a, next_a, b: run.b };
+        // Sums this short read few lines, and are over before they would arrive.
+        let next_line = if run.depth > LINE { 0 } else { usize::MAX };
+        let mut place = Place { p: 0, a, next_a, next_line, b: run.b };
         if FACTORS > 1 && MR >= FACTORS && run.a_row_stride == 1 {
             sum::<S, MR, NV, MASKED_B, FACTORS, 1>(simd, run, &columns, &mut place, &mut acc);
         } else {
@@ -173,8 +175,9 @@ unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: 
         }
 
         let scale = simd.splat(run.scale);
+        let group = tile.c;
         for i in 0..MR {
-            let row = tile.c.add(i * run.c_row_stride);
+            let row = group.add(i * run.c_row_stride);
             // All of a row is read before any of it is written, since the last two vectors may overlap.
             for v in 0..NV {
                 acc[i][v] = if run.add {
@@ -259,8 +262,10 @@ struct Place {
     a: [*const f32; MOST_GROUPS],
     /// and in the right operand.
     b: *const f32,
-    /// The left operand's next tile.
+    /// The left operand's next tile,
     next_a: *const f32,
+    /// and the term at which its next cache lines are asked for.
+    next_line: usize,
 }
 
 /// As many more terms of every sum as there are whole steps of `TERMS`. A vector of the left operand holds `ROWS` rows of
@@ -291,9 +296,12 @@ unsafe fn sum<
         while place.p < end {
             let p = place.p;
             place.p += TERMS;
-            if p.is_multiple_of(LINE) {
-                for i in 0..MR {
-                    prefetch(place.next_a.wrapping_add(i * run.a_line_stride + p * run.a_depth_stride));
+            if p == place.next_line {
+                place.next_line += LINE;
+                let mut line = place.next_a.wrapping_add(p * run.a_depth_stride);
+                for _ in 0..MR {
+                    prefetch(line);
+                    line = independent(line.wrapping_add(run.a_line_stride));
                 }
             }
             let mut a = [simd.splat(0.0); MR];

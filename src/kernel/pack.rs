@@ -6,8 +6,7 @@
 //! ```
 
 use super::Source;
-use crate::simd::Simd;
-use core::mem::MaybeUninit;
+use crate::simd::{MAX_LANES, Simd};
 
 /// One panel to pack: `depth × width` elements into rows `dst_stride` apart, with `padding` elements behind each, of
 /// any value, that are written so as to be readable.
@@ -87,45 +86,41 @@ pub(crate) unsafe fn transpose<S: Simd>(simd: S, panel: &Panel) {
 #[inline(always)]
 unsafe fn transpose_at<S: Simd>(simd: S, panel: &Panel, p: usize, j: usize) {
     let (depth, width) = ((panel.depth - p).min(S::LANES), (panel.width - j).min(S::LANES));
-    // SAFETY: the block lies inside the panel; its source's rows are the panel's columns.
+    // Behind the last column stands the padding.
+    let padding = if j + width == panel.width { panel.padding } else { 0 };
+    // SAFETY: the block lies inside the panel.
     unsafe {
+        let block = panel.block((p, j), (depth, width), padding);
         if depth == S::LANES && width == S::LANES {
-            let (src, dst) = (panel.source.at(p, j), panel.dst.add(p * panel.dst_stride + j));
-            simd.transpose_block(src, panel.source.col_stride, dst, panel.dst_stride);
+            transpose_block(simd, &Panel { depth: S::LANES, width: S::LANES, padding: 0, ..block });
         } else {
-            // Behind the last column stands the padding.
-            let padding = if j + width == panel.width { panel.padding } else { 0 };
-            transpose_part(simd, &panel.block((p, j), (depth, width), padding));
+            transpose_block(simd, &block);
         }
     }
 }
 
-/// Most lanes of an instruction set.
-const MAX_LANES: usize = 16;
-
-/// Packs a panel of at most `LANES × LANES` elements as [`transpose`] does, through a whole block of its own.
+/// Packs a panel of at most `LANES × LANES` elements as [`transpose`] does.
 ///
 /// # Safety
 /// As [`transpose`]; `depth`, `width` and `width + padding` are at least 1 and at most `LANES`.
 #[inline(always)]
-unsafe fn transpose_part<S: Simd>(simd: S, panel: &Panel) {
+unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
     const { assert!(S::LANES <= MAX_LANES) };
-    let mut source = MaybeUninit::<[f32; MAX_LANES * MAX_LANES]>::uninit();
-    let mut block = MaybeUninit::<[f32; MAX_LANES * MAX_LANES]>::uninit();
-    let (source, block) = (source.as_mut_ptr().cast::<f32>(), block.as_mut_ptr().cast::<f32>());
-    let (depth, width) = (simd.tail(panel.depth), simd.tail(panel.width + panel.padding));
-    // SAFETY: the panel's elements are the caller's promise; both blocks have room for LANES rows of LANES, of which all
-    // are written before they are read.
+    let (depth, width) = (panel.depth, panel.width + panel.padding);
+    let (depth_tail, width_tail) = (simd.tail(depth), simd.tail(width));
+    let mut rows = [simd.splat(0.0); MAX_LANES];
+    // SAFETY: the panel's elements are the caller's promise, as are `width` elements of each of its rows.
     unsafe {
-        for j in 0..S::LANES {
+        for (j, row) in rows.iter_mut().enumerate().take(S::LANES) {
             // Behind the last column the last one again: cheaper than a branch, and padding may hold anything.
-            let column = simd.load_tail(panel.source.at(0, j.min(panel.width - 1)), depth);
-            simd.store(source.add(j * S::LANES), column);
+            let column = panel.source.at(0, j.min(panel.width - 1));
+            *row = if depth == S::LANES { simd.load(column) } else { simd.load_tail(column, depth_tail) };
         }
-        simd.transpose_block(source, S::LANES, block, S::LANES);
-        for p in 0..panel.depth {
-            let row = simd.load(block.add(p * S::LANES));
-            simd.store_tail(panel.dst.add(p * panel.dst_stride), row, width);
+        for (p, row) in simd.transpose(rows).into_iter().enumerate().take(S::LANES) {
+            if p < depth {
+                let dst = panel.dst.add(p * panel.dst_stride);
+                if width == S::LANES { simd.store(dst, row) } else { simd.store_tail(dst, row, width_tail) }
+            }
         }
     }
 }

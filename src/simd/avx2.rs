@@ -1,6 +1,6 @@
 //! AVX2 with FMA: eight lanes.
 
-use super::{Arithmetic, Simd};
+use super::{Arithmetic, MAX_LANES, Simd};
 use core::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -170,25 +170,27 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
-        // Rows i and i + 4 share a register from the load on, so that one 8×4 pass per half needs no lane crossing.
-        // SAFETY: the caller vouches for eight rows of eight on both sides, the token for the CPU.
-        unsafe {
-            for half in 0..2 {
-                let row = |i: usize| {
-                    let at = |i: usize| _mm_loadu_ps(src.add(i * src_stride + 4 * half));
-                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(i)), at(i + 4))
-                };
-                let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
-                let (lo01, hi01) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
-                let (lo23, hi23) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
-                let put = |j: usize, v: __m256| _mm256_storeu_ps(dst.add((4 * half + j) * dst_stride), v);
-                put(0, _mm256_shuffle_ps::<0b01_00_01_00>(lo01, lo23));
-                put(1, _mm256_shuffle_ps::<0b11_10_11_10>(lo01, lo23));
-                put(2, _mm256_shuffle_ps::<0b01_00_01_00>(hi01, hi23));
-                put(3, _mm256_shuffle_ps::<0b11_10_11_10>(hi01, hi23));
-            }
+    fn transpose(self, rows: [__m256; MAX_LANES]) -> [__m256; MAX_LANES] {
+        // 4×4 transposes inside the halves of four rows each, then one of the halves.
+        let mut halves = rows;
+        for four in halves[..8].as_chunks_mut::<4>().0 {
+            safe!({
+                let (lo01, hi01) = (_mm256_unpacklo_ps(four[0], four[1]), _mm256_unpackhi_ps(four[0], four[1]));
+                let (lo23, hi23) = (_mm256_unpacklo_ps(four[2], four[3]), _mm256_unpackhi_ps(four[2], four[3]));
+                *four = [
+                    _mm256_shuffle_ps::<0b01_00_01_00>(lo01, lo23),
+                    _mm256_shuffle_ps::<0b11_10_11_10>(lo01, lo23),
+                    _mm256_shuffle_ps::<0b01_00_01_00>(hi01, hi23),
+                    _mm256_shuffle_ps::<0b11_10_11_10>(hi01, hi23),
+                ];
+            });
         }
+        let mut columns = rows;
+        for j in 0..4 {
+            columns[j] = safe!(_mm256_permute2f128_ps::<0x20>(halves[j], halves[j + 4]));
+            columns[j + 4] = safe!(_mm256_permute2f128_ps::<0x31>(halves[j], halves[j + 4]));
+        }
+        columns
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! AVX-512F: sixteen lanes, masked memory access at no extra cost.
 
-use super::{Arithmetic, Simd};
+use super::{Arithmetic, MAX_LANES, Simd};
 use core::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512F.
@@ -170,33 +170,37 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
-        // The quarters of a register take rows i, i + 4, i + 8 and i + 12 straight from memory, so that 4×4 transposes
-        // inside the quarters are all the shuffling; no 16-byte load crosses a cache line of an aligned matrix.
-        // SAFETY: the caller vouches for sixteen rows of sixteen on both sides, the token for the CPU.
-        unsafe {
-            for group in 0..4 {
-                let row = |i: usize| {
-                    let at = |i: usize| _mm_loadu_ps(src.add(i * src_stride + 4 * group));
-                    let v = _mm512_castps128_ps512(at(i));
-                    let v = _mm512_mask_broadcast_f32x4(v, 0x00F0, at(i + 4));
-                    let v = _mm512_mask_broadcast_f32x4(v, 0x0F00, at(i + 8));
-                    _mm512_mask_broadcast_f32x4(v, 0xF000, at(i + 12))
-                };
-                let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
-                let lo01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
-                let hi01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
-                let lo23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
-                let hi23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
-                let put = |j: usize, v: __m512d| {
-                    _mm512_storeu_ps(dst.add((4 * group + j) * dst_stride), _mm512_castpd_ps(v));
-                };
-                put(0, _mm512_unpacklo_pd(lo01, lo23));
-                put(1, _mm512_unpackhi_pd(lo01, lo23));
-                put(2, _mm512_unpacklo_pd(hi01, hi23));
-                put(3, _mm512_unpackhi_pd(hi01, hi23));
-            }
+    fn transpose(self, rows: [__m512; MAX_LANES]) -> [__m512; MAX_LANES] {
+        // 4×4 transposes inside the quarters of four rows each, then one of the quarters.
+        let mut quarters = rows;
+        for four in quarters.as_chunks_mut::<4>().0 {
+            safe!({
+                let lo01 = _mm512_castps_pd(_mm512_unpacklo_ps(four[0], four[1]));
+                let hi01 = _mm512_castps_pd(_mm512_unpackhi_ps(four[0], four[1]));
+                let lo23 = _mm512_castps_pd(_mm512_unpacklo_ps(four[2], four[3]));
+                let hi23 = _mm512_castps_pd(_mm512_unpackhi_ps(four[2], four[3]));
+                *four = [
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(lo01, lo23)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(lo01, lo23)),
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(hi01, hi23)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(hi01, hi23)),
+                ];
+            });
         }
+        let mut columns = rows;
+        for j in 0..4 {
+            safe!({
+                let even01 = _mm512_shuffle_f32x4::<0x88>(quarters[j], quarters[j + 4]);
+                let odd01 = _mm512_shuffle_f32x4::<0xDD>(quarters[j], quarters[j + 4]);
+                let even23 = _mm512_shuffle_f32x4::<0x88>(quarters[j + 8], quarters[j + 12]);
+                let odd23 = _mm512_shuffle_f32x4::<0xDD>(quarters[j + 8], quarters[j + 12]);
+                columns[j] = _mm512_shuffle_f32x4::<0x88>(even01, even23);
+                columns[j + 4] = _mm512_shuffle_f32x4::<0x88>(odd01, odd23);
+                columns[j + 8] = _mm512_shuffle_f32x4::<0xDD>(even01, even23);
+                columns[j + 12] = _mm512_shuffle_f32x4::<0xDD>(odd01, odd23);
+            });
+        }
+        columns
     }
 
     #[inline(always)]

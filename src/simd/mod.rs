@@ -103,6 +103,9 @@ pub(crate) trait Arithmetic: Copy {
     fn lookup(self, table: &[f32; 8], index: Self::V) -> Self::V;
 }
 
+/// Most lanes of an instruction set.
+pub(crate) const MAX_LANES: usize = 16;
+
 /// An instruction set: vectors of `LANES` lanes, and their way from and to memory.
 pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// Chooses the first lanes for memory access.
@@ -154,12 +157,8 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
         debug_assert!(index < Self::FACTORS);
         self.mul_add(factors, b, c)
     }
-    /// Transposes a `LANES × LANES` block: row `i` is read at `src + i · src_stride`, row `j` written at
-    /// `dst + j · dst_stride`.
-    ///
-    /// # Safety
-    /// All rows must be readable and writable respectively, and the blocks must not overlap.
-    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize);
+    /// The first `LANES` rows' transpose: lane `j` of row `i` becomes lane `i` of row `j`.
+    fn transpose(self, rows: [Self::V; MAX_LANES]) -> [Self::V; MAX_LANES];
 
     /// `FOLDED` sums of sixteen lanes, each held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane
     /// `l` takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`. The sums stand in the first lanes of the result.

@@ -1,6 +1,6 @@
 //! NEON: four lanes, and multiply-adds that take one factor from any lane of a register.
 
-use super::{Arithmetic, Simd};
+use super::{Arithmetic, MAX_LANES, Simd};
 use core::arch::aarch64::*;
 
 /// Proof that the CPU has NEON.
@@ -202,19 +202,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
-        // SAFETY: the caller vouches for four rows of four on both sides, the token for the CPU.
-        unsafe {
-            let row = |i: usize| vld1q_f32(src.add(i * src_stride));
-            let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
-            let (even01, odd01) = (vtrn1q_f32(r0, r1), vtrn2q_f32(r0, r1));
-            let (even23, odd23) = (vtrn1q_f32(r2, r3), vtrn2q_f32(r2, r3));
-            let put = |j: usize, v: float32x4_t| vst1q_f32(dst.add(j * dst_stride), v);
-            put(0, self.low_halves(even01, even23));
-            put(1, self.low_halves(odd01, odd23));
-            put(2, self.high_halves(even01, even23));
-            put(3, self.high_halves(odd01, odd23));
-        }
+    fn transpose(self, rows: [float32x4_t; MAX_LANES]) -> [float32x4_t; MAX_LANES] {
+        let [r0, r1, r2, r3, ..] = rows;
+        let (even01, odd01) = safe!((vtrn1q_f32(r0, r1), vtrn2q_f32(r0, r1)));
+        let (even23, odd23) = safe!((vtrn1q_f32(r2, r3), vtrn2q_f32(r2, r3)));
+        let mut columns = rows;
+        columns[0] = self.low_halves(even01, even23);
+        columns[1] = self.low_halves(odd01, odd23);
+        columns[2] = self.high_halves(even01, even23);
+        columns[3] = self.high_halves(odd01, odd23);
+        columns
     }
 
     #[inline(always)]

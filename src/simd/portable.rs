@@ -3,7 +3,7 @@
 //! `wide` chooses its instructions when the crate is compiled, so these functions never run inside a
 //! `#[target_feature]` shim.
 
-use super::{Arithmetic, Simd};
+use super::{Arithmetic, MAX_LANES, Simd};
 use wide::{f32x8, i32x8};
 
 /// The token of the portable vectors, which every CPU of the build's target has.
@@ -143,13 +143,10 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn transpose_block(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
-        // SAFETY: the caller vouches for eight readable rows of eight.
-        let rows: [f32x8; L] = core::array::from_fn(|i| unsafe { self.load(src.add(i * src_stride)) });
-        for (j, column) in f32x8::transpose(rows).into_iter().enumerate() {
-            // SAFETY: the caller vouches for eight writable rows of eight.
-            unsafe { self.store(dst.add(j * dst_stride), column) };
-        }
+    fn transpose(self, rows: [f32x8; MAX_LANES]) -> [f32x8; MAX_LANES] {
+        let mut columns = rows;
+        columns[..L].copy_from_slice(&f32x8::transpose(core::array::from_fn(|i| rows[i])));
+        columns
     }
 
     #[inline(always)]
