@@ -112,8 +112,8 @@ mod {name} {{
         "DotTile",
         "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
     );
-    shim("", "fused_axpys", "Axpyf", "axpyf::<SELF>");
-    shim("", "outer_product", "Outer", &format!("outer::outer::<SELF, {}>", spec.registers / 2));
+    shim("", "fused_axpys", "Axpyf", &format!("axpyf::<SELF, {}>", spec.registers / 2));
+    shim("", "outer_product", "Outer", "outer::outer::<SELF>");
     shim("", "update_parameters", "Update", "update::update::<SELF>");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
     shim("", "left_pack", "Panel", "pack::left::<SELF>");

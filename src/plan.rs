@@ -9,6 +9,7 @@ pub(crate) use share::{
 };
 
 use crate::isa::Kernels;
+use crate::kernel::axpyf;
 use crate::summation::{SUM_BLOCK, Summation};
 
 /// What a plan for one product looks at: `c` is `m × n`, its sums have `k` terms; strides are `(row, column)`.
@@ -77,8 +78,8 @@ pub(crate) struct Strategy {
     pub(crate) panel_vectors: usize,
     /// Whether the sums have one term and go to the outer-product kernel.
     pub(crate) outer: bool,
-    /// Whether the output has one row, and the right operand is read from end to end by the fused-axpy kernel.
-    pub(crate) axpyf: bool,
+    /// Where the output has one row and goes to the fused-axpy kernel: how many terms at a time.
+    pub(crate) axpyf: Option<usize>,
     /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
@@ -110,9 +111,8 @@ const PACK_LEFT_MIN_PANELS: usize = 3;
 const STRIP_MIN_ROWS: usize = 512;
 const STRIP_MIN_STRIDE: usize = 512;
 
-/// Elements of the right operand from which on one row is computed by fused axpys: more than stay in the
-/// first-level cache.
-const AXPYF_MIN_LEN: usize = 20_000;
+/// Elements of the right operand that stay in the first-level cache from one call to the next.
+const FIRST_LEVEL_LEN: usize = 9 << 10;
 
 /// Decides for one product.
 #[inline(always)]
@@ -126,7 +126,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         packing: Packing::InPlace,
         panel_vectors: kernels.panel_vectors,
         outer: false,
-        axpyf: false,
+        axpyf: None,
         pack_left: false,
         strip: false,
     }
@@ -159,11 +159,8 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
             _ => kernels.panel_vectors,
         },
         outer: is_outer,
-        axpyf: is_in_place
-            && !chosen.is_updated
-            && chosen.m == 1
-            && chosen.k > 1
-            && chosen.n * chosen.k > AXPYF_MIN_LEN,
+        axpyf: (is_in_place && !chosen.is_updated && chosen.m == 1 && chosen.k > 1)
+            .then(|| if chosen.n * chosen.k > FIRST_LEVEL_LEN { axpyf::TERMS } else { SUM_BLOCK }),
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes

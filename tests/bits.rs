@@ -60,6 +60,17 @@ fn one_row_over_a_large_operand() {
     });
 }
 
+/// The kernels for one sample begin their whole vectors on cache lines, wherever their operands begin.
+#[test]
+fn operands_at_every_distance_from_a_cache_line() {
+    for margin in 0..16 {
+        let shapes = [(1, 288, 19), (1, 560, 26), (1, 300, 7), (2, 272, 9)];
+        sweep(shapes.into_iter(), |problem, forward, backward| {
+            problem.check(forward, backward, &Placement { margin, ..Placement::PLAIN });
+        });
+    }
+}
+
 #[test]
 fn edges_of_all_three_together() {
     let sizes = [15, 17, 31, 33, 48, 49, 63, 64, 65];

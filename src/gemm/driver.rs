@@ -187,8 +187,10 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
                 None => outer(kernels, gemm, part, Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c }),
                 Some(update) => outer_update(kernels, gemm, &update.parameter(), part, scratch),
             },
-            Summation::Auto | Summation::Chain if strategy.axpyf => row(kernels, gemm, part, scratch),
             Summation::Auto | Summation::Chain => {
+                if let Some(group) = strategy.axpyf {
+                    return row(kernels, gemm, part, group, scratch);
+                }
                 // As many rows at a time as the scratch holds of what they need there.
                 let room = scratch.len() - SUM_BLOCK * kernels.nr() - kernels.lanes;
                 let strip = if strategy.strip { kernels.nr() } else { 0 };
@@ -218,11 +220,11 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
 /// Columns of a row whose sums stay in the first-level cache.
 const ROW_MAX_COLS: usize = 4096;
 
-/// The chain order for one row, by fused axpys.
+/// The chain order for one row, by fused axpys of `group` terms.
 ///
 /// # Safety
 /// As [`run`]; the part has one row, and the columns of output and right operand are contiguous.
-unsafe fn row(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
+unsafe fn row(kernels: &Kernels, gemm: &Gemm, part: &Part, group: usize, scratch: &mut [f32]) {
     let i = part.rows.start;
     let totals = gemm.totals();
     for cols in Pieces::new(part.cols.clone(), scratch.len().min(ROW_MAX_COLS), 1) {
@@ -232,6 +234,7 @@ unsafe fn row(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) 
             unsafe {
                 (kernels.axpyf)(&Axpyf {
                     depth: SUM_BLOCK.min(gemm.k - start),
+                    group,
                     cols: cols.len(),
                     a: gemm.a.at(i, start),
                     a_stride: gemm.a.col_stride,

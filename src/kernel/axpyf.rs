@@ -1,29 +1,28 @@
-//! The fused-axpy kernel (the BLIS framework's `axpyf`): one row of the output of a chain product, for a right operand that
-//! has to come from the outer caches.
+//! The fused-axpy kernel (the BLIS framework's `axpyf`): one row of the output of a chain product.
 //!
 //! ```text
-//! for each group of GROUP terms of the block, ascending
-//!     for each vector of columns
+//! for each group of terms of the block, ascending
+//!     for each strip of columns
 //!         s = start, or zero, in the block's first group, else sums
 //!         for each term p of the group, ascending:  s = fma(broadcast a[p], b[p], s)
 //!         c = scale · s, or fma(scale, s, c), in the block's last group, else sums = s
 //! ```
 //!
-//! A tile keeps its sums in registers and reads the right operand in pieces a register file wide, of which each lies in
-//! another place, for wide matrices on another page; here the sums stand in the first-level cache, and whole rows are
-//! read from end to end. The order of every sum is the same.
+//! A tile keeps its sums in registers for all terms and so reads the right operand in columns of short pieces, of which
+//! each lies in another place, for wide matrices on another page. That is best where the operand stays in the first-level
+//! cache: one group. From the outer caches come long stretches of few rows, and the sums stand in the first-level cache in
+//! between. Strips begin on the cache lines of the operand's rows. The order of every sum is the same.
 
 use super::chain::Start;
+use super::head;
 use crate::simd::Simd;
-
-/// Terms that share one load and store of the sums, and rows of the right operand that are read side by side: with eight,
-/// rows a page apart take 20 % longer (AVX2), with sixteen a third.
-const GROUP: usize = 4;
 
 /// One block of the sums of one row.
 pub(crate) struct Axpyf {
     /// Length of this block of the sum.
     pub(crate) depth: usize,
+    /// Terms in a group, at least 1.
+    pub(crate) group: usize,
     pub(crate) cols: usize,
     /// Left operand: element `p` at `p · a_stride`.
     pub(crate) a: *const f32,
@@ -31,7 +30,7 @@ pub(crate) struct Axpyf {
     /// Right operand: element `(p, j)` at `p · b_row_stride + j`.
     pub(crate) b: *const f32,
     pub(crate) b_row_stride: usize,
-    /// Room for `cols` sums.
+    /// Room for `cols` sums; not used where there is one group.
     pub(crate) sums: *mut f32,
     /// Output: `cols` contiguous elements.
     pub(crate) c: *mut f32,
@@ -43,102 +42,187 @@ pub(crate) struct Axpyf {
     pub(crate) add: bool,
 }
 
-/// Computes one block of the sums of one row.
+/// Terms that are written out one behind the other, and the best group for an operand from the outer caches: four take 5 %
+/// longer there.
+pub(crate) const TERMS: usize = 8;
+
+/// Elements of a row that are read in one go: 1 KiB.
+///
+/// Cores that watch by which steps a load instruction moves on fetch too much ahead of one that goes by cache lines, or by
+/// rows, and are busy with that; by steps of 1 KiB, the operand comes from the second-level cache a quarter faster.
+const STRETCH: usize = 256;
+
+/// Columns from which on it pays to cut a row's first vector where the next begins on a cache line.
+const ALIGNED_MIN_COLS: usize = 128;
+
+/// Computes one block of the sums of one row, in strips of `NV` vectors.
 ///
 /// # Safety
 /// - `a` is readable at `depth ≥ 1` places, `b` at `depth × cols`, the bias as [`Start`] says;
 /// - `sums` and `c` are writable at `cols` places, `c` readable too with `add`; neither overlaps anything else.
 #[inline(always)]
-pub(crate) unsafe fn axpyf<S: Simd>(simd: S, row: &Axpyf) {
-    let whole = row.depth - row.depth % GROUP;
-    // SAFETY: the terms lie inside the block.
-    unsafe {
-        for p in (0..whole).step_by(GROUP) {
-            group::<S, GROUP>(simd, row, p);
+pub(crate) unsafe fn axpyf<S: Simd, const NV: usize>(simd: S, row: &Axpyf) {
+    const { assert!(NV * S::LANES == STRETCH || 4 * NV * S::LANES == STRETCH) };
+    let has_aligned_rows = row.b_row_stride & (S::LANES - 1) == 0 && row.cols >= ALIGNED_MIN_COLS;
+    let head = if has_aligned_rows { head::<S>(row.b) } else { 0 };
+    let whole = simd.tail(S::LANES);
+    let mut p = 0;
+    while p < row.depth {
+        let terms = (p, row.depth.min(p + row.group));
+        let mut j = head;
+        // SAFETY: the terms lie inside the block; whole vectors of columns lie inside the operands, and cut ones end with
+        // the head or the row.
+        unsafe {
+            if head > 0 {
+                strip::<S, 1, true>(simd, row, terms, 0, simd.tail(head));
+            }
+            while row.cols - j >= STRETCH {
+                // Written out, because each load had better be an instruction of its own.
+                let width = NV * S::LANES;
+                strip::<S, NV, false>(simd, row, terms, j, whole);
+                if width < STRETCH {
+                    strip::<S, NV, false>(simd, row, terms, j + width, whole);
+                    strip::<S, NV, false>(simd, row, terms, j + 2 * width, whole);
+                    strip::<S, NV, false>(simd, row, terms, j + 3 * width, whole);
+                }
+                j += STRETCH;
+            }
+            // Two equal strips wait less for their chains than a wide and a narrow one.
+            let mut vectors = (row.cols - j).div_ceil(S::LANES);
+            while vectors > 0 {
+                let n = if vectors > WIDEST_REST { vectors.div_ceil(2).min(WIDEST_REST) } else { vectors };
+                let last = S::LANES.min(row.cols - j - (n - 1) * S::LANES);
+                rest::<S>(simd, row, terms, j, n, simd.tail(last));
+                j += n * S::LANES;
+                vectors -= n;
+            }
         }
-        for p in whole..row.depth {
-            group::<S, 1>(simd, row, p);
+        p = terms.1;
+    }
+}
+
+/// Vectors of the widest strip among those that are left over.
+const WIDEST_REST: usize = 8;
+
+/// A strip of `n` vectors, `1 ≤ n ≤ WIDEST_REST`.
+///
+/// # Safety
+/// As [`strip`].
+#[inline(always)]
+unsafe fn rest<S: Simd>(simd: S, row: &Axpyf, terms: (usize, usize), j: usize, n: usize, tail: S::Tail) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match n {
+            1 => strip::<S, 1, true>(simd, row, terms, j, tail),
+            2 => strip::<S, 2, true>(simd, row, terms, j, tail),
+            3 => strip::<S, 3, true>(simd, row, terms, j, tail),
+            4 => strip::<S, 4, true>(simd, row, terms, j, tail),
+            5 => strip::<S, 5, true>(simd, row, terms, j, tail),
+            6 => strip::<S, 6, true>(simd, row, terms, j, tail),
+            7 => strip::<S, 7, true>(simd, row, terms, j, tail),
+            _ => strip::<S, 8, true>(simd, row, terms, j, tail),
         }
     }
 }
 
-/// Terms `p..p + N` of every column's sum.
+/// Terms `first..end` of the sums of `N` vectors of columns from `j` on, the last `CUT` to the tail.
 ///
 /// # Safety
-/// As [`axpyf`], for terms inside the block.
+/// As [`axpyf`], for terms inside the block and columns inside the row.
 #[inline(always)]
-unsafe fn group<S: Simd, const N: usize>(simd: S, row: &Axpyf, p: usize) {
-    let whole = row.cols - row.cols % S::LANES;
-    // SAFETY: p + i < depth; whole vectors of columns lie inside the operands, and the tail is cut to what is left.
+unsafe fn strip<S: Simd, const N: usize, const CUT: bool>(
+    simd: S,
+    row: &Axpyf,
+    (first, end): (usize, usize),
+    j: usize,
+    tail: S::Tail,
+) {
+    let mut s = [simd.splat(0.0); N];
+    // SAFETY: the caller's promise.
     unsafe {
-        let mut a = [simd.splat(0.0); N];
-        for i in 0..N {
-            a[i] = simd.splat(*row.a.add((p + i) * row.a_stride));
+        match (first, row.start) {
+            (0, Start::Zero) => {}
+            (0, Start::Columns(bias)) => load::<S, N, CUT>(simd, bias.add(j), tail, &mut s),
+            (0, Start::Rows(bias)) => s = [simd.splat(*bias); N],
+            _ => load::<S, N, CUT>(simd, row.sums.add(j), tail, &mut s),
         }
-        let mut j = 0;
-        while j < whole {
-            vector::<S, N, false>(simd, row, p, j, &a, simd.tail(S::LANES));
-            j += S::LANES;
+        let mut p = first;
+        while end - p >= TERMS {
+            for t in 0..TERMS {
+                term::<S, N, CUT>(simd, row, p + t, j, tail, &mut s);
+            }
+            p += TERMS;
         }
-        if j < row.cols {
-            vector::<S, N, true>(simd, row, p, j, &a, simd.tail(row.cols - j));
+        while p < end {
+            term::<S, N, CUT>(simd, row, p, j, tail, &mut s);
+            p += 1;
         }
+        if end < row.depth {
+            store::<S, N, CUT>(simd, row.sums.add(j), tail, &s);
+            return;
+        }
+        let (c, scale) = (row.c.add(j), simd.splat(row.scale));
+        let mut old = [simd.splat(0.0); N];
+        if row.add {
+            load::<S, N, CUT>(simd, c, tail, &mut old);
+        }
+        for v in 0..N {
+            s[v] = if row.add { simd.mul_add(scale, s[v], old[v]) } else { simd.mul(scale, s[v]) };
+        }
+        store::<S, N, CUT>(simd, c, tail, &s);
     }
 }
 
-/// Terms `p..p + N` of the sums of one vector of columns from `j` on, `CUT` to the tail.
+/// One more term of the sums of a strip.
 ///
 /// # Safety
-/// As [`group`], for columns inside the row.
+/// As [`strip`].
 #[inline(always)]
-unsafe fn vector<S: Simd, const N: usize, const CUT: bool>(
+unsafe fn term<S: Simd, const N: usize, const CUT: bool>(
     simd: S,
     row: &Axpyf,
     p: usize,
     j: usize,
-    a: &[S::V; N],
     tail: S::Tail,
+    s: &mut [S::V; N],
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let sums = row.sums.add(j);
-        let mut s = match (p, row.start) {
-            (0, Start::Zero) => simd.splat(0.0),
-            (0, Start::Columns(bias)) => load::<S, CUT>(simd, bias.add(j), tail),
-            (0, Start::Rows(bias)) => simd.splat(*bias),
-            _ => load::<S, CUT>(simd, sums, tail),
-        };
-        for i in 0..N {
-            let b = load::<S, CUT>(simd, row.b.add((p + i) * row.b_row_stride + j), tail);
-            s = simd.mul_add(a[i], b, s);
+        let a = simd.splat(*row.a.add(p * row.a_stride));
+        let mut b = [simd.splat(0.0); N];
+        load::<S, N, CUT>(simd, row.b.add(p * row.b_row_stride + j), tail, &mut b);
+        for v in 0..N {
+            s[v] = simd.mul_add(a, b[v], s[v]);
         }
-        if p + N < row.depth {
-            store::<S, CUT>(simd, sums, s, tail);
-            return;
-        }
-        let c = row.c.add(j);
-        let scale = simd.splat(row.scale);
-        let value = if row.add { simd.mul_add(scale, s, load::<S, CUT>(simd, c, tail)) } else { simd.mul(scale, s) };
-        store::<S, CUT>(simd, c, value, tail);
     }
 }
 
-/// A whole vector, or one `CUT` to the tail.
+/// `N` vectors, the last `CUT` to the tail.
 ///
 /// # Safety
 /// That many elements must be readable.
 #[inline(always)]
-unsafe fn load<S: Simd, const CUT: bool>(simd: S, p: *const f32, tail: S::Tail) -> S::V {
-    // SAFETY: the caller's promise.
-    unsafe { if CUT { simd.load_tail(p, tail) } else { simd.load(p) } }
+unsafe fn load<S: Simd, const N: usize, const CUT: bool>(simd: S, p: *const f32, tail: S::Tail, to: &mut [S::V; N]) {
+    for v in 0..N {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let at = p.add(v * S::LANES);
+            to[v] = if CUT && v == N - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+        }
+    }
 }
 
-/// A whole vector, or one `CUT` to the tail.
+/// `N` vectors, the last `CUT` to the tail.
 ///
 /// # Safety
 /// That many elements must be writable.
 #[inline(always)]
-unsafe fn store<S: Simd, const CUT: bool>(simd: S, p: *mut f32, v: S::V, tail: S::Tail) {
-    // SAFETY: the caller's promise.
-    unsafe { if CUT { simd.store_tail(p, v, tail) } else { simd.store(p, v) } }
+unsafe fn store<S: Simd, const N: usize, const CUT: bool>(simd: S, p: *mut f32, tail: S::Tail, from: &[S::V; N]) {
+    for v in 0..N {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let at = p.add(v * S::LANES);
+            if CUT && v == N - 1 { simd.store_tail(at, from[v], tail) } else { simd.store(at, from[v]) }
+        }
+    }
 }

@@ -5,6 +5,8 @@
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 
+use crate::simd::Simd;
+
 pub(crate) mod axpyf;
 pub(crate) mod chain;
 pub(crate) mod dot;
@@ -12,6 +14,14 @@ pub(crate) mod elementwise;
 pub(crate) mod outer;
 pub(crate) mod pack;
 pub(crate) mod update;
+
+/// Elements from `p` on before the first vector that crosses no cache line, nor does any behind it; none where access
+/// cannot be masked, and vectors are too narrow to cross many.
+#[inline(always)]
+pub(crate) fn head<S: Simd>(p: *const f32) -> usize {
+    let elements = p as usize / size_of::<f32>();
+    if S::HAS_MASKS { elements.wrapping_neg() & (S::LANES - 1) } else { 0 }
+}
 
 /// A matrix to read: element `(i, j)` at `i · row_stride + j · col_stride`.
 #[derive(Clone, Copy)]

@@ -1,21 +1,22 @@
 //! The outer-product kernel: a sum of one term, where writing the output is all the work.
 //!
 //! ```text
-//! for each group of GROUP rows
-//!     for each strip of NV vectors of columns
-//!         b[NV] = the strip of the right operand, kept in registers
-//!         for each row i of the group
-//!             c[i, strip] = scale · fma(a[i], b, 0), or fma(scale, fma(a[i], b, 0), c[i, strip])
+//! for each row i
+//!     for each vector of columns
+//!         c[i] = scale · fma(a[i], b, 0), or fma(scale, fma(a[i], b, 0), c[i])
 //! ```
 //!
-//! Groups of rows keep the writes in a few long streams; strips down the whole matrix would visit each of its pages
-//! once a strip.
+//! The right operand comes from the first-level cache again for each row, so that the output is written in one stream
+//! from end to end; whole vectors stand on the cache lines of its rows.
 
+use super::head;
 use crate::simd::Simd;
-use core::ops::Range;
 
-/// Rows that share one load of a strip of the right operand.
-const GROUP: usize = 8;
+/// Columns from which on it pays to cut a row's first vector where the next begins on a cache line.
+const ALIGNED_MIN_COLS: usize = 64;
+
+/// Vectors that one turn of the loop along a row writes.
+const STRIP: usize = 8;
 
 /// An outer product of `rows × cols`.
 pub(crate) struct Outer {
@@ -34,64 +35,96 @@ pub(crate) struct Outer {
     pub(crate) add: bool,
 }
 
-/// Computes an outer product, in strips of `NV` vectors.
+/// Computes an outer product.
 ///
 /// # Safety
 /// `a` must be readable at `rows` places, `b` at `cols`, `c` writable (with `add` readable) at `rows × cols` places; `c`
 /// overlaps neither.
 #[inline(always)]
-pub(crate) unsafe fn outer<S: Simd, const NV: usize>(simd: S, outer: &Outer) {
-    for start in (0..outer.rows).step_by(GROUP) {
-        let rows = start..outer.rows.min(start + GROUP);
-        let mut j = 0;
-        while j < outer.cols {
-            let left = outer.cols - j;
-            // SAFETY: a strip's columns lie below `cols`: its vectors fit, or it is one vector cut to what is left.
-            unsafe {
-                if left >= NV * S::LANES {
-                    strip::<S, NV>(simd, outer, rows.clone(), j, S::LANES);
-                    j += NV * S::LANES;
-                } else if left >= 4 * S::LANES {
-                    strip::<S, 4>(simd, outer, rows.clone(), j, S::LANES);
-                    j += 4 * S::LANES;
-                } else {
-                    strip::<S, 1>(simd, outer, rows.clone(), j, left.min(S::LANES));
-                    j += S::LANES;
+pub(crate) unsafe fn outer<S: Simd>(simd: S, outer: &Outer) {
+    // SAFETY: the caller's promise.
+    unsafe { if outer.add { rows::<S, true>(simd, outer) } else { rows::<S, false>(simd, outer) } }
+}
+
+/// All rows, added to the output or not.
+///
+/// # Safety
+/// As [`outer`].
+#[inline(always)]
+unsafe fn rows<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
+    let scale = simd.splat(outer.scale);
+    for i in 0..outer.rows {
+        // SAFETY: i < rows; a row's vectors lie below `cols`, or are cut to what is left of it.
+        unsafe {
+            let a = simd.splat(*outer.a.add(i * outer.a_stride));
+            let row = Row::<S, ADD> { a, b: outer.b, c: outer.c.add(i * outer.c_row_stride), scale };
+            // Where nothing is added, what is left over may be written again with its neighbours, which takes no mask.
+            let overlaps = !ADD && outer.cols >= S::LANES;
+            let mut j = 0;
+            if outer.cols >= ALIGNED_MIN_COLS {
+                j = head::<S>(row.c);
+                if j > 0 {
+                    if overlaps { row.whole(simd, 0) } else { row.cut(simd, 0, j) }
                 }
+            }
+            while outer.cols - j >= STRIP * S::LANES {
+                for v in 0..STRIP {
+                    row.whole(simd, j + v * S::LANES);
+                }
+                j += STRIP * S::LANES;
+            }
+            while outer.cols - j >= S::LANES {
+                row.whole(simd, j);
+                j += S::LANES;
+            }
+            if j < outer.cols {
+                if overlaps { row.whole(simd, outer.cols - S::LANES) } else { row.cut(simd, j, outer.cols - j) }
             }
         }
     }
 }
 
-/// A strip of `NV` vectors of columns from column `j` on, the last cut to `tail` columns.
-///
-/// # Safety
-/// As [`outer`], for these rows and columns.
-#[inline(always)]
-unsafe fn strip<S: Simd, const NV: usize>(simd: S, outer: &Outer, rows: Range<usize>, j: usize, tail: usize) {
-    let tail = simd.tail(tail);
-    let (zero, scale) = (simd.splat(0.0), simd.splat(outer.scale));
-    // SAFETY: rows i < rows and the strip's columns are covered by the caller's promise.
-    unsafe {
-        let mut b = [zero; NV];
-        for v in 0..NV {
-            let at = outer.b.add(j + v * S::LANES);
-            b[v] = if v == NV - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+/// One row of the output.
+struct Row<S: Simd, const ADD: bool> {
+    a: S::V,
+    b: *const f32,
+    c: *mut f32,
+    scale: S::V,
+}
+
+impl<S: Simd, const ADD: bool> Row<S, ADD> {
+    /// A vector of columns from `j` on.
+    ///
+    /// # Safety
+    /// As [`outer`], for these columns.
+    #[inline(always)]
+    unsafe fn whole(&self, simd: S, j: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let c = self.c.add(j);
+            let old = if ADD { simd.load(c) } else { simd.splat(0.0) };
+            simd.store(c, self.value(simd, simd.load(self.b.add(j)), old));
         }
-        for i in rows {
-            let a = simd.splat(*outer.a.add(i * outer.a_stride));
-            let row = outer.c.add(i * outer.c_row_stride + j);
-            for v in 0..NV {
-                let at = row.add(v * S::LANES);
-                let (last, product) = (v == NV - 1, simd.mul_add(a, b[v], zero));
-                let value = if outer.add {
-                    let old = if last { simd.load_tail(at, tail) } else { simd.load(at) };
-                    simd.mul_add(scale, product, old)
-                } else {
-                    simd.mul(scale, product)
-                };
-                if last { simd.store_tail(at, value, tail) } else { simd.store(at, value) }
-            }
+    }
+
+    /// `count` columns from `j` on, fewer than a vector.
+    ///
+    /// # Safety
+    /// As [`outer`], for these columns.
+    #[inline(always)]
+    unsafe fn cut(&self, simd: S, j: usize, count: usize) {
+        let tail = simd.tail(count);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let c = self.c.add(j);
+            let old = if ADD { simd.load_tail(c, tail) } else { simd.splat(0.0) };
+            simd.store_tail(c, self.value(simd, simd.load_tail(self.b.add(j), tail), old), tail);
         }
+    }
+
+    #[inline(always)]
+    fn value(&self, simd: S, b: S::V, old: S::V) -> S::V {
+        let product = simd.mul_add(self.a, b, simd.splat(0.0));
+        if ADD { simd.mul_add(self.scale, product, old) } else { simd.mul(self.scale, product) }
     }
 }

@@ -17,7 +17,7 @@ fn strategies() -> impl Iterator<Item = Strategy> {
                 packing,
                 panel_vectors: 4,
                 outer: false,
-                axpyf: false,
+                axpyf: None,
                 pack_left,
                 strip: false,
             })
