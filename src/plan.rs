@@ -9,7 +9,6 @@ pub(crate) use share::{
 };
 
 use crate::isa::Kernels;
-use crate::kernel::axpyf;
 use crate::summation::{SUM_BLOCK, Summation};
 
 /// What a plan for one product looks at: `c` is `m × n`, its sums have `k` terms; strides are `(row, column)`.
@@ -78,8 +77,10 @@ pub(crate) struct Strategy {
     pub(crate) panel_vectors: usize,
     /// Whether the sums have one term and go to the outer-product kernel.
     pub(crate) outer: bool,
-    /// Where the output has one row and goes to the fused-axpy kernel: how many terms at a time.
-    pub(crate) axpyf: Option<usize>,
+    /// Whether the output has one row and goes to the fused-axpy kernel.
+    pub(crate) axpyf: bool,
+    /// Whether the right operand comes from the outer caches from one call to the next.
+    pub(crate) is_far: bool,
     /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
@@ -126,7 +127,8 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         packing: Packing::InPlace,
         panel_vectors: kernels.panel_vectors,
         outer: false,
-        axpyf: None,
+        axpyf: false,
+        is_far: shape.n * shape.k > FIRST_LEVEL_LEN,
         pack_left: false,
         strip: false,
     }
@@ -159,8 +161,8 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
             _ => kernels.panel_vectors,
         },
         outer: is_outer,
-        axpyf: (is_in_place && !chosen.is_updated && chosen.m == 1 && chosen.k > 1)
-            .then(|| if chosen.n * chosen.k > FIRST_LEVEL_LEN { axpyf::TERMS } else { SUM_BLOCK }),
+        axpyf: is_in_place && !chosen.is_updated && chosen.m == 1 && chosen.k > 1,
+        is_far: chosen.n * chosen.k > FIRST_LEVEL_LEN,
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes

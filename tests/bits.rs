@@ -2,7 +2,9 @@
 
 mod support;
 
-use fused_dense::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, Activation, MatrixViewMut, Operand, Summation};
+use fused_dense::{
+    AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, Activation, Bias, Dense, MatrixViewMut, Operand, Summation, reference,
+};
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, ForwardOptions};
 use support::problem::Problem;
@@ -68,6 +70,24 @@ fn operands_at_every_distance_from_a_cache_line() {
         sweep(shapes.into_iter(), |problem, forward, backward| {
             problem.check(forward, backward, &Placement { margin, ..Placement::PLAIN });
         });
+    }
+}
+
+/// Products too small for a number leave a sum of -0, which zeros added to it would turn into 0.
+#[test]
+fn negative_zeros_at_every_distance_from_a_cache_line() {
+    let (inputs, outputs) = (272, 9);
+    let (a_prev, w) = (vec![-1e-30; inputs], vec![1e-30; inputs * outputs + 16]);
+    for isa in isas::all().into_iter().filter(|isa| isa.is_bit_exact()) {
+        let mut layer = Dense::new(inputs, outputs, Activation::Identity).with_isa(isa);
+        for start in 0..16 {
+            let mut a = vec![CANARY; outputs];
+            let w = &w[start..start + inputs * outputs];
+            layer.forward(&a_prev, w, Bias::None, &mut a).expect("a valid call");
+            let z = reference::forward_z(&layer, 1, &a_prev, w, None, true);
+            assert_eq!(z[0].to_bits(), (-0.0_f32).to_bits());
+            assert_bits(format_args!("from element {start} on {isa}"), &a, &z);
+        }
     }
 }
 

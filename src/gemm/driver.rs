@@ -18,7 +18,7 @@ use super::update::Parameter;
 use super::{Gemm, Updated};
 use crate::activation::Activation;
 use crate::isa::Kernels;
-use crate::kernel::axpyf::Axpyf;
+use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{LINE, Start, Tiles};
 use crate::kernel::dot::DotTile;
 use crate::kernel::elementwise::Rows;
@@ -182,14 +182,14 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
     // SAFETY: the caller's promise.
     unsafe {
         match strategy.summation {
-            Summation::Lanes => lanes(kernels, gemm, part, scratch),
+            Summation::Lanes => lanes(kernels, gemm, strategy, part, scratch),
             Summation::Auto | Summation::Chain if strategy.outer => match gemm.update {
                 None => outer(kernels, gemm, part, Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c }),
                 Some(update) => outer_update(kernels, gemm, &update.parameter(), part, scratch),
             },
             Summation::Auto | Summation::Chain => {
-                if let Some(group) = strategy.axpyf {
-                    return row(kernels, gemm, part, group, scratch);
+                if strategy.axpyf {
+                    return row(kernels, gemm, strategy, part, scratch);
                 }
                 // As many rows at a time as the scratch holds of what they need there.
                 let room = scratch.len() - SUM_BLOCK * kernels.nr() - kernels.lanes;
@@ -220,11 +220,11 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
 /// Columns of a row whose sums stay in the first-level cache.
 const ROW_MAX_COLS: usize = 4096;
 
-/// The chain order for one row, by fused axpys of `group` terms.
+/// The chain order for one row, by fused axpys.
 ///
 /// # Safety
 /// As [`run`]; the part has one row, and the columns of output and right operand are contiguous.
-unsafe fn row(kernels: &Kernels, gemm: &Gemm, part: &Part, group: usize, scratch: &mut [f32]) {
+unsafe fn row(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
     let i = part.rows.start;
     let totals = gemm.totals();
     for cols in Pieces::new(part.cols.clone(), scratch.len().min(ROW_MAX_COLS), 1) {
@@ -234,7 +234,7 @@ unsafe fn row(kernels: &Kernels, gemm: &Gemm, part: &Part, group: usize, scratch
             unsafe {
                 (kernels.axpyf)(&Axpyf {
                     depth: SUM_BLOCK.min(gemm.k - start),
-                    group,
+                    group: if strategy.is_far { axpyf::TERMS } else { SUM_BLOCK },
                     cols: cols.len(),
                     a: gemm.a.at(i, start),
                     a_stride: gemm.a.col_stride,
@@ -476,7 +476,7 @@ unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink)
 
 /// # Safety
 /// As [`run`].
-unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
+unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
     let totals = gemm.totals();
     let most_rows = kernels.dot_rows().min(part.rows.len());
     let most_cols = kernels.dot_cols(most_rows);
@@ -497,6 +497,7 @@ unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]
                     a_row_stride,
                     b,
                     b_col_stride,
+                    is_far: strategy.is_far,
                     c: totals.at(rows.start, cols.start),
                     c_row_stride: totals.row_stride,
                     c_col_stride: totals.col_stride,

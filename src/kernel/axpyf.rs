@@ -14,7 +14,7 @@
 //! between. Strips begin on the cache lines of the operand's rows. The order of every sum is the same.
 
 use super::chain::Start;
-use super::head;
+use super::{STRETCH, head};
 use crate::simd::Simd;
 
 /// One block of the sums of one row.
@@ -45,12 +45,6 @@ pub(crate) struct Axpyf {
 /// Terms that are written out one behind the other, and the best group for an operand from the outer caches: four take 5 %
 /// longer there.
 pub(crate) const TERMS: usize = 8;
-
-/// Elements of a row that are read in one go: 1 KiB.
-///
-/// Cores that watch by which steps a load instruction moves on fetch too much ahead of one that goes by cache lines, or by
-/// rows, and are busy with that; by steps of 1 KiB, the operand comes from the second-level cache a quarter faster.
-const STRETCH: usize = 256;
 
 /// Columns from which on it pays to cut a row's first vector where the next begins on a cache line.
 const ALIGNED_MIN_COLS: usize = 128;

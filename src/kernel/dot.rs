@@ -8,6 +8,7 @@
 //! ```
 
 use super::chain::Start;
+use super::{STRETCH, head};
 use crate::simd::Simd;
 use crate::summation::SUM_LANES;
 
@@ -21,6 +22,8 @@ pub(crate) struct DotTile {
     /// Right operand: element `(p, j)` at `j · b_col_stride + p`.
     pub(crate) b: *const f32,
     pub(crate) b_col_stride: usize,
+    /// Whether the right operand comes from the outer caches.
+    pub(crate) is_far: bool,
     /// Output: element `(i, j)` at `i · c_row_stride + j · c_col_stride`.
     pub(crate) c: *mut f32,
     pub(crate) c_row_stride: usize,
@@ -30,6 +33,35 @@ pub(crate) struct DotTile {
     pub(crate) scale: f32,
     /// Whether to add to the output; where not, the output is never read.
     pub(crate) add: bool,
+}
+
+/// Most rows of a tile, and fewest terms, for which it pays to read the right operand by whole cache lines.
+const ALIGNED_MAX_ROWS: usize = 2;
+const ALIGNED_MIN_DEPTH: usize = 64;
+
+/// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and
+/// change no sum.
+static SIGNS: [f32; 2 * SUM_LANES] = {
+    let mut signs = [1.0; 2 * SUM_LANES];
+    let mut i = SUM_LANES;
+    while i < signs.len() {
+        signs[i] = -1.0;
+        i += 1;
+    }
+    signs
+};
+
+/// Whether the right operand's vectors may begin on its cache lines instead of its first terms.
+///
+/// A first vector, cut short, then stands in the last lanes, and all chains stand as many lanes further on. The tree of
+/// the fold adds the same pairs wherever the first chain stands. There must be whole vectors of terms, because the order pads
+/// their number with terms that count.
+#[inline(always)]
+fn is_aligned<S: Simd, const MR: usize>(tile: &DotTile) -> bool {
+    MR <= ALIGNED_MAX_ROWS
+        && S::HAS_MASKS
+        && tile.depth >= ALIGNED_MIN_DEPTH
+        && (tile.depth | tile.b_col_stride) & (SUM_LANES - 1) == 0
 }
 
 /// Computes `MR × NR` dot products, each accumulated in `H` vectors of together sixteen lanes, and folded `FOLDED` at a
@@ -46,24 +78,42 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
     const { assert!(H * S::LANES == SUM_LANES) };
     let mut acc = [[[simd.splat(0.0); H]; NR]; MR];
 
-    // SAFETY: for each access the function's safety section names the memory; i < MR, j < NR and p < depth, and the
-    // tail touches only the lanes below depth.
+    // SAFETY: for each access the function's safety section names the memory; i < MR, j < NR and p < depth, and head and
+    // tail touch only their own terms.
     unsafe {
-        let whole = tile.depth / SUM_LANES * SUM_LANES;
-        let mut p = 0;
-        while p < whole {
-            step::<S, MR, NR, H>(simd, tile, p, &mut acc, |at, h| simd.load(at.add(h * S::LANES)));
+        let whole = |at: *const f32, h: usize| simd.load(at.add(h * S::LANES));
+        let cut = if is_aligned::<S, MR>(tile) { head::<S>(tile.b) } else { 0 };
+        if cut > 0 {
+            let load = |at, h| if h == H - 1 { simd.load_head(at, cut) } else { simd.splat(0.0) };
+            step::<S, MR, NR, H>(simd, tile, 0, &mut acc, load, load);
+        }
+        let mut p = cut;
+        if MR == 1 && tile.is_far {
+            while tile.depth - p >= STRETCH {
+                stretch::<S, MR, NR, H>(simd, tile, p, &mut acc);
+                p += STRETCH;
+            }
+        }
+        while tile.depth - p >= SUM_LANES {
+            step::<S, MR, NR, H>(simd, tile, p, &mut acc, whole, whole);
             p += SUM_LANES;
         }
-        let rest = tile.depth - whole;
+        let rest = tile.depth - p;
         if rest > 0 {
-            let tail = simd.tail((rest - 1) % S::LANES + 1);
-            let last = (rest - 1) / S::LANES;
-            step::<S, MR, NR, H>(simd, tile, whole, &mut acc, |at, h| match h.cmp(&last) {
-                core::cmp::Ordering::Less => simd.load(at.add(h * S::LANES)),
+            let (last, count) = ((rest - 1) / S::LANES, (rest - 1) % S::LANES + 1);
+            let tail = simd.tail(count);
+            let cut_off = |at: *const f32, h: usize| match h.cmp(&last) {
+                core::cmp::Ordering::Less => whole(at, h),
                 core::cmp::Ordering::Equal => simd.load_tail(at.add(h * S::LANES), tail),
                 core::cmp::Ordering::Greater => simd.splat(0.0),
-            });
+            };
+            if cut == 0 {
+                step::<S, MR, NR, H>(simd, tile, p, &mut acc, cut_off, cut_off);
+            } else {
+                let signs = simd.load(SIGNS.as_ptr().add(SUM_LANES - count));
+                let signed = |at, h| if h == last { simd.mul(signs, cut_off(at, h)) } else { cut_off(at, h) };
+                step::<S, MR, NR, H>(simd, tile, p, &mut acc, signed, cut_off);
+            }
         }
 
         for i in 0..MR {
@@ -132,26 +182,93 @@ unsafe fn finish<S: Simd, const FOLDED: usize>(
 /// Sixteen more terms of every sum.
 ///
 /// # Safety
-/// As [`dot_tile`], for the terms from `p` on that `load` reads.
+/// As [`dot_tile`], for the terms from `p` on that are loaded.
 #[inline(always)]
 unsafe fn step<S: Simd, const MR: usize, const NR: usize, const H: usize>(
     simd: S,
     tile: &DotTile,
     p: usize,
     acc: &mut [[[S::V; H]; NR]; MR],
-    load: impl Fn(*const f32, usize) -> S::V,
+    load_a: impl Fn(*const f32, usize) -> S::V,
+    load_b: impl Fn(*const f32, usize) -> S::V,
 ) {
     for h in 0..H {
         let mut a = [simd.splat(0.0); MR];
         for i in 0..MR {
             // SAFETY: i < MR and p < depth; the load's own reach is the caller's care.
-            a[i] = load(unsafe { tile.a.add(i * tile.a_row_stride + p) }, h);
+            a[i] = load_a(unsafe { tile.a.add(i * tile.a_row_stride + p) }, h);
         }
         for j in 0..NR {
             // SAFETY: j < NR and p < depth, as above.
-            let b = load(unsafe { tile.b.add(j * tile.b_col_stride + p) }, h);
+            let b = load_b(unsafe { tile.b.add(j * tile.b_col_stride + p) }, h);
             for i in 0..MR {
                 acc[i][j][h] = simd.mul_add(a[i], b, acc[i][j][h]);
+            }
+        }
+    }
+}
+
+/// As many more terms of every sum as make a stretch, one column behind the other.
+///
+/// # Safety
+/// As [`dot_tile`], for the terms from `p` on.
+#[inline(always)]
+unsafe fn stretch<S: Simd, const MR: usize, const NR: usize, const H: usize>(
+    simd: S,
+    tile: &DotTile,
+    p: usize,
+    acc: &mut [[[S::V; H]; NR]; MR],
+) {
+    // Written out, because a compiler may not unroll so long a loop, and the accumulators would leave their registers.
+    const { assert!(NR <= 8) };
+    // SAFETY: the caller's promise; these are the tile's columns.
+    unsafe {
+        column::<S, MR, NR, H>(simd, tile, p, 0, acc);
+        if NR > 1 {
+            column::<S, MR, NR, H>(simd, tile, p, 1, acc);
+        }
+        if NR > 2 {
+            column::<S, MR, NR, H>(simd, tile, p, 2, acc);
+        }
+        if NR > 3 {
+            column::<S, MR, NR, H>(simd, tile, p, 3, acc);
+        }
+        if NR > 4 {
+            column::<S, MR, NR, H>(simd, tile, p, 4, acc);
+        }
+        if NR > 5 {
+            column::<S, MR, NR, H>(simd, tile, p, 5, acc);
+        }
+        if NR > 6 {
+            column::<S, MR, NR, H>(simd, tile, p, 6, acc);
+        }
+        if NR > 7 {
+            column::<S, MR, NR, H>(simd, tile, p, 7, acc);
+        }
+    }
+}
+
+/// A stretch of column `j`.
+///
+/// # Safety
+/// As [`dot_tile`], for the terms from `p` on.
+#[inline(always)]
+unsafe fn column<S: Simd, const MR: usize, const NR: usize, const H: usize>(
+    simd: S,
+    tile: &DotTile,
+    p: usize,
+    j: usize,
+    acc: &mut [[[S::V; H]; NR]; MR],
+) {
+    for v in 0..STRETCH / SUM_LANES {
+        for h in 0..H {
+            let p = p + v * SUM_LANES + h * S::LANES;
+            // SAFETY: j < NR, and the terms are covered by the caller's promise.
+            let b = unsafe { simd.load(tile.b.add(j * tile.b_col_stride + p)) };
+            for i in 0..MR {
+                // SAFETY: as above, and i < MR.
+                let a = unsafe { simd.load(tile.a.add(i * tile.a_row_stride + p)) };
+                acc[i][j][h] = simd.mul_add(a, b, acc[i][j][h]);
             }
         }
     }

@@ -15,6 +15,12 @@ pub(crate) mod outer;
 pub(crate) mod pack;
 pub(crate) mod update;
 
+/// Elements of a row that are read in one go where it comes from the outer caches: 1 KiB.
+///
+/// Cores that watch by which steps a load instruction moves on fetch too much ahead of one that goes by cache lines, or by
+/// rows, and are busy with that; by steps of 1 KiB, the operand comes from the second-level cache a quarter faster.
+pub(crate) const STRETCH: usize = 256;
+
 /// Elements from `p` on before the first vector that crosses no cache line, nor does any behind it; none where access
 /// cannot be masked, and vectors are too narrow to cross many.
 #[inline(always)]

@@ -63,7 +63,7 @@ fn strategies_ask_only_what_the_kernels_can() {
         let fits_outer = chosen.k == 1 && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
         assert!(!strategy.outer || fits_outer, "{context}");
         let fits_axpyf = chosen.m == 1 && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
-        assert!(strategy.axpyf.is_none() || fits_axpyf && !strategy.outer && !strategy.strip, "{context}");
+        assert!(!strategy.axpyf || fits_axpyf && !strategy.outer && !strategy.strip, "{context}");
     }
 }
 

@@ -158,6 +158,17 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_head(self, p: *const f32, n: usize) -> __m256 {
+        let before = Self::LANES - n;
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe {
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let mask = _mm256_cmpgt_epi32(lane, _mm256_set1_epi32(before as i32 - 1));
+            _mm256_maskload_ps(p.wrapping_sub(before), mask)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m256) {
         // SAFETY: the caller vouches for the memory, the token for the CPU.
         unsafe { _mm256_storeu_ps(p, v) }

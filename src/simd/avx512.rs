@@ -158,6 +158,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn load_head(self, p: *const f32, n: usize) -> __m512 {
+        let before = Self::LANES - n;
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm512_maskz_loadu_ps(u16::MAX << before, p.wrapping_sub(before)) }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m512) {
         // SAFETY: the caller vouches for the memory, the token for the CPU.
         unsafe { _mm512_storeu_ps(p, v) }

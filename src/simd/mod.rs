@@ -142,6 +142,11 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// # Safety
     /// As many elements from `p` as `tail` chooses must be readable.
     unsafe fn load_tail(self, p: *const f32, tail: Self::Tail) -> Self::V;
+    /// The first `n` elements from `p`, `n < LANES`, in the last lanes, behind zeros; other memory is not touched.
+    ///
+    /// # Safety
+    /// As many elements from `p` must be readable.
+    unsafe fn load_head(self, p: *const f32, n: usize) -> Self::V;
     /// # Safety
     /// `LANES` elements from `p` must be writable.
     unsafe fn store(self, p: *mut f32, v: Self::V);

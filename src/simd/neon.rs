@@ -170,6 +170,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn load_head(self, p: *const f32, n: usize) -> float32x4_t {
+        let mut lanes = [0.0; Self::LANES];
+        // SAFETY: the caller vouches for `n` elements, fewer than the lanes; the token for the CPU.
+        unsafe {
+            core::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr().add(Self::LANES - n), n);
+            vld1q_f32(lanes.as_ptr())
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: float32x4_t) {
         // SAFETY: the caller vouches for the memory, the token for the CPU.
         unsafe { vst1q_f32(p, v) }

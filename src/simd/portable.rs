@@ -131,6 +131,14 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_head(self, p: *const f32, n: usize) -> f32x8 {
+        let mut lanes = [0.0; L];
+        // SAFETY: the caller vouches for `n < L` readable elements.
+        unsafe { core::ptr::copy_nonoverlapping(p, lanes[L - n..].as_mut_ptr(), n) };
+        f32x8::new(lanes)
+    }
+
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: f32x8) {
         // SAFETY: the caller vouches for eight writable elements.
         unsafe { p.cast::<[f32; L]>().write(v.to_array()) }

@@ -17,7 +17,8 @@ fn strategies() -> impl Iterator<Item = Strategy> {
                 packing,
                 panel_vectors: 4,
                 outer: false,
-                axpyf: None,
+                axpyf: false,
+                is_far: false,
                 pack_left,
                 strip: false,
             })
