@@ -20,7 +20,7 @@ use crate::activation::Activation;
 use crate::isa::Kernels;
 use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{LINE, Start, Tiles};
-use crate::kernel::dot::DotTile;
+use crate::kernel::dot::{DotTile, FAR_MAX_COLS};
 use crate::kernel::elementwise::Rows;
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::{Panel, gather};
@@ -480,6 +480,7 @@ unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
     let totals = gemm.totals();
     let most_rows = kernels.dot_rows().min(part.rows.len());
     let most_cols = kernels.dot_cols(most_rows);
+    let most_cols = if strategy.is_far { most_cols.min(FAR_MAX_COLS) } else { most_cols };
     let (a_scratch, b_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at
     // most as many rows of k as the scratch has room for.

@@ -49,7 +49,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         masked_tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 4,
-        dot_cols: &[8, 8, 6, 6],
+        dot_cols: &[16, 8, 6, 6],
     },
     IsaSpec {
         name: "avx2",

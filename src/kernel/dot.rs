@@ -35,6 +35,10 @@ pub(crate) struct DotTile {
     pub(crate) add: bool,
 }
 
+/// Most columns of a tile whose right operand comes from the outer caches: they are read one
+/// behind the other, and more would only be more code.
+pub(crate) const FAR_MAX_COLS: usize = 8;
+
 /// Most rows of a tile, and fewest terms, for which it pays to read the right operand by whole cache lines.
 const ALIGNED_MAX_ROWS: usize = 2;
 const ALIGNED_MIN_DEPTH: usize = 64;
@@ -88,7 +92,7 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
             step::<S, MR, NR, H>(simd, tile, 0, &mut acc, load, load);
         }
         let mut p = cut;
-        if MR == 1 && tile.is_far {
+        if MR == 1 && NR <= FAR_MAX_COLS && tile.is_far {
             while tile.depth - p >= STRETCH {
                 stretch::<S, MR, NR, H>(simd, tile, p, &mut acc);
                 p += STRETCH;
@@ -220,7 +224,6 @@ unsafe fn stretch<S: Simd, const MR: usize, const NR: usize, const H: usize>(
     acc: &mut [[[S::V; H]; NR]; MR],
 ) {
     // Written out, because a compiler may not unroll so long a loop, and the accumulators would leave their registers.
-    const { assert!(NR <= 8) };
     // SAFETY: the caller's promise; these are the tile's columns.
     unsafe {
         column::<S, MR, NR, H>(simd, tile, p, 0, acc);

@@ -6,8 +6,9 @@
 //!         c[i] = scale · fma(a[i], b, 0), or fma(scale, fma(a[i], b, 0), c[i])
 //! ```
 //!
-//! The right operand comes from the first-level cache again for each row, so that the output is written in one stream
-//! from end to end; whole vectors stand on the cache lines of its rows.
+//! The output is written in one stream from end to end, row by row. Where the right operand is longer than eight vectors,
+//! which stay in registers, it comes from the first-level cache again for each row, and whole vectors stand on the cache
+//! lines of the output's rows.
 
 use super::head;
 use crate::simd::Simd;
@@ -43,15 +44,68 @@ pub(crate) struct Outer {
 #[inline(always)]
 pub(crate) unsafe fn outer<S: Simd>(simd: S, outer: &Outer) {
     // SAFETY: the caller's promise.
-    unsafe { if outer.add { rows::<S, true>(simd, outer) } else { rows::<S, false>(simd, outer) } }
+    unsafe { if outer.add { outer_to::<S, true>(simd, outer) } else { outer_to::<S, false>(simd, outer) } }
 }
 
-/// All rows, added to the output or not.
+/// An outer product, added to the output or not.
 ///
 /// # Safety
 /// As [`outer`].
 #[inline(always)]
-unsafe fn rows<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
+unsafe fn outer_to<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
+    // SAFETY: the caller's promise; the columns are as many vectors as each arm says.
+    unsafe {
+        match outer.cols.div_ceil(S::LANES) {
+            1 => narrow::<S, 1, ADD>(simd, outer),
+            2 => narrow::<S, 2, ADD>(simd, outer),
+            3 => narrow::<S, 3, ADD>(simd, outer),
+            4 => narrow::<S, 4, ADD>(simd, outer),
+            5 => narrow::<S, 5, ADD>(simd, outer),
+            6 => narrow::<S, 6, ADD>(simd, outer),
+            7 => narrow::<S, 7, ADD>(simd, outer),
+            8 => narrow::<S, 8, ADD>(simd, outer),
+            _ => broad::<S, ADD>(simd, outer),
+        }
+    }
+}
+
+/// An outer product of `N` vectors of columns, of which the last may be cut short.
+///
+/// # Safety
+/// As [`outer`].
+#[inline(always)]
+unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Outer) {
+    let last = (N - 1) * S::LANES;
+    let tail = simd.tail(outer.cols - last);
+    let scale = simd.splat(outer.scale);
+    // SAFETY: i < rows; all vectors but the last, cut to its columns, are whole.
+    unsafe {
+        let mut b = [simd.splat(0.0); N];
+        for v in 0..N {
+            let at = outer.b.add(v * S::LANES);
+            b[v] = if v == N - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+        }
+        for i in 0..outer.rows {
+            let a = simd.splat(*outer.a.add(i * outer.a_stride));
+            let row = Row::<S, ADD> { a, b: outer.b, c: outer.c.add(i * outer.c_row_stride), scale };
+            for v in 0..N - 1 {
+                let c = row.c.add(v * S::LANES);
+                let old = if ADD { simd.load(c) } else { simd.splat(0.0) };
+                simd.store(c, row.value(simd, b[v], old));
+            }
+            let c = row.c.add(last);
+            let old = if ADD { simd.load_tail(c, tail) } else { simd.splat(0.0) };
+            simd.store_tail(c, row.value(simd, b[N - 1], old), tail);
+        }
+    }
+}
+
+/// An outer product of any width.
+///
+/// # Safety
+/// As [`outer`].
+#[inline(always)]
+unsafe fn broad<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
     let scale = simd.splat(outer.scale);
     for i in 0..outer.rows {
         // SAFETY: i < rows; a row's vectors lie below `cols`, or are cut to what is left of it.
