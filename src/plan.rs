@@ -134,13 +134,50 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
     }
 }
 
+/// Vector multiply-adds up to which a product that can be one call of a micro-kernel is.
+const CALL_MAX_LEN: usize = 2048;
+
+/// The height of the tiles, where a product in the chain order is one run of them: one call of a micro-kernel, with no more
+/// to plan about it.
+#[inline(always)]
+pub(crate) fn tile_height(kernels: &Kernels, shape: &ProductShape) -> Option<usize> {
+    let vectors = kernels.vectors(shape.n);
+    let is_run = shape.k <= SUM_BLOCK
+        && shape.m * vectors * shape.k <= CALL_MAX_LEN
+        && (shape.b_strides.0 == 1 || shape.b_strides.1 == 1)
+        && shape.has_contiguous_rows()
+        && !shape.is_prepacked
+        && !shape.is_updated;
+    let most = kernels.tiles.get(vectors.wrapping_sub(1)).filter(|_| is_run)?.len();
+    // A packed panel is no wider than the scratch's.
+    let has_room = shape.b_strides.1 == 1 || vectors <= kernels.panel_vectors;
+    match shape.m {
+        0 => None,
+        m if m <= most => has_room.then_some(m),
+        // Tiles of one row would read the right operand anew for each.
+        m => (has_room && most > 1 && m % m.div_ceil(most) == 0).then(|| m / m.div_ceil(most)),
+    }
+}
+
 fn chain_strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
-    let flipped = shape.transposed();
-    if !shape.is_prepacked && cost(kernels, &flipped) < cost(kernels, shape) {
-        Strategy { transposed: true, ..chain_strategy_of(kernels, &flipped, summation) }
+    if is_flipped(kernels, shape) {
+        Strategy { transposed: true, ..chain_strategy_of(kernels, &shape.transposed(), summation) }
     } else {
         chain_strategy_of(kernels, shape, summation)
     }
+}
+
+/// Whether the transposed product is expected to take less time.
+#[inline(always)]
+fn is_flipped(kernels: &Kernels, shape: &ProductShape) -> bool {
+    let padded = |size: usize| kernels.vectors(size) * kernels.lanes;
+    let is_free = shape.b_strides.1 == 1 && shape.has_contiguous_rows() && packing(kernels, shape) == Packing::InPlace;
+    // What neither packs nor scatters is only flipped to fill its vectors: small layers need not ask more.
+    let may_gain = !is_free || shape.n * padded(shape.m) < shape.m * padded(shape.n);
+    may_gain
+        && !shape.is_prepacked
+        && tile_height(kernels, shape).is_none()
+        && cost(kernels, &shape.transposed()) < cost(kernels, shape)
 }
 
 /// The same for the product as it stands, or already transposed.

@@ -3,8 +3,11 @@
 //! This file states the problem; `driver` holds the loops over the output and the sum, down to one call per tile into
 //! an instruction set.
 
+mod chain;
 pub(crate) mod driver;
+mod epilogue;
 pub(crate) mod packed;
+mod pieces;
 pub(crate) mod slab;
 pub(crate) mod update;
 

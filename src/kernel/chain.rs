@@ -1,7 +1,7 @@
-//! The chain micro-kernel: a run of tiles, one below the other, one block of the sum, all accumulators in registers.
+//! The chain micro-kernel: runs of tiles, one below the other, one block of the sum, all accumulators in registers.
 //!
 //! ```text
-//! for each tile of MR rows
+//! for each panel of NV vectors, for each tile of MR rows
 //!     acc[MR][NV] = bias, or zero
 //!     for p in 0..depth
 //!         b[NV] = row p of the right panel
@@ -51,9 +51,11 @@ impl Start {
     }
 }
 
-/// One call of a chain micro-kernel: `tiles` tiles of `MR` rows, `NV` vectors of columns of which the last has `tail`
-/// columns.
+/// One call of a chain micro-kernel: `panels` panels side by side of `tiles` tiles of `MR` rows, `NV` vectors of columns of
+/// which a panel's last has `tail` columns.
 pub(crate) struct Tiles {
+    /// More than one only of whole vectors, with `b` and its like in place.
+    pub(crate) panels: usize,
     pub(crate) tiles: usize,
     /// Length of this block of the sum.
     pub(crate) depth: usize,
@@ -63,8 +65,10 @@ pub(crate) struct Tiles {
     pub(crate) a_row_stride: usize,
     pub(crate) a_depth_stride: usize,
     pub(crate) a_tile_stride: usize,
-    /// The left operand's next tile is brought into the second-level cache on the way, a cache line for each row every
-    /// [`LINE`] terms: elements from one of these lines to the next.
+    /// Whether the left operand's next tile is brought into the second-level cache on the way, a cache line for each row
+    /// every [`LINE`] terms,
+    pub(crate) a_is_far: bool,
+    /// and elements from one of these lines to the next.
     pub(crate) a_line_stride: usize,
     /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
     pub(crate) b: *const f32,
@@ -86,11 +90,11 @@ pub(crate) struct Tiles {
 /// `MASKED_B` keeps loads of the right operand's last vector inside its tail; without it, that vector is loaded whole.
 ///
 /// # Safety
-/// - `a` is readable at all `MR × depth` places of all tiles, `b` at all `depth` rows of the tiles' columns (rounded up
+/// - `a` is readable at all `MR × depth` places of all tiles, `b` at all `depth` rows of the panels' columns (rounded up
 ///   to whole vectors without `MASKED_B`), the bias as [`Start`] says;
-/// - `c` is writable at all `tiles · MR` rows of the tiles' columns, readable too with `add`, and overlaps none of the
+/// - `c` is writable at all `tiles · MR` rows of the panels' columns, readable too with `add`, and overlaps none of the
 ///   inputs;
-/// - `1 ≤ tail ≤ LANES`.
+/// - `1 ≤ tail ≤ LANES`, and `tail = LANES` with several panels.
 #[inline(always)]
 pub(crate) unsafe fn chain_tiles<
     S: Simd,
@@ -102,15 +106,27 @@ pub(crate) unsafe fn chain_tiles<
     simd: S,
     run: &Tiles,
 ) {
-    let mut tile = Tile { a: run.a, c: run.c, start: run.start };
-    for _ in 0..run.tiles {
-        // SAFETY: the caller's promise; this is one of the tiles.
-        unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS>(simd, run, tile) };
-        // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
-        tile = Tile {
-            a: independent(tile.a.wrapping_add(run.a_tile_stride)),
-            c: independent(tile.c.wrapping_add(MR * run.c_row_stride)).cast_mut(),
-            start: tile.start.at(MR, 0),
+    let columns = Columns::<S, NV>::new(simd, run.tail);
+    let mut first = Tile { a: run.a, b: run.b, c: run.c, start: run.start };
+    for _ in 0..run.panels {
+        let mut tile = first;
+        for _ in 0..run.tiles {
+            // SAFETY: the caller's promise; this is one of the tiles.
+            unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS>(simd, run, &columns, tile) };
+            // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
+            tile = Tile {
+                a: independent(tile.a.wrapping_add(run.a_tile_stride)),
+                c: independent(tile.c.wrapping_add(MR * run.c_row_stride)).cast_mut(),
+                start: tile.start.at(MR, 0),
+                ..tile
+            };
+        }
+        let width = NV * S::LANES;
+        first = Tile {
+            b: first.b.wrapping_add(width),
+            c: first.c.wrapping_add(width),
+            start: first.start.at(0, width),
+            ..first
         };
     }
 }
@@ -119,6 +135,7 @@ pub(crate) unsafe fn chain_tiles<
 #[derive(Clone, Copy)]
 struct Tile {
     a: *const f32,
+    b: *const f32,
     c: *mut f32,
     start: Start,
 }
@@ -131,10 +148,10 @@ struct Tile {
 unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool, const FACTORS: usize>(
     simd: S,
     run: &Tiles,
+    columns: &Columns<S, NV>,
     tile: Tile,
 ) {
     const { assert!(MR <= GROUP_ROWS * MOST_GROUPS && FACTORS == S::FACTORS) };
-    let columns = Columns::<S, NV>::new(simd, run.tail);
     let mut acc = [[simd.splat(0.0); NV]; MR];
 
     // SAFETY: for each access the function's safety section names the memory; the offsets stay within it because
@@ -162,16 +179,14 @@ unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: 
             a[g] = independent(tile.a.add(g * GROUP_ROWS * run.a_row_stride));
         }
         let next_a = tile.a.wrapping_add(run.a_tile_stride);
-        // Sums this short read few lines, and are over before they would arrive.
-        let next_line = if run.depth > LINE { 0 } else { usize::MAX };
-        let mut place = Place { p: 0, a, next_a, next_line, b: run.b };
+        let mut place = Place { p: LINE, a, next_a, b: tile.b };
         if FACTORS > 1 && MR >= FACTORS && run.a_row_stride == 1 {
-            sum::<S, MR, NV, MASKED_B, FACTORS, 1>(simd, run, &columns, &mut place, &mut acc);
+            sum::<S, MR, NV, MASKED_B, FACTORS, 1>(simd, run, columns, &mut place, &mut acc);
         } else {
             if FACTORS > 1 && run.a_depth_stride == 1 {
-                sum::<S, MR, NV, MASKED_B, 1, FACTORS>(simd, run, &columns, &mut place, &mut acc);
+                sum::<S, MR, NV, MASKED_B, 1, FACTORS>(simd, run, columns, &mut place, &mut acc);
             }
-            sum::<S, MR, NV, MASKED_B, 1, 1>(simd, run, &columns, &mut place, &mut acc);
+            sum::<S, MR, NV, MASKED_B, 1, 1>(simd, run, columns, &mut place, &mut acc);
         }
 
         let scale = simd.splat(run.scale);
@@ -256,16 +271,14 @@ impl<S: Simd, const NV: usize> Columns<S, NV> {
 
 /// How far a tile's sums have come.
 struct Place {
-    /// The next term.
+    /// The next term, counted from [`LINE`] on, so that it is never zero.
     p: usize,
     /// Where it stands in the first row of each group of the left operand,
     a: [*const f32; MOST_GROUPS],
     /// and in the right operand.
     b: *const f32,
-    /// The left operand's next tile,
+    /// The left operand's next tile.
     next_a: *const f32,
-    /// and the term at which its next cache lines are asked for.
-    next_line: usize,
 }
 
 /// As many more terms of every sum as there are whole steps of `TERMS`. A vector of the left operand holds `ROWS` rows of
@@ -292,13 +305,14 @@ unsafe fn sum<
     const { assert!(TERMS == 1 || TERMS == 4) };
     // SAFETY: as in `chain_tile`: i < MR, v < NV and p < depth, the terms of a step included.
     unsafe {
-        let end = place.p + (run.depth - place.p) / TERMS * TERMS;
+        let end = place.p + (LINE + run.depth - place.p) / TERMS * TERMS;
+        // One test of one register: never true where nothing is asked for ahead.
+        let within_line = if run.a_is_far { LINE - 1 } else { usize::MAX };
         while place.p < end {
             let p = place.p;
             place.p += TERMS;
-            if p == place.next_line {
-                place.next_line += LINE;
-                let mut line = place.next_a.wrapping_add(p * run.a_depth_stride);
+            if p & within_line == 0 {
+                let mut line = place.next_a.wrapping_add((p - LINE) * run.a_depth_stride);
                 for _ in 0..MR {
                     prefetch(line);
                     line = independent(line.wrapping_add(run.a_line_stride));

@@ -11,7 +11,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::slab::{ColumnSums, DzPass};
-use crate::gemm::{Gemm, Updated};
+use crate::gemm::{Gemm, Updated, driver};
 use crate::isa::Kernels;
 use crate::kernel::chain::Start;
 use crate::kernel::elementwise::Slab;
@@ -280,16 +280,17 @@ impl Call<'_> {
     #[inline(always)]
     unsafe fn slab(&self, start: usize, rows: usize, slab: Sink, db: Option<ColumnSums>, scratch: &mut [f32]) {
         let (pass, dz) = self.dz_pass(start, rows, slab, db);
-        // SAFETY: the caller's promise; each product has one part.
+        // SAFETY: the caller's promise.
         unsafe {
             if let Some(pass) = pass {
                 pass.run(self.kernels, 0..self.layer.outputs, scratch);
             }
             if let Some(target) = self.d_a_prev {
-                Product::new(self.kernels, self.a_prev_gemm(start, rows, dz, target), 1).run(self.kernels, 0, scratch);
+                let (gemm, summation) = self.a_prev_gemm(start, rows, dz, target);
+                driver::run_whole(self.kernels, &gemm, summation, scratch);
             }
-            if let Some(problem) = self.w_gemm(start, rows, dz) {
-                Product::new(self.kernels, problem, 1).run(self.kernels, 0, scratch);
+            if let Some((gemm, summation)) = self.w_gemm(start, rows, dz) {
+                driver::run_whole(self.kernels, &gemm, summation, scratch);
             }
         }
     }

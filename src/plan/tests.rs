@@ -77,3 +77,38 @@ fn lanes_stay_lanes() {
         assert_eq!((strategy.summation, strategy.transposed), (Summation::Lanes, false), "{shape:?}");
     }
 }
+
+#[test]
+fn runs_of_tiles_cover_the_output_and_fit_a_kernel() {
+    let mut runs = 0;
+    for kernels in kernels() {
+        for (m, n, k) in (1..64).flat_map(|m| [(m, 1, 9), (m, 10, 30), (m, 30, 10), (m, 64, 2), (m, 384, 1)]) {
+            let layouts = [(n, 1), (1, k), (2 * n, 2)];
+            for b_strides in layouts {
+                let shape = ProductShape {
+                    m,
+                    n,
+                    k,
+                    a_strides: (k, 1),
+                    b_strides,
+                    c_strides: (n, 1),
+                    z_strides: None,
+                    is_prepacked: false,
+                    is_updated: false,
+                    is_plain: true,
+                };
+                let Some(height) = tile_height(kernels, &shape) else { continue };
+                runs += 1;
+                let context = format!("{:?}: {height} rows of {shape:?}", kernels.isa);
+                let vectors = kernels.vectors(n);
+                assert!(m % height == 0 && height <= kernels.tiles[vectors - 1].len(), "{context}");
+                // In place as far as it is wide; packed, no wider than the scratch.
+                assert!(b_strides.1 == 1 || b_strides.0 == 1 && vectors <= kernels.panel_vectors, "{context}");
+                assert!(!strategy(kernels, &shape, Summation::Chain).transposed, "{context}");
+                let longer = ProductShape { k: SUM_BLOCK + 1, ..shape };
+                assert_eq!(tile_height(kernels, &longer), None, "{context}");
+            }
+        }
+    }
+    assert!(runs > 0);
+}

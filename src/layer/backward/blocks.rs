@@ -5,10 +5,9 @@
 
 use super::{Call, ColumnSums, Target};
 use crate::activation::Activation;
-use crate::gemm::Gemm;
+use crate::gemm::{Gemm, driver};
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
-use crate::layer::forward::Product;
 use crate::layer::{Dense, Scratch};
 use crate::plan;
 use crate::summation::{SUM_BLOCK, Summation};
@@ -151,7 +150,7 @@ impl Call<'_> {
             update: None,
         };
         // SAFETY: the caller's promise; a product without terms reads neither operand.
-        unsafe { Product::new(self.kernels, (gemm, Summation::Chain), 1).run(self.kernels, 0, scratch) };
+        unsafe { driver::run_whole(self.kernels, &gemm, Summation::Chain, scratch) };
     }
 }
 
@@ -198,12 +197,13 @@ impl Blocks<'_> {
                 pass.run(kernels, 0..layer.outputs, scratch);
             }
             if let Some(target) = call.d_a_prev {
-                Product::new(kernels, call.a_prev_gemm(start, rows, dz, target), 1).run(kernels, 0, scratch);
+                let (gemm, summation) = call.a_prev_gemm(start, rows, dz, target);
+                driver::run_whole(kernels, &gemm, summation, scratch);
             }
             if call.d_w.is_some() {
                 let a_prev = Source { ptr: call.a_prev.at(start, 0), ..call.a_prev };
                 let gemm = layer.w_product(rows, dz, a_prev, d_w, 1.0, false);
-                Product::new(kernels, (gemm, Summation::Chain), 1).run(kernels, 0, scratch);
+                driver::run_whole(kernels, &gemm, Summation::Chain, scratch);
             }
         }
     }

@@ -1,0 +1,341 @@
+//! The loops of the chain order.
+//!
+//! ```text
+//! 1  for each panel of nr columns
+//! 2    for each block of SUM_BLOCK terms
+//!        pack the right operand's panel, if the strategy says so
+//! 3      for each run of tiles of mr rows
+//!          micro-kernel; behind the last block the activation, or the update of parameters by their gradient,
+//!          while they are in the first-level cache
+//! ```
+
+use super::epilogue::{activate, collect, finish_strip};
+use super::pieces::{Pieces, Run, Runs};
+use super::update::Parameter;
+use super::{Gemm, Updated};
+use crate::isa::Kernels;
+use crate::kernel::chain::{LINE, Start, Tiles};
+use crate::kernel::pack::{Panel, gather};
+use crate::kernel::{Sink, Source};
+use crate::plan::{Packing, Part, Strategy};
+use crate::summation::SUM_BLOCK;
+
+/// Rows of a strip of totals that leave the second-level cache room for the panel beside it.
+const STRIP_MAX_ROWS: usize = 1024;
+
+/// Elements of the left operand that stay in the second-level cache while all prepacked panels pass by. Panels that are
+/// packed on the way would be packed again for each such piece.
+const LEFT_MAX_LEN: usize = 96 << 10;
+
+/// Elements of the left operand from which on its next tile is asked for ahead.
+const LEFT_NEAR_LEN: usize = 64 << 10;
+
+/// Elements of the right operand that stay in the caches while tiles of one height pass by.
+const RIGHT_MAX_LEN: usize = 32 << 10;
+
+/// Computes one worker's part of a product in the chain order.
+///
+/// # Safety
+/// As [`super::driver::run`].
+pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
+    let is_direct =
+        strategy.packing == Packing::InPlace && !strategy.strip && gemm.k <= SUM_BLOCK && !gemm.has_pass_behind();
+    let piece = if is_direct { direct } else { blocks };
+    // As many rows at a time as the scratch holds of what they need there.
+    let strip = if strategy.strip { kernels.nr() } else { 0 };
+    let left = if strategy.pack_left { gemm.k } else { 0 };
+    let room = scratch.len() - SUM_BLOCK * kernels.nr() - kernels.lanes;
+    let mut most = room.checked_div(strip + left).unwrap_or(usize::MAX).max(1);
+    if strategy.strip {
+        most = most.min(STRIP_MAX_ROWS);
+    }
+    if strategy.packing == Packing::Prepacked {
+        most = most.min((LEFT_MAX_LEN / gemm.k.max(1)).max(kernels.mr(1)));
+    }
+    if part.rows.len() <= most {
+        // SAFETY: the caller's promise; the scratch holds what the rows need.
+        return unsafe { piece(kernels, gemm, strategy, part, scratch) };
+    }
+    for rows in Pieces::new(part.rows.clone(), most, 1) {
+        let part = Part { rows, cols: part.cols.clone() };
+        // SAFETY: the caller's promise, for some of the rows, of which the scratch holds what they need.
+        unsafe { piece(kernels, gemm, strategy, &part, scratch) };
+    }
+}
+
+/// How a part is cut.
+struct Cut {
+    panels: Pieces,
+    /// The same for all panels, so that a packed left operand fits each.
+    tiles: Pieces,
+}
+
+impl Cut {
+    #[inline(always)]
+    fn new(kernels: &Kernels, strategy: &Strategy, part: &Part) -> Self {
+        let panel_width = strategy.panel_vectors * kernels.lanes;
+        let panels = match strategy.packing {
+            Packing::Prepacked => Pieces::of_len(part.cols.clone(), panel_width),
+            _ => Pieces::new(part.cols.clone(), panel_width, kernels.lanes),
+        };
+        let widest = kernels.vectors(panels.longest());
+        let is_masked = strategy.packing == Packing::InPlace && part.cols.len() & (kernels.lanes - 1) != 0;
+        let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
+        Self { panels, tiles: Pieces::new(part.rows.clone(), most_rows, 1) }
+    }
+}
+
+/// The left operand of a part: in place, or packed.
+struct Left<'g> {
+    gemm: &'g Gemm<'g>,
+    /// Where it stands packed: a tile's rows one tile behind the other, all terms of one before the next.
+    packed: Option<*const f32>,
+    first_row: usize,
+    /// Whether it is more than stays in the second-level cache.
+    is_far: bool,
+}
+
+impl<'g> Left<'g> {
+    /// Packs it where the strategy says so.
+    ///
+    /// # Safety
+    /// As [`run`], where the scratch has room for the packed operand and a vector more.
+    #[inline(always)]
+    unsafe fn new(
+        kernels: &Kernels,
+        gemm: &'g Gemm<'_>,
+        strategy: &Strategy,
+        part: &Part,
+        tiles: &Pieces,
+        scratch: &mut [f32],
+    ) -> Self {
+        let packed = strategy.pack_left.then_some(scratch.as_mut_ptr());
+        let first_row = part.rows.start;
+        if let Some(packed) = packed {
+            for rows in tiles.clone() {
+                // SAFETY: the rows lie inside the part, where the caller vouches for the operand, and the scratch has room.
+                unsafe {
+                    let source = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a }.transposed();
+                    let dst = packed.add((rows.start - first_row) * gemm.k);
+                    let (depth, width) = (gemm.k, rows.len());
+                    (kernels.left_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
+                }
+            }
+        }
+        let is_far = part.rows.len() * gemm.k > LEFT_NEAR_LEN;
+        Self { gemm, packed: packed.map(<*mut f32>::cast_const), first_row, is_far }
+    }
+
+    /// Pointer, and strides of rows, terms, tiles and lines, of a run of tiles from one term on.
+    #[inline(always)]
+    fn at(&self, tiles: &Run, term: usize) -> (*const f32, [usize; 4]) {
+        let height = tiles.len;
+        match self.packed {
+            Some(packed) => {
+                let at = packed.wrapping_add((tiles.start - self.first_row) * self.gemm.k + term * height);
+                (at, [1, height, height * self.gemm.k, LINE])
+            }
+            None => {
+                let (a, stride) = (self.gemm.a, self.gemm.a.row_stride);
+                (a.at(tiles.start, term), [stride, a.col_stride, height * stride, stride])
+            }
+        }
+    }
+}
+
+/// Products of one block whose panels are read in place, with nothing behind: the gradients of a small batch, whose tiles
+/// take hardly longer than asking anything about them. Panels that are alike are one call.
+///
+/// # Safety
+/// As [`run`], for such a product.
+unsafe fn direct(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
+    let Cut { panels, tiles } = Cut::new(kernels, strategy, part);
+    // SAFETY: every tile lies inside the part, where the caller vouches for all operands.
+    unsafe {
+        let left = Left::new(kernels, gemm, strategy, part, &tiles, scratch);
+        // Tiles of each height go over all panels, unless these are too many to stay near until the next height comes.
+        let [higher, tiles, _] = tiles.runs();
+        if higher.count == 0 || gemm.k * part.cols.len() <= RIGHT_MAX_LEN {
+            let panels = panels.runs();
+            for tiles in [higher, tiles].iter().filter(|run| run.count > 0) {
+                for panels in panels.iter().filter(|run| run.count > 0) {
+                    direct_run(kernels, gemm, &left, panels, tiles);
+                }
+            }
+            return;
+        }
+        for cols in panels {
+            let panel = Run { start: cols.start, count: 1, len: cols.len() };
+            direct_run(kernels, gemm, &left, &panel, &higher);
+            direct_run(kernels, gemm, &left, &panel, &tiles);
+        }
+    }
+}
+
+/// Panels of one width and tiles of one height: one call.
+///
+/// # Safety
+/// As [`run`], for panels and tiles inside the part.
+#[inline(never)]
+unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, tiles: &Run) {
+    let vectors = kernels.vectors(panels.len);
+    let padding = vectors * kernels.lanes - panels.len;
+    let table = if padding == 0 { kernels.padded_tiles } else { kernels.tiles };
+    let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(tiles, 0);
+    // SAFETY: the caller's promise.
+    unsafe {
+        table[vectors - 1][tiles.len - 1](&Tiles {
+            panels: panels.count,
+            tiles: tiles.count,
+            depth: gemm.k,
+            a,
+            a_row_stride,
+            a_depth_stride,
+            a_tile_stride,
+            a_line_stride,
+            a_is_far: left.is_far,
+            b: gemm.b.at(0, panels.start),
+            b_depth_stride: gemm.b.row_stride,
+            c: gemm.c.at(tiles.start, panels.start),
+            c_row_stride: gemm.c.row_stride,
+            tail: kernels.lanes - padding,
+            start: gemm.start.at(tiles.start, panels.start),
+            scale: gemm.scale,
+            add: gemm.add,
+        });
+    }
+}
+
+/// Products of any kind, panel by panel.
+///
+/// # Safety
+/// As [`run`].
+unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
+    let Cut { panels, tiles } = Cut::new(kernels, strategy, part);
+    let (right, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
+    let (strip, rest) = rest.split_at_mut(if strategy.strip { part.rows.len() * kernels.nr() } else { 0 });
+    // SAFETY: every panel lies inside the part, where the caller vouches for all operands; `run` has chosen the part so
+    // that the strip and the packed left operand fit the scratch.
+    unsafe {
+        let left = Left::new(kernels, gemm, strategy, part, &tiles, rest);
+        let updated = gemm.update.map(Updated::parameter);
+        for cols in panels {
+            let panel = Part { rows: part.rows.clone(), cols };
+            let totals = if strategy.strip {
+                let row_stride = kernels.vectors(panel.cols.len()) * kernels.lanes;
+                let strip = Sink { ptr: strip.as_mut_ptr(), row_stride, col_stride: 1 };
+                if gemm.add {
+                    collect(gemm.c, panel.rows.clone(), panel.cols.clone(), strip);
+                }
+                strip
+            } else {
+                let totals = gemm.totals();
+                Sink { ptr: totals.at(panel.rows.start, panel.cols.start), ..totals }
+            };
+            let call = PanelCall { kernels, gemm, strategy, left: &left, tiles: &tiles, updated: updated.as_ref() };
+            call.run(&panel, totals, right);
+            if strategy.strip && updated.is_none() {
+                finish_strip(kernels, gemm, &panel, totals);
+            }
+        }
+    }
+}
+
+/// What the panels of a part have in common.
+struct PanelCall<'c> {
+    kernels: &'c Kernels,
+    gemm: &'c Gemm<'c>,
+    strategy: &'c Strategy,
+    left: &'c Left<'c>,
+    tiles: &'c Pieces,
+    updated: Option<&'c Parameter>,
+}
+
+impl PanelCall<'_> {
+    /// One panel, block by block, with its totals in the corner of `totals`.
+    ///
+    /// # Safety
+    /// As [`run`], for the panel; `right` has room for a packed block.
+    unsafe fn run(&self, panel: &Part, totals: Sink, right: &mut [f32]) {
+        let Self { kernels, gemm, strategy, left, tiles, updated } = *self;
+        let width = panel.cols.len();
+        let vectors = kernels.vectors(width);
+        let padding = vectors * kernels.lanes - width;
+        // A panel of whole vectors needs no mask.
+        let is_masked = strategy.packing == Packing::InPlace && padding > 0;
+        let table = (if is_masked { kernels.tiles } else { kernels.padded_tiles })[vectors - 1];
+        // Tiles that are complete after one block, and by which parameters are updated at once, make room for the next.
+        let is_passing = updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add;
+        let mut first = 0;
+        loop {
+            let depth = SUM_BLOCK.min(gemm.k - first);
+            let is_last = first + depth == gemm.k;
+            let is_activated = is_last && !strategy.strip && gemm.has_pass_behind();
+            let updated = updated.filter(|_| is_last);
+            // SAFETY: the block lies inside the sum and the tiles inside the panel, where the caller vouches for all
+            // operands and for the room; a right panel has at most SUM_BLOCK rows of at most nr columns.
+            unsafe {
+                let (b, b_depth_stride) = self.right(panel, first, depth, right);
+                // What the activation is about to visit had better be in the first-level cache still.
+                let visited = if is_activated || updated.is_some() { width } else { 0 };
+                for tiles in Runs::activated(tiles.clone(), visited) {
+                    let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(&tiles, first);
+                    let row = if is_passing { 0 } else { tiles.start - panel.rows.start };
+                    let totals = Sink { ptr: totals.at(row, 0), ..totals };
+                    table[tiles.len - 1](&Tiles {
+                        panels: 1,
+                        tiles: tiles.count,
+                        depth,
+                        a,
+                        a_row_stride,
+                        a_depth_stride,
+                        a_tile_stride,
+                        a_line_stride,
+                        a_is_far: left.is_far,
+                        b,
+                        b_depth_stride,
+                        c: totals.ptr,
+                        c_row_stride: totals.row_stride,
+                        tail: kernels.lanes - padding,
+                        start: if first == 0 { gemm.start.at(tiles.start, panel.cols.start) } else { Start::Zero },
+                        scale: gemm.scale,
+                        add: gemm.add || first > 0,
+                    });
+                    if is_activated {
+                        activate(kernels, gemm, &Part { rows: tiles.range(), cols: panel.cols.clone() }, &mut []);
+                    } else if let Some(parameter) = updated {
+                        let visited = Part { rows: tiles.range(), cols: panel.cols.clone() };
+                        parameter.update(kernels, &visited, totals.as_source());
+                    }
+                }
+            }
+            if is_last {
+                return;
+            }
+            first += depth;
+        }
+    }
+
+    /// One block of the right operand, from term `first` on, as the micro-kernels read it: pointer, and stride of terms.
+    ///
+    /// # Safety
+    /// As [`PanelCall::run`], for a block of the sum.
+    #[inline(always)]
+    unsafe fn right(&self, panel: &Part, first: usize, depth: usize, scratch: &mut [f32]) -> (*const f32, usize) {
+        let Self { kernels, gemm, strategy, .. } = *self;
+        let (cols, width) = (&panel.cols, panel.cols.len());
+        let padded = kernels.vectors(width) * kernels.lanes;
+        let source = Source { ptr: gemm.b.at(first, cols.start), ..gemm.b };
+        let dst = scratch.as_mut_ptr();
+        let packed = Panel { source, depth, width, dst, dst_stride: padded, padding: padded - width };
+        match strategy.packing {
+            Packing::InPlace => return (source.ptr, source.row_stride),
+            Packing::Prepacked => return (gemm.b.at(0, cols.start).wrapping_add(first * padded), padded),
+            // SAFETY: the caller's promise.
+            Packing::Transpose => unsafe { (kernels.transpose_pack)(&packed) },
+            // SAFETY: as above.
+            Packing::Copy => unsafe { gather(&packed) },
+        }
+        (dst, padded)
+    }
+}

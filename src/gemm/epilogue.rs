@@ -1,0 +1,118 @@
+//! What comes behind the sums: the activation, from where the totals stand to where the output does.
+
+use super::Gemm;
+use super::pieces::Pieces;
+use crate::activation::Activation;
+use crate::isa::Kernels;
+use crate::kernel::Sink;
+use crate::kernel::elementwise::Rows;
+use crate::kernel::pack::Panel;
+use crate::plan::Part;
+use core::ops::Range;
+
+/// The activation over a strip of totals in scratch, and its way to the output.
+///
+/// # Safety
+/// As [`super::driver::run`], where the strip holds the part's totals.
+pub(super) unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink) {
+    let (rows, cols) = (part.rows.len(), part.cols.len());
+    // SAFETY: the part lies inside the outputs, for which the caller vouches, as for the strip.
+    unsafe {
+        let scatter = |to: Sink| {
+            let dst = to.at(part.rows.start, part.cols.start);
+            // The strip's columns are the panel's rows: contiguous wherever the output's columns are.
+            let source = strip.as_source().transposed();
+            let panel = Panel { source, depth: cols, width: rows, dst, dst_stride: to.col_stride, padding: 0 };
+            if to.row_stride == 1 {
+                (kernels.transpose_pack)(&panel);
+            } else if to.col_stride == 1 {
+                for i in 0..rows {
+                    core::ptr::copy_nonoverlapping(strip.at(i, 0), dst.add(i * to.row_stride), cols);
+                }
+            } else {
+                for i in 0..rows {
+                    for j in 0..cols {
+                        *dst.add(i * to.row_stride + j * to.col_stride) = *strip.at(i, j);
+                    }
+                }
+            }
+        };
+        if let Some(z) = gemm.z {
+            scatter(z);
+        }
+        // Straight to the output where its rows are contiguous, else in place and then there.
+        let is_direct = gemm.c.col_stride == 1;
+        let to = if is_direct { Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c } } else { strip };
+        if is_direct || gemm.activation != Activation::Identity {
+            (kernels.activate[gemm.activation.index()])(&Rows {
+                rows,
+                cols,
+                src: strip.ptr,
+                src_row_stride: strip.row_stride,
+                dst: to.ptr,
+                dst_row_stride: to.row_stride,
+            });
+        }
+        if !is_direct {
+            scatter(gemm.c);
+        }
+    }
+}
+
+/// The activation over a part of the output, from where the totals stand.
+///
+/// # Safety
+/// As [`super::driver::run`], where the totals of the part have been computed.
+pub(super) unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
+    if !gemm.has_pass_behind() {
+        return;
+    }
+    let kernel = kernels.activate[gemm.activation.index()];
+    let (totals, c) = (gemm.totals(), gemm.c);
+    // SAFETY: the part lies inside both matrices; the strided path copies at most a scratch's worth at a time.
+    unsafe {
+        let (src, dst) = (totals.at(part.rows.start, part.cols.start), c.at(part.rows.start, part.cols.start));
+        if totals.col_stride == 1 && c.col_stride == 1 {
+            let rows = Rows {
+                rows: part.rows.len(),
+                cols: part.cols.len(),
+                src,
+                src_row_stride: totals.row_stride,
+                dst,
+                dst_row_stride: c.row_stride,
+            };
+            kernel(&rows.flattened());
+            return;
+        }
+        for i in part.rows.clone() {
+            for cols in Pieces::new(part.cols.clone(), scratch.len(), 1) {
+                let row = Sink { ptr: scratch.as_mut_ptr(), row_stride: 0, col_stride: 1 };
+                collect(totals, i..i + 1, cols.clone(), row);
+                let (src, dst, cols_len) = (row.ptr, row.ptr, cols.len());
+                kernel(&Rows { rows: 1, cols: cols_len, src, src_row_stride: 0, dst, dst_row_stride: 0 });
+                for (offset, j) in cols.enumerate() {
+                    *c.at(i, j) = *row.at(0, offset);
+                }
+            }
+        }
+    }
+}
+
+/// Copies a rectangle of a matrix to the corner of another.
+///
+/// # Safety
+/// `from` must be readable at the rectangle, `to` writable at one of its size.
+pub(super) unsafe fn collect(from: Sink, rows: Range<usize>, cols: Range<usize>, to: Sink) {
+    for (i, row) in rows.enumerate() {
+        // SAFETY: covered by the caller's promise.
+        unsafe {
+            if from.col_stride == 1 && to.col_stride == 1 {
+                core::ptr::copy_nonoverlapping(from.at(row, cols.start), to.at(i, 0), cols.len());
+            } else {
+                for (j, col) in cols.clone().enumerate() {
+                    *to.at(i, j) = *from.at(row, col);
+                }
+            }
+        }
+    }
+}

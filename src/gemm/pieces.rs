@@ -1,0 +1,132 @@
+//! Ranges cut into pieces, and pieces that are alike taken together.
+
+use core::ops::Range;
+
+/// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
+#[derive(Clone)]
+pub(super) struct Pieces {
+    next: usize,
+    end: usize,
+    count: usize,
+    /// Length of a piece, and how many pieces are one grain longer.
+    len: usize,
+    longer: usize,
+    grain: usize,
+}
+
+impl Pieces {
+    /// `grain` is a power of two.
+    #[inline(always)]
+    pub(super) fn new(range: Range<usize>, most: usize, grain: usize) -> Self {
+        // A tile or less is the common case of small layers, to which a division is worth as much as a tile.
+        let shift = grain.trailing_zeros();
+        let grains = (range.len() + grain - 1) >> shift;
+        let most = most >> shift;
+        let (count, each) = if grains <= most { (usize::from(grains > 0), grains) } else { Self::shares(grains, most) };
+        Self { next: range.start, end: range.end, count, len: each * grain, longer: grains - each * count, grain }
+    }
+
+    /// Pieces of `len` elements, the last of what is left.
+    pub(super) fn of_len(range: Range<usize>, len: usize) -> Self {
+        let count = range.len().div_ceil(len);
+        Self { next: range.start, end: range.end, count, len, longer: 0, grain: len }
+    }
+
+    fn shares(grains: usize, most: usize) -> (usize, usize) {
+        let count = grains.div_ceil(most);
+        (count, grains / count)
+    }
+
+    /// Length of the longest piece.
+    pub(super) fn longest(&self) -> usize {
+        (self.len + if self.longer > 0 { self.grain } else { 0 }).min(self.end - self.next)
+    }
+
+    /// The pieces in runs of one length; the last of all may be cut, and then is a run of its own. Runs may be empty.
+    #[inline(always)]
+    pub(super) fn runs(&self) -> [Run; 3] {
+        let first = Run { start: self.next, count: self.longer, len: self.len + self.grain };
+        let (start, count) = (first.start + first.count * first.len, self.count - self.longer);
+        let is_cut = start + count * self.len > self.end;
+        let second = Run { start, count: count - usize::from(is_cut), len: self.len };
+        let start = start + second.count * second.len;
+        [first, second, Run { start, count: usize::from(is_cut), len: self.end.wrapping_sub(start) }]
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Range<usize>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Range<usize>> {
+        if self.count == 0 {
+            return None;
+        }
+        self.count -= 1;
+        let extra = if self.longer > 0 { self.grain } else { 0 };
+        self.longer = self.longer.saturating_sub(1);
+        let start = self.next;
+        self.next = (start + self.len + extra).min(self.end);
+        Some(start..self.next)
+    }
+}
+
+/// Elements of the output that a run of tiles may have where the activation goes over them next.
+const ACTIVATED_MAX_LEN: usize = 2048;
+
+/// Pieces in runs of one length: rows cut into tiles, or columns into panels.
+pub(super) struct Runs {
+    next: usize,
+    end: usize,
+    counts: [usize; 2],
+    lens: [usize; 2],
+    weight: usize,
+}
+
+/// Pieces of one length, one behind the other.
+pub(super) struct Run {
+    pub(super) start: usize,
+    pub(super) count: usize,
+    pub(super) len: usize,
+}
+
+impl Run {
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.count * self.len
+    }
+}
+
+impl Runs {
+    /// Runs of at most [`ACTIVATED_MAX_LEN`] elements of an output `width` across, or of one piece.
+    #[inline(always)]
+    pub(super) fn activated(pieces: Pieces, width: usize) -> Self {
+        let counts = [pieces.longer, pieces.count - pieces.longer];
+        let lens = [pieces.len + pieces.grain, pieces.len];
+        Self { next: pieces.next, end: pieces.end, counts, lens, weight: width }
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Run;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Run> {
+        let kind = usize::from(self.counts[0] == 0);
+        let (len, left) = (self.lens[kind], self.counts[kind]);
+        if left == 0 {
+            return None;
+        }
+        let start = self.next;
+        // The last piece of all may be shorter, and then stands alone.
+        let whole = if start + left * len > self.end { left - 1 } else { left };
+        // The division only where it decides.
+        let count = match whole * len * self.weight <= ACTIVATED_MAX_LEN {
+            true => whole,
+            false => ACTIVATED_MAX_LEN / (len * self.weight),
+        };
+        let count = count.max(1);
+        self.counts[kind] -= count;
+        self.next = (start + count * len).min(self.end);
+        Some(Run { start, count, len: len.min(self.end - start) })
+    }
+}
