@@ -4,8 +4,8 @@
 mod share;
 
 pub(crate) use share::{
-    Blocks, Grid, LINE, Part, activation_cycles, add_up_cycles, block_workers, dz_cycles, grid, product_cycles, share,
-    shared_cycles, step_pays, workers,
+    Blocks, Grid, LINE, Part, activation_cycles, add_up_cycles, block_workers, dz_cycles, grid, is_light,
+    product_cycles, share, shared_cycles, step_pays, workers,
 };
 
 use crate::isa::Kernels;

@@ -433,6 +433,9 @@ impl Dense {
         d_a_prev: bool,
         has_room: bool,
     ) -> BackwardPlan {
+        if plan::is_light(kernels, batch, self.outputs, self.inputs) {
+            return BackwardPlan::SERIAL;
+        }
         let supply = self.threads.here();
         match &self.layout {
             Ok(layout) if supply.workers > 1 => {

@@ -3,7 +3,7 @@
 use super::{COPY_COST, FMA_COST, Packing, ProductShape, Strategy, TRANSPOSE_COST};
 use crate::isa::Kernels;
 use crate::summation::Summation;
-use crate::threads::Supply;
+use crate::threads::{LEAST_COST, Supply};
 use core::ops::Range;
 
 /// Elements in a cache line, which two workers had better not write to.
@@ -159,6 +159,15 @@ pub(crate) fn activation_cycles(m: usize, n: usize) -> f64 {
 /// Cycles that `dz` and its column sums take on one core.
 pub(crate) fn dz_cycles(rows: usize, cols: usize) -> f64 {
     DZ_COST * rows as f64 * cols as f64
+}
+
+/// Whether a layer's pass is so light that it takes less than handing over any of it, however near the other cores are:
+/// asked first, since the estimates for an answer take a tiny layer a tenth of its time.
+#[inline(always)]
+pub(crate) fn is_light(kernels: &Kernels, m: usize, n: usize, k: usize) -> bool {
+    let vectors = (m * kernels.vectors(n)).min(n * kernels.vectors(m));
+    let multiplied = vectors.saturating_mul(k) / 2;
+    multiplied <= LEAST_COST && multiplied + (m * k + k * n) / 8 + m * n / 2 <= LEAST_COST
 }
 
 /// How many workers finish work of this many cycles first, where each reads `moved` elements that the others together

@@ -10,7 +10,7 @@ const EVERY: usize = 8;
 
 /// Cycles that sharing out a job costs before anything is measured, and the least and the most that it is taken to.
 const FIRST_COST: usize = 1500;
-const LEAST_COST: usize = 1000;
+pub(crate) const LEAST_COST: usize = 1000;
 const MOST_COST: usize = 8000;
 
 /// Cycles by which cores that lie apart are dearer, for one more to read an element that another worker has written.

@@ -13,6 +13,7 @@ mod team;
 pub use team::Team;
 
 use board::{Board, MAX_MEMBERS};
+pub(crate) use meter::LEAST_COST;
 use meter::Meter;
 use pieces::Pieces;
 use std::sync::Arc;

@@ -171,3 +171,24 @@ fn steps_are_shared_where_they_pay() {
     assert!(step_pays(7.7e6, 668_000, &supply(2, 1.5)));
     assert!(!step_pays(7.7e6, 668_000, &supply(1, 0.0)));
 }
+
+/// Whoever is light is not asked; nobody who would be helped may be.
+#[test]
+fn light_layers_would_be_shared_by_nobody() {
+    let mut light = 0;
+    for isa in Isa::available() {
+        let kernels = isa::select(isa).expect("an available instruction set");
+        for (m, n, k) in [1, 2, 7, 10, 30, 64, 100, 300].into_iter().flat_map(|m| {
+            [1, 3, 10, 16, 33, 100, 784].into_iter().flat_map(move |n| [0, 1, 10, 30, 128, 2000].map(move |k| (m, n, k)))
+        }) {
+            if is_light(kernels, m, n, k) {
+                light += 1;
+                let forward = product_cycles(kernels, m, n, k) + activation_cycles(m, n);
+                let backward = 2.0 * product_cycles(kernels, m, k, n) + dz_cycles(m, n);
+                assert!(forward <= LEAST_COST as f64, "{isa}: {m}×{k}→{n} forward takes {forward}");
+                assert!(backward <= 2.0 * LEAST_COST as f64, "{isa}: {m}×{k}→{n} backward takes {backward}");
+            }
+        }
+    }
+    assert!(light > 50);
+}
