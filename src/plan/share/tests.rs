@@ -179,7 +179,9 @@ fn light_layers_would_be_shared_by_nobody() {
     for isa in Isa::available() {
         let kernels = isa::select(isa).expect("an available instruction set");
         for (m, n, k) in [1, 2, 7, 10, 30, 64, 100, 300].into_iter().flat_map(|m| {
-            [1, 3, 10, 16, 33, 100, 784].into_iter().flat_map(move |n| [0, 1, 10, 30, 128, 2000].map(move |k| (m, n, k)))
+            [1, 3, 10, 16, 33, 100, 784]
+                .into_iter()
+                .flat_map(move |n| [0, 1, 10, 30, 128, 2000].map(move |k| (m, n, k)))
         }) {
             if is_light(kernels, m, n, k) {
                 light += 1;
