@@ -94,7 +94,7 @@ impl Dense {
             None => upstream.batch(upstream_name, self.outputs)?.unwrap_or(0),
         };
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let call = Call {
+        let mut call = Call {
             layer: self,
             kernels,
             batch,
@@ -114,7 +114,7 @@ impl Dense {
             step,
             updates_behind: false,
         };
-        let scratch = self.scratch(workspace)?;
+        let mut scratch = self.scratch(workspace)?;
         if step.is_some() && call.d_w.is_none() && scratch.slab_rows < batch {
             return Err(Error::NoPartialSums { max: scratch.slab_rows, found: batch });
         }
@@ -122,7 +122,9 @@ impl Dense {
         let has_room = step.is_none() || call.d_w.is_some();
         let plan = self.backward_plan(kernels, batch, wants_d_w, call.d_a_prev.is_some(), has_room);
         let updates_behind = has_room && plan::updates_behind(batch, outputs, inputs, plan.workers);
-        let call = &Call { updates_behind: updates_behind || plan.by_blocks, ..call };
+        call.updates_behind = updates_behind || plan.by_blocks;
+        // By reference: copying either costs a tiny layer as much as a kernel.
+        let (call, scratch) = (&call, &mut scratch);
         // SAFETY: `select` returned the kernels; every operand was checked against the shape above, and the borrows
         // keep outputs apart from inputs and from each other.
         self.threads
@@ -206,7 +208,7 @@ impl Call<'_> {
     /// # Safety
     /// All operands must be valid for the layer's shape and the batch, outputs apart from everything else; only a
     /// layer with room for partial sums goes by blocks.
-    unsafe fn run(&self, crew: &Crew<'_>, scratch: Scratch<'_>, by_blocks: bool) {
+    unsafe fn run(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, by_blocks: bool) {
         let outputs = self.layer.outputs;
         if outputs == 0 && (self.layer.inputs == 0 || self.d_a_prev.is_none()) {
             return;
@@ -251,8 +253,9 @@ impl Call<'_> {
     /// # Safety
     /// As [`Call::run`].
     #[inline(always)]
-    unsafe fn by_slabs(&self, crew: &Crew<'_>, scratch: Scratch<'_>, db: Option<*mut f32>) {
+    unsafe fn by_slabs(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
         let Scratch { slab, slab_rows, blocks, workers, worker_len, .. } = scratch;
+        let (slab_rows, worker_len) = (*slab_rows, *worker_len);
         let slab_row = apart(self.layer.outputs).unwrap_or(self.layer.outputs);
         let slab = Sink { ptr: slab.as_mut_ptr(), row_stride: slab_row, col_stride: 1 };
         // An empty batch is one empty slab, which sets the gradients to zero or leaves what they are added to.

@@ -73,8 +73,9 @@ impl Call<'_> {
     ///
     /// # Safety
     /// As [`Call::run`], for a layer whose layout has room for partial sums.
-    pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: Scratch<'_>, db: Option<*mut f32>) {
+    pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
         let Scratch { blocks: layout, partials, workers: scratch, worker_len, .. } = scratch;
+        let (layout, worker_len) = (*layout, *worker_len);
         let outputs = self.layer.outputs;
         let sums = if self.d_w.is_some() { self.layer.inputs * outputs } else { 0 };
         let blocks = Blocks { call: self, layout, partials: partials.as_mut_ptr(), db };
