@@ -9,6 +9,7 @@ pub(crate) use share::{
 };
 
 use crate::isa::Kernels;
+use crate::kernel::outer;
 use crate::summation::{SUM_BLOCK, Summation};
 
 /// What a plan for one product looks at: `c` is `m × n`, its sums have `k` terms; strides are `(row, column)`.
@@ -75,7 +76,7 @@ pub(crate) struct Strategy {
     pub(crate) packing: Packing,
     /// Vectors in a panel: few rows leave registers for a wide one, which reads long stretches of the operand.
     pub(crate) panel_vectors: usize,
-    /// Whether the sums have one term and go to the outer-product kernel.
+    /// Whether the sums have one term, or few, and go to the outer-product kernel.
     pub(crate) outer: bool,
     /// Whether the output has one row and goes to the fused-axpy kernel.
     pub(crate) axpyf: bool,
@@ -185,9 +186,17 @@ fn is_flipped(kernels: &Kernels, shape: &ProductShape) -> bool {
 fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summation) -> Strategy {
     let scattered = !chosen.has_contiguous_rows();
     let spans_blocks = chosen.k > SUM_BLOCK && chosen.m >= STRIP_MIN_ROWS && chosen.c_strides.0 >= STRIP_MIN_STRIDE;
-    let packing = packing(kernels, chosen);
+    // More terms than one only where all rows stand to the cache lines as the first does.
+    let has_whole_vectors = (chosen.b_strides.0 | chosen.c_strides.0) & (kernels.lanes - 1) == 0;
+    let takes_terms = chosen.n >= outer::TERMS_MIN_COLS && has_whole_vectors;
+    let most_terms = if takes_terms { outer::MAX_TERMS } else { 1 };
+    let is_outer = chosen.is_plain
+        && !chosen.is_prepacked
+        && !scattered
+        && chosen.b_strides.1 == 1
+        && (1..=most_terms).contains(&chosen.k);
+    let packing = if is_outer { Packing::InPlace } else { packing(kernels, chosen) };
     let is_in_place = packing == Packing::InPlace && !scattered;
-    let is_outer = is_in_place && chosen.k == 1 && chosen.is_plain;
     Strategy {
         summation,
         transposed: false,
@@ -198,7 +207,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
             _ => kernels.panel_vectors,
         },
         outer: is_outer,
-        axpyf: is_in_place && !chosen.is_updated && chosen.m == 1 && chosen.k > 1,
+        axpyf: is_in_place && !is_outer && !chosen.is_updated && chosen.m == 1 && chosen.k > 1,
         is_far: chosen.n * chosen.k > FIRST_LEVEL_LEN,
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1

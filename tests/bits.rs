@@ -91,6 +91,14 @@ fn negative_zeros_at_every_distance_from_a_cache_line() {
     }
 }
 
+/// Gradients of so few samples that writing them is most of the work, with rows of whole vectors and others, on pages of
+/// their own and not.
+#[test]
+fn few_samples_of_many_inputs() {
+    check((1..=5).flat_map(|batch| [384, 400, 403, 416, 560, 1024, 1040].map(move |inputs| (batch, inputs, 9))));
+    check([(258, 416, 3), (259, 1024, 2), (260, 400, 5)].into_iter());
+}
+
 #[test]
 fn edges_of_all_three_together() {
     let sizes = [15, 17, 31, 33, 48, 49, 63, 64, 65];

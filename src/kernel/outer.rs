@@ -1,9 +1,11 @@
-//! The outer-product kernel: a sum of one term, where writing the output is all the work.
+//! The outer-product kernel: sums of one term or few, where writing the output is most of the work.
 //!
 //! ```text
 //! for each row i
 //!     for each vector of columns
-//!         c[i] = scale · fma(a[i], b, 0), or fma(scale, fma(a[i], b, 0), c[i])
+//!         s = 0
+//!         for each term p:  s = fma(a[i, p], b[p], s)
+//!         c[i] = scale · s, or fma(scale, s, c[i])
 //! ```
 //!
 //! The output is written in one stream from end to end, row by row. Where the right operand is longer than eight vectors,
@@ -19,15 +21,25 @@ const ALIGNED_MIN_COLS: usize = 64;
 /// Vectors that one turn of the loop along a row writes.
 const STRIP: usize = 8;
 
-/// An outer product of `rows × cols`.
+/// Most terms of a sum.
+pub(crate) const MAX_TERMS: usize = 4;
+
+/// Columns from which on it pays to take more terms than one: stretches long enough to be written from end to end.
+pub(crate) const TERMS_MIN_COLS: usize = 400;
+
+/// An outer product of `rows × cols`, or the sum of a few.
 pub(crate) struct Outer {
+    /// Terms, `1 ..= MAX_TERMS`.
+    pub(crate) depth: usize,
     pub(crate) rows: usize,
     pub(crate) cols: usize,
-    /// Left operand: element `i` at `i · a_stride`.
+    /// Left operand: element `(i, p)` at `i · a_row_stride + p · a_depth_stride`.
     pub(crate) a: *const f32,
-    pub(crate) a_stride: usize,
-    /// Right operand: `cols` contiguous elements.
+    pub(crate) a_row_stride: usize,
+    pub(crate) a_depth_stride: usize,
+    /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
     pub(crate) b: *const f32,
+    pub(crate) b_depth_stride: usize,
     /// Output: element `(i, j)` at `i · c_row_stride + j`.
     pub(crate) c: *mut f32,
     pub(crate) c_row_stride: usize,
@@ -39,7 +51,7 @@ pub(crate) struct Outer {
 /// Computes an outer product.
 ///
 /// # Safety
-/// `a` must be readable at `rows` places, `b` at `cols`, `c` writable (with `add` readable) at `rows × cols` places; `c`
+/// `a` must be readable at `rows × depth` places, `b` at `depth × cols`, `c` writable (with `add` readable) at `rows × cols` places; `c`
 /// overlaps neither.
 #[inline(always)]
 pub(crate) unsafe fn outer<S: Simd>(simd: S, outer: &Outer) {
@@ -53,8 +65,14 @@ pub(crate) unsafe fn outer<S: Simd>(simd: S, outer: &Outer) {
 /// As [`outer`].
 #[inline(always)]
 unsafe fn outer_to<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
-    // SAFETY: the caller's promise; the columns are as many vectors as each arm says.
+    // SAFETY: the caller's promise; terms and vectors of columns are as many as each arm says.
     unsafe {
+        match outer.depth {
+            1 => {}
+            2 => return broad::<S, 2, ADD>(simd, outer),
+            3 => return broad::<S, 3, ADD>(simd, outer),
+            _ => return broad::<S, 4, ADD>(simd, outer),
+        }
         match outer.cols.div_ceil(S::LANES) {
             1 => narrow::<S, 1, ADD>(simd, outer),
             2 => narrow::<S, 2, ADD>(simd, outer),
@@ -64,12 +82,12 @@ unsafe fn outer_to<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
             6 => narrow::<S, 6, ADD>(simd, outer),
             7 => narrow::<S, 7, ADD>(simd, outer),
             8 => narrow::<S, 8, ADD>(simd, outer),
-            _ => broad::<S, ADD>(simd, outer),
+            _ => broad::<S, 1, ADD>(simd, outer),
         }
     }
 }
 
-/// An outer product of `N` vectors of columns, of which the last may be cut short.
+/// Sums of one term, of `N` vectors of columns, of which the last may be cut short.
 ///
 /// # Safety
 /// As [`outer`].
@@ -86,32 +104,37 @@ unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Oute
             b[v] = if v == N - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
         }
         for i in 0..outer.rows {
-            let a = simd.splat(*outer.a.add(i * outer.a_stride));
-            let row = Row::<S, ADD> { a, b: outer.b, c: outer.c.add(i * outer.c_row_stride), scale };
-            for v in 0..N - 1 {
-                let c = row.c.add(v * S::LANES);
-                let old = if ADD { simd.load(c) } else { simd.splat(0.0) };
-                simd.store(c, row.value(simd, b[v], old));
+            let a = simd.splat(*outer.a.add(i * outer.a_row_stride));
+            let c = outer.c.add(i * outer.c_row_stride);
+            for v in 0..N {
+                let (at, is_last) = (c.add(v * S::LANES), v == N - 1);
+                let sum = simd.mul_add(a, b[v], simd.splat(0.0));
+                let value = match (ADD, is_last) {
+                    (false, _) => simd.mul(scale, sum),
+                    (true, false) => simd.mul_add(scale, sum, simd.load(at)),
+                    (true, true) => simd.mul_add(scale, sum, simd.load_tail(at, tail)),
+                };
+                if is_last { simd.store_tail(at, value, tail) } else { simd.store(at, value) }
             }
-            let c = row.c.add(last);
-            let old = if ADD { simd.load_tail(c, tail) } else { simd.splat(0.0) };
-            simd.store_tail(c, row.value(simd, b[N - 1], old), tail);
         }
     }
 }
 
-/// An outer product of any width.
+/// Sums of `K` terms, of any width.
 ///
 /// # Safety
 /// As [`outer`].
 #[inline(always)]
-unsafe fn broad<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
+unsafe fn broad<S: Simd, const K: usize, const ADD: bool>(simd: S, outer: &Outer) {
     let scale = simd.splat(outer.scale);
     for i in 0..outer.rows {
         // SAFETY: i < rows; a row's vectors lie below `cols`, or are cut to what is left of it.
         unsafe {
-            let a = simd.splat(*outer.a.add(i * outer.a_stride));
-            let row = Row::<S, ADD> { a, b: outer.b, c: outer.c.add(i * outer.c_row_stride), scale };
+            let mut a = [scale; K];
+            for p in 0..K {
+                a[p] = simd.splat(*outer.a.add(i * outer.a_row_stride + p * outer.a_depth_stride));
+            }
+            let row = Row::<S, K, ADD> { a, outer, c: outer.c.add(i * outer.c_row_stride), scale };
             // Where nothing is added, what is left over may be written again with its neighbours, which takes no mask.
             let overlaps = !ADD && outer.cols >= S::LANES;
             let mut j = 0;
@@ -139,25 +162,29 @@ unsafe fn broad<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
 }
 
 /// One row of the output.
-struct Row<S: Simd, const ADD: bool> {
-    a: S::V,
-    b: *const f32,
+struct Row<'o, S: Simd, const K: usize, const ADD: bool> {
+    a: [S::V; K],
+    outer: &'o Outer,
     c: *mut f32,
     scale: S::V,
 }
 
-impl<S: Simd, const ADD: bool> Row<S, ADD> {
+impl<S: Simd, const K: usize, const ADD: bool> Row<'_, S, K, ADD> {
     /// A vector of columns from `j` on.
     ///
     /// # Safety
     /// As [`outer`], for these columns.
     #[inline(always)]
     unsafe fn whole(&self, simd: S, j: usize) {
-        // SAFETY: the caller's promise.
+        let mut sum = simd.splat(0.0);
+        // SAFETY: the caller's promise, and p < K.
         unsafe {
+            for p in 0..K {
+                sum = simd.mul_add(self.a[p], simd.load(self.outer.b.add(p * self.outer.b_depth_stride + j)), sum);
+            }
             let c = self.c.add(j);
-            let old = if ADD { simd.load(c) } else { simd.splat(0.0) };
-            simd.store(c, self.value(simd, simd.load(self.b.add(j)), old));
+            let value = if ADD { simd.mul_add(self.scale, sum, simd.load(c)) } else { simd.mul(self.scale, sum) };
+            simd.store(c, value);
         }
     }
 
@@ -168,17 +195,17 @@ impl<S: Simd, const ADD: bool> Row<S, ADD> {
     #[inline(always)]
     unsafe fn cut(&self, simd: S, j: usize, count: usize) {
         let tail = simd.tail(count);
-        // SAFETY: the caller's promise.
+        let mut sum = simd.splat(0.0);
+        // SAFETY: the caller's promise, and p < K.
         unsafe {
+            for p in 0..K {
+                let b = simd.load_tail(self.outer.b.add(p * self.outer.b_depth_stride + j), tail);
+                sum = simd.mul_add(self.a[p], b, sum);
+            }
             let c = self.c.add(j);
-            let old = if ADD { simd.load_tail(c, tail) } else { simd.splat(0.0) };
-            simd.store_tail(c, self.value(simd, simd.load_tail(self.b.add(j), tail), old), tail);
+            let value =
+                if ADD { simd.mul_add(self.scale, sum, simd.load_tail(c, tail)) } else { simd.mul(self.scale, sum) };
+            simd.store_tail(c, value, tail);
         }
-    }
-
-    #[inline(always)]
-    fn value(&self, simd: S, b: S::V, old: S::V) -> S::V {
-        let product = simd.mul_add(self.a, b, simd.splat(0.0));
-        if ADD { simd.mul_add(self.scale, product, old) } else { simd.mul(self.scale, product) }
     }
 }

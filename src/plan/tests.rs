@@ -59,8 +59,9 @@ fn strategies_ask_only_what_the_kernels_can() {
         assert!(!shape.is_updated || strategy.strip != strategy.outer, "{context}");
         let panel_fits = strategy.panel_vectors <= kernels.panel_vectors;
         assert!(!strategy.strip || panel_fits, "a strip has room for a tall product's panel: {context}");
-        // Written for sums of one term, with nothing before or behind, into rows in place.
-        let fits_outer = chosen.k == 1 && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
+        // Written for sums of few terms, with nothing before or behind, into rows in place.
+        let has_few_terms = (1..=outer::MAX_TERMS).contains(&chosen.k);
+        let fits_outer = has_few_terms && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
         assert!(!strategy.outer || fits_outer, "{context}");
         let fits_axpyf = chosen.m == 1 && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
         assert!(!strategy.axpyf || fits_axpyf && !strategy.outer && !strategy.strip, "{context}");
