@@ -116,7 +116,7 @@ mod {name} {{
     shim("", "outer_product", "Outer", "outer::outer::<SELF>");
     shim("", "update_parameters", "Update", "update::update::<SELF>");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
-    shim("", "left_pack", "Panel", "pack::left::<SELF>");
+    shim("", "copy_pack", "Panel", "pack::copy::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
     shim("<B: elementwise::Backward>", "slab", "Slab", "elementwise::slab::<SELF, B>");
 
@@ -161,7 +161,7 @@ mod {name} {{
         axpyf: fused_axpys,
         update: update_parameters,
         transpose_pack,
-        left_pack,
+        copy_pack,
         activate: {activate},
         dz_from_a: {dz_from_a},
         dz_from_z: {dz_from_z},

@@ -106,6 +106,11 @@ const PACK_MIN_ROWS: usize = 24;
 /// Row strides from which on reading the right operand in place is slow: a page a row.
 const PAGE_STRIDE: usize = 1024;
 
+/// Rows, and elements from one row of the right operand to the next, from which on a panel pays for itself with narrow vectors
+/// wherever the operand lies.
+const PACK_NARROW_MIN_ROWS: usize = 128;
+const PACK_NARROW_MIN_STRIDE: usize = 256;
+
 /// Panels of the right operand from which on packing the left one pays for itself.
 const PACK_LEFT_MIN_PANELS: usize = 3;
 
@@ -232,11 +237,15 @@ pub(crate) fn updates_behind(batch: usize, outputs: usize, inputs: usize, worker
 
 #[inline(always)]
 fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
-    // Rows of broken vectors: many a load crosses a cache line and counts twice, for which narrow vectors leave no room.
-    let crosses = |stride: usize| !kernels.masked_loads_are_free && stride & (kernels.lanes - 1) != 0;
+    // Rows of broken vectors: many a load crosses a cache line and counts twice, for which narrow vectors leave no room. Nor
+    // do they for rows from farther than the first-level cache.
+    let is_slow = |stride: usize| {
+        let is_tall = shape.m >= PACK_NARROW_MIN_ROWS && stride >= PACK_NARROW_MIN_STRIDE;
+        !kernels.masked_loads_are_free && (stride & (kernels.lanes - 1) != 0 || is_tall)
+    };
     match shape.b_strides {
         _ if shape.is_prepacked => Packing::Prepacked,
-        (stride, 1) if shape.m >= PACK_MIN_ROWS && shape.k > 1 && (stride >= PAGE_STRIDE || crosses(stride)) => {
+        (stride, 1) if shape.m >= PACK_MIN_ROWS && shape.k > 1 && (stride >= PAGE_STRIDE || is_slow(stride)) => {
             Packing::Copy
         }
         (_, 1) => Packing::InPlace,

@@ -118,7 +118,7 @@ impl<'g> Left<'g> {
                     let source = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a }.transposed();
                     let dst = packed.add((rows.start - first_row) * gemm.k);
                     let (depth, width) = (gemm.k, rows.len());
-                    (kernels.left_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
+                    (kernels.copy_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
                 }
             }
         }
@@ -333,6 +333,8 @@ impl PanelCall<'_> {
             Packing::Prepacked => return (gemm.b.at(0, cols.start).wrapping_add(first * padded), padded),
             // SAFETY: the caller's promise.
             Packing::Transpose => unsafe { (kernels.transpose_pack)(&packed) },
+            // SAFETY: as above.
+            Packing::Copy if source.col_stride == 1 => unsafe { (kernels.copy_pack)(&packed) },
             // SAFETY: as above.
             Packing::Copy => unsafe { gather(&packed) },
         }

@@ -103,7 +103,7 @@ pub(crate) struct Kernels {
     pub(crate) axpyf: unsafe fn(&Axpyf),
     pub(crate) update: unsafe fn(&Update),
     pub(crate) transpose_pack: unsafe fn(&Panel),
-    pub(crate) left_pack: unsafe fn(&Panel),
+    pub(crate) copy_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).
     pub(crate) activate: [unsafe fn(&Rows); ACTIVATIONS.len()],
     /// By activation, `dz` from `a`.

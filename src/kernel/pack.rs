@@ -125,20 +125,21 @@ unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
     }
 }
 
-/// Packs columns that are contiguous (`col_stride == 1`), each row behind the other (`dst_stride == width`): a tile's
-/// rows of the left operand where they lie contiguous down the sum.
+/// Packs a panel whose source is contiguous along its rows (`col_stride == 1`): columns of the right operand, or a tile's
+/// rows of the left one where they lie contiguous down the sum.
 ///
 /// # Safety
-/// As [`gather`], for at least one column, and `LANES` more elements of `dst` must be writable behind the panel.
+/// As [`gather`], for at least one column. Rows are written in whole vectors: unless `width + padding` is one, and
+/// `dst_stride` at least that, `LANES` more elements of `dst` must be writable behind the panel.
 #[inline(always)]
-pub(crate) unsafe fn left<S: Simd>(simd: S, panel: &Panel) {
+pub(crate) unsafe fn copy<S: Simd>(simd: S, panel: &Panel) {
     let last = (panel.width - 1) / S::LANES * S::LANES;
     let tail = simd.tail(panel.width - last);
     for p in 0..panel.depth {
-        // SAFETY: the last vector, stored whole, reaches past its row into rows that are written after it, and at the
-        // end into the extra elements.
+        // SAFETY: the last vector, stored whole, covers the padding, or reaches past its row into rows that are written
+        // after it, and at the end into the extra elements.
         unsafe {
-            let (src, dst) = (panel.source.at(p, 0), panel.dst.add(p * panel.width));
+            let (src, dst) = (panel.source.at(p, 0), panel.dst.add(p * panel.dst_stride));
             for j in (0..last).step_by(S::LANES) {
                 simd.store(dst.add(j), simd.load(src.add(j)));
             }
