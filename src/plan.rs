@@ -134,7 +134,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         panel_vectors: kernels.panel_vectors,
         outer: false,
         axpyf: false,
-        is_far: shape.n * shape.k > FIRST_LEVEL_LEN,
+        is_far: shape.n.saturating_mul(shape.k) > FIRST_LEVEL_LEN,
         pack_left: false,
         strip: false,
     }
@@ -213,7 +213,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
         },
         outer: is_outer,
         axpyf: is_in_place && !is_outer && !chosen.is_updated && chosen.m == 1 && chosen.k > 1,
-        is_far: chosen.n * chosen.k > FIRST_LEVEL_LEN,
+        is_far: chosen.n.saturating_mul(chosen.k) > FIRST_LEVEL_LEN,
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes
