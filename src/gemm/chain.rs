@@ -165,7 +165,7 @@ unsafe fn direct(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Par
             return;
         }
         for cols in panels {
-            let panel = Run { start: cols.start, count: 1, len: cols.len() };
+            let panel = Run::of_one(&cols);
             direct_run(kernels, gemm, &left, &panel, &higher);
             direct_run(kernels, gemm, &left, &panel, &tiles);
         }

@@ -12,7 +12,7 @@
 //! ```
 
 use super::epilogue::{activate, collect};
-use super::pieces::Pieces;
+use super::pieces::{Pieces, Run};
 use super::update::Parameter;
 use super::{Gemm, chain};
 use crate::isa::Kernels;
@@ -232,21 +232,45 @@ unsafe fn outer_update(kernels: &Kernels, gemm: &Gemm, parameter: &Parameter, pa
 /// # Safety
 /// As [`run`].
 unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
-    let totals = gemm.totals();
     let most_rows = kernels.dot_rows().min(part.rows.len());
     let most_cols = kernels.dot_cols(most_rows);
     let most_cols = if strategy.is_far { most_cols.min(FAR_MAX_COLS) } else { most_cols };
-    let (a_scratch, b_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
-    // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at
-    // most as many rows of k as the scratch has room for.
+    // SAFETY: the caller's promise; the runs lie inside the part.
     unsafe {
-        for cols in Pieces::new(part.cols.clone(), most_cols, 1) {
-            let right = Source { ptr: gemm.b.at(0, cols.start), ..gemm.b }.transposed();
-            let (b, b_col_stride) = contiguous_rows(right, cols.len(), gemm.k, b_scratch);
-            for rows in Pieces::new(part.rows.clone(), most_rows, 1) {
-                let left = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a };
-                let (a, a_row_stride) = contiguous_rows(left, rows.len(), gemm.k, a_scratch);
-                let kernel = kernels.dot_tiles[rows.len() - 1][cols.len() - 1];
+        if part.rows.len() <= most_rows && part.cols.len() <= most_cols {
+            // One tile, which takes less time than cutting the part.
+            dot_tiles(kernels, gemm, strategy, &Run::of_one(&part.rows), &Run::of_one(&part.cols), scratch);
+            return activate(kernels, gemm, part, scratch);
+        }
+        let rows = Pieces::new(part.rows.clone(), most_rows, 1).runs();
+        let cols = Pieces::new(part.cols.clone(), most_cols, 1).runs();
+        for cols in cols.iter().filter(|run| run.count > 0) {
+            for rows in rows.iter().filter(|run| run.count > 0) {
+                dot_tiles(kernels, gemm, strategy, rows, cols, scratch);
+            }
+        }
+        activate(kernels, gemm, part, scratch);
+    }
+}
+
+/// Dot-product tiles of one height and width.
+///
+/// # Safety
+/// As [`run`], for rows and columns inside the part.
+#[inline(never)]
+unsafe fn dot_tiles(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, rows: &Run, cols: &Run, scratch: &mut [f32]) {
+    let (a_scratch, b_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
+    let kernel = kernels.dot_tiles[rows.len - 1][cols.len - 1];
+    let totals = gemm.totals();
+    for j in cols.starts() {
+        // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at
+        // most as many rows of k as the scratch has room for.
+        unsafe {
+            let right = Source { ptr: gemm.b.at(0, j), ..gemm.b }.transposed();
+            let (b, b_col_stride) = contiguous_rows(right, cols.len, gemm.k, b_scratch);
+            for i in rows.starts() {
+                let left = Source { ptr: gemm.a.at(i, 0), ..gemm.a };
+                let (a, a_row_stride) = contiguous_rows(left, rows.len, gemm.k, a_scratch);
                 kernel(&DotTile {
                     depth: gemm.k,
                     a,
@@ -254,16 +278,15 @@ unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
                     b,
                     b_col_stride,
                     is_far: strategy.is_far,
-                    c: totals.at(rows.start, cols.start),
+                    c: totals.at(i, j),
                     c_row_stride: totals.row_stride,
                     c_col_stride: totals.col_stride,
-                    start: gemm.start.at(rows.start, cols.start),
+                    start: gemm.start.at(i, j),
                     scale: gemm.scale,
                     add: gemm.add,
                 });
             }
         }
-        activate(kernels, gemm, part, scratch);
     }
 }
 
@@ -271,10 +294,19 @@ unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
 ///
 /// # Safety
 /// The source must be readable at all these places.
+#[inline(always)]
 unsafe fn contiguous_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
     if source.col_stride == 1 {
         return (source.ptr, source.row_stride);
     }
+    // SAFETY: the caller's promise.
+    unsafe { gather_rows(source, rows, len, scratch) }
+}
+
+/// # Safety
+/// As [`contiguous_rows`].
+#[inline(never)]
+unsafe fn gather_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
     let dst = &mut scratch[..rows * len];
     let panel = Panel { source, depth: rows, width: len, dst: dst.as_mut_ptr(), dst_stride: len, padding: 0 };
     // SAFETY: the caller vouches for the source; the slice just taken has room for the panel.

@@ -62,7 +62,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         factors: 1,
         masked_loads_are_free: false,
         tile_rows: &[8, 6, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1],
-        masked_tile_rows: &[8, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
+        masked_tile_rows: &[7, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 3,
         dot_cols: &[6, 3],
     },

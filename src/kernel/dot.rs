@@ -64,6 +64,7 @@ static SIGNS: [f32; 2 * SUM_LANES] = {
 fn is_aligned<S: Simd, const MR: usize>(tile: &DotTile) -> bool {
     MR <= ALIGNED_MAX_ROWS
         && S::HAS_MASKS
+        && (S::LANES == SUM_LANES || tile.is_far)
         && tile.depth >= ALIGNED_MIN_DEPTH
         && (tile.depth | tile.b_col_stride) & (SUM_LANES - 1) == 0
 }

@@ -165,6 +165,10 @@ pub(crate) fn dz_cycles(rows: usize, cols: usize) -> f64 {
 /// asked first, since the estimates for an answer take a tiny layer a tenth of its time.
 #[inline(always)]
 pub(crate) fn is_light(kernels: &Kernels, m: usize, n: usize, k: usize) -> bool {
+    // No side of a light layer is longer, unless another is nothing; and sizes this small do not overflow.
+    if m.max(n).max(k) > 8 * LEAST_COST {
+        return false;
+    }
     let vectors = (m * kernels.vectors(n)).min(n * kernels.vectors(m));
     let multiplied = vectors.saturating_mul(k) / 2;
     multiplied <= LEAST_COST && multiplied + (m * k + k * n) / 8 + m * n / 2 <= LEAST_COST
