@@ -140,29 +140,54 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
     }
 }
 
-/// Vector multiply-adds up to which a product that can be one call of a micro-kernel is.
+/// Vector multiply-adds up to which a product is computed without plan and loops, where it can be.
 const CALL_MAX_LEN: usize = 2048;
 
-/// The height of the tiles, where a product in the chain order is one run of them: one call of a micro-kernel, with no more
-/// to plan about it.
+/// The tiles of a product that is one run of them, or one tile in each panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlainTiles {
+    pub(crate) vectors: usize,
+    pub(crate) height: usize,
+}
+
+/// The tiles, where a product in the chain order is a call or two of a micro-kernel, with no more to plan about it.
 #[inline(always)]
-pub(crate) fn tile_height(kernels: &Kernels, shape: &ProductShape) -> Option<usize> {
-    let vectors = kernels.vectors(shape.n);
-    let is_run = shape.k <= SUM_BLOCK
-        && shape.m * vectors * shape.k <= CALL_MAX_LEN
-        && (shape.b_strides.0 == 1 || shape.b_strides.1 == 1)
+pub(crate) fn plain_tiles(kernels: &Kernels, shape: &ProductShape) -> Option<PlainTiles> {
+    let (m, vectors) = (shape.m, kernels.vectors(shape.n));
+    let is_in_place = shape.b_strides.1 == 1;
+    let is_plain = shape.k <= SUM_BLOCK
+        && m * vectors * shape.k <= CALL_MAX_LEN
+        && (shape.b_strides.0 == 1 || is_in_place)
         && shape.has_contiguous_rows()
         && !shape.is_prepacked
         && !shape.is_updated;
-    let most = kernels.tiles.get(vectors.wrapping_sub(1)).filter(|_| is_run)?.len();
-    // A packed panel is no wider than the scratch's.
-    let has_room = shape.b_strides.1 == 1 || vectors <= kernels.panel_vectors;
-    match shape.m {
-        0 => None,
-        m if m <= most => has_room.then_some(m),
-        // Tiles of one row would read the right operand anew for each.
-        m => (has_room && most > 1 && m % m.div_ceil(most) == 0).then(|| m / m.div_ceil(most)),
+    if !is_plain || m == 0 || vectors == 0 {
+        return None;
     }
+    if is_in_place && m > 1 && shape.k > 1 && kernels.tiles.get(vectors - 1).is_none_or(|rung| rung.len() < m) {
+        // The widest panel with room for all rows.
+        let fits = |vectors: &usize| kernels.tiles[*vectors - 1].len() >= m;
+        let widest = (2..=kernels.widest_vectors(m)).rev().find(fits);
+        if let Some(vectors) = widest {
+            return Some(PlainTiles { vectors, height: m });
+        }
+    }
+    // A packed panel is no wider than the scratch's.
+    let most = if is_in_place || vectors <= kernels.panel_vectors { kernels.tiles.get(vectors - 1)?.len() } else { 0 };
+    match m {
+        m if m <= most => Some(PlainTiles { vectors, height: m }),
+        // Tiles of one row would read the right operand anew for each.
+        m if most > 1 && m % m.div_ceil(most) == 0 => Some(PlainTiles { vectors, height: m / m.div_ceil(most) }),
+        _ => None,
+    }
+}
+
+/// Vectors that are read of prepacked panels at a time: all, or half of them where that leaves registers for all rows, so
+/// that the panels come from the outer caches once.
+fn prepacked_vectors(kernels: &Kernels, m: usize, panel: usize) -> usize {
+    let half = panel / 2;
+    let is_halved = panel.is_multiple_of(2) && m > kernels.mr(panel) && m <= kernels.mr(half);
+    if is_halved { half } else { panel }
 }
 
 fn chain_strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
@@ -182,7 +207,7 @@ fn is_flipped(kernels: &Kernels, shape: &ProductShape) -> bool {
     let may_gain = !is_free || shape.n * padded(shape.m) < shape.m * padded(shape.n);
     may_gain
         && !shape.is_prepacked
-        && tile_height(kernels, shape).is_none()
+        && plain_tiles(kernels, shape).is_none()
         && cost(kernels, &shape.transposed()) < cost(kernels, shape)
 }
 
@@ -207,7 +232,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
         transposed: false,
         packing,
         panel_vectors: match packing {
-            Packing::Prepacked => chosen.b_strides.0 / kernels.lanes,
+            Packing::Prepacked => prepacked_vectors(kernels, chosen.m, chosen.b_strides.0 / kernels.lanes),
             _ if is_in_place && !chosen.is_updated => kernels.widest_vectors(chosen.m),
             _ => kernels.panel_vectors,
         },

@@ -22,7 +22,7 @@ use crate::kernel::dot::{DotTile, FAR_MAX_COLS};
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
-use crate::plan::{self, Part, Strategy};
+use crate::plan::{self, Part, PlainTiles, Strategy};
 use crate::summation::{SUM_BLOCK, Summation};
 
 /// Elements of scratch that one worker needs for any product with no dimension but the batch above `longest`, and
@@ -55,8 +55,8 @@ pub(crate) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, summation: Summat
             return lanes(kernels, gemm, &strategy, &whole, scratch);
         }
         let shape = gemm.shape();
-        if let Some(height) = plan::tile_height(kernels, &shape) {
-            return tiles(kernels, gemm, height, scratch);
+        if let Some(plain) = plan::plain_tiles(kernels, &shape) {
+            return plain_tiles(kernels, gemm, plain, scratch);
         }
         let strategy = plan::strategy(kernels, &shape, summation);
         if strategy.transposed {
@@ -68,51 +68,57 @@ pub(crate) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, summation: Summat
     }
 }
 
-/// A product whose output is one run of tiles of that height: so little work that the loops would take as long.
+/// A product of a call or two: so little work that the loops would take as long.
 ///
 /// # Safety
-/// As [`run_whole`], for a product for which [`plan::tile_height`] gives this height.
-unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, height: usize, scratch: &mut [f32]) {
+/// As [`run_whole`], for a product for which [`plan::plain_tiles`] gives these tiles.
+unsafe fn plain_tiles(kernels: &Kernels, gemm: &Gemm, plain: PlainTiles, scratch: &mut [f32]) {
     let Gemm { m, n, k, a, b, .. } = *gemm;
-    let vectors = kernels.vectors(n);
-    let padded = vectors * kernels.lanes;
+    let PlainTiles { vectors, height } = plain;
     let totals = gemm.totals();
-    // SAFETY: the caller's promise; the scratch has room for SUM_BLOCK rows of a panel.
+    let width = vectors * kernels.lanes;
+    // Packed panels are read by whole vectors; in place, only those of whole vectors need no mask.
+    let table = if n >= width || b.col_stride != 1 { kernels.padded_tiles } else { kernels.tiles };
+    let mut call = Tiles {
+        panels: 1,
+        tiles: if height == m { 1 } else { m / height },
+        depth: k,
+        a: a.ptr,
+        a_row_stride: a.row_stride,
+        a_depth_stride: a.col_stride,
+        a_tile_stride: height * a.row_stride,
+        a_is_far: false,
+        a_line_stride: 0,
+        b: b.ptr,
+        b_depth_stride: b.row_stride,
+        c: totals.ptr,
+        c_row_stride: totals.row_stride,
+        tail: kernels.lanes - width.saturating_sub(n),
+        start: gemm.start,
+        scale: gemm.scale,
+        add: gemm.add,
+    };
+    // SAFETY: the caller's promise; the plan has chosen tiles that there are, and the scratch has room for SUM_BLOCK rows
+    // of a panel.
     unsafe {
-        let (table, b, b_depth_stride) = if b.col_stride == 1 {
-            // A panel of whole vectors needs no mask.
-            (if padded == n { kernels.padded_tiles } else { kernels.tiles }, b.ptr, b.row_stride)
-        } else {
-            let dst = scratch.as_mut_ptr();
-            (kernels.transpose_pack)(&Panel {
-                source: b,
-                depth: k,
-                width: n,
-                dst,
-                dst_stride: padded,
-                padding: padded - n,
-            });
-            (kernels.padded_tiles, dst.cast_const(), padded)
-        };
-        table[vectors - 1][height - 1](&Tiles {
-            panels: 1,
-            tiles: if height == m { 1 } else { m / height },
-            depth: k,
-            a: a.ptr,
-            a_row_stride: a.row_stride,
-            a_depth_stride: a.col_stride,
-            a_tile_stride: height * a.row_stride,
-            a_is_far: false,
-            a_line_stride: 0,
-            b,
-            b_depth_stride,
-            c: totals.ptr,
-            c_row_stride: totals.row_stride,
-            tail: kernels.lanes - (padded - n),
-            start: gemm.start,
-            scale: gemm.scale,
-            add: gemm.add,
-        });
+        if b.col_stride != 1 {
+            let (dst, padding) = (scratch.as_mut_ptr(), width - n);
+            (kernels.transpose_pack)(&Panel { source: b, depth: k, width: n, dst, dst_stride: width, padding });
+            (call.b, call.b_depth_stride) = (dst, width);
+        }
+        let mut col = width;
+        if n > width {
+            call.panels = n / width;
+            col = call.panels * width;
+        }
+        table[vectors - 1][height - 1](&call);
+        if col < n {
+            let vectors = kernels.vectors(n - col);
+            let tail = n - col + kernels.lanes - vectors * kernels.lanes;
+            let table = if tail == kernels.lanes { kernels.padded_tiles } else { kernels.tiles };
+            let (c, start) = (totals.at(0, col), gemm.start.at(0, col));
+            table[vectors - 1][height - 1](&Tiles { panels: 1, b: b.at(0, col), c, tail, start, ..call });
+        }
         activate(kernels, gemm, &Part { rows: 0..m, cols: 0..n }, &mut []);
     }
 }
