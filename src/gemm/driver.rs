@@ -251,8 +251,13 @@ unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part
         let rows = Pieces::new(part.rows.clone(), most_rows, 1).runs();
         let cols = Pieces::new(part.cols.clone(), most_cols, 1).runs();
         for cols in cols.iter().filter(|run| run.count > 0) {
-            for rows in rows.iter().filter(|run| run.count > 0) {
-                dot_tiles(kernels, gemm, strategy, rows, cols, scratch);
+            // What comes from the outer caches comes once for tiles of all heights.
+            let step = if strategy.is_far { 1 } else { cols.count };
+            for first in (0..cols.count).step_by(step) {
+                let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };
+                for rows in rows.iter().filter(|run| run.count > 0) {
+                    dot_tiles(kernels, gemm, strategy, rows, &cols, scratch);
+                }
             }
         }
         activate(kernels, gemm, part, scratch);
