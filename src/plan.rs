@@ -127,14 +127,17 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
     if summation != Summation::Lanes {
         return chain_strategy(kernels, shape, summation);
     }
+    // A single column is many rows for one: the kernels for one row read the right operand best.
+    let transposed = shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows();
+    let right_len = (if transposed { shape.m } else { shape.n }).saturating_mul(shape.k);
     Strategy {
         summation,
-        transposed: false,
+        transposed,
         packing: Packing::InPlace,
         panel_vectors: kernels.panel_vectors,
         outer: false,
         axpyf: false,
-        is_far: shape.n.saturating_mul(shape.k) > FIRST_LEVEL_LEN,
+        is_far: right_len > FIRST_LEVEL_LEN,
         pack_left: false,
         strip: false,
     }

@@ -48,14 +48,12 @@ pub(crate) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, summation: Summat
         return;
     }
     let whole = Part { rows: 0..gemm.m, cols: 0..gemm.n };
+    let shape = gemm.shape();
     // SAFETY: the caller's promise; transposed, the product is the same.
     unsafe {
-        if summation == Summation::Lanes {
-            let strategy = plan::strategy(kernels, &gemm.shape(), summation);
-            return lanes(kernels, gemm, &strategy, &whole, scratch);
-        }
-        let shape = gemm.shape();
-        if let Some(plain) = plan::plain_tiles(kernels, &shape) {
+        if summation != Summation::Lanes
+            && let Some(plain) = plan::plain_tiles(kernels, &shape)
+        {
             return plain_tiles(kernels, gemm, plain, scratch);
         }
         let strategy = plan::strategy(kernels, &shape, summation);

@@ -75,7 +75,8 @@ fn lanes_stay_lanes() {
         // Dot products run along the rows, which are no panels.
         let shape = ProductShape { is_prepacked: false, ..shape };
         let strategy = strategy(kernels, &shape, Summation::Lanes);
-        assert_eq!((strategy.summation, strategy.transposed), (Summation::Lanes, false), "{shape:?}");
+        assert_eq!(strategy.summation, Summation::Lanes, "{shape:?}");
+        assert!(!strategy.transposed || shape.n == 1 && shape.c_strides.0 == 1, "{shape:?}");
     }
 }
 
