@@ -121,65 +121,83 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
             }
         }
 
-        for i in 0..MR {
-            for group in 0..NR.div_ceil(FOLDED) {
+        for group in 0..NR.div_ceil(FOLDED) {
+            let j = group * FOLDED;
+            let mut folded = [simd.splat(0.0); MR];
+            for i in 0..MR {
                 // Plain indexing with constant bounds: a slice would force the accumulators out of their registers.
-                let j = group * FOLDED;
                 let mut sums = [[simd.splat(0.0); H]; FOLDED];
                 for s in 0..FOLDED {
                     if j + s < NR {
                         sums[s] = acc[i][j + s];
                     }
                 }
-                let count = if NR - j < FOLDED { NR - j } else { FOLDED };
-                finish::<S, FOLDED>(simd, tile, (i, j), simd.fold(sums), count);
+                folded[i] = simd.fold(sums);
             }
+            let count = if NR - j < FOLDED { NR - j } else { FOLDED };
+            finish::<S, MR, FOLDED>(simd, tile, j, folded, count);
         }
     }
 }
 
-/// Stores `count` sums of row `i` from column `j` on: bias, scale, and what they are added to.
+/// Stores `count` sums of each row from column `j` on: bias, scale, and what they are added to.
 ///
 /// # Safety
 /// As [`dot_tile`], for these places; `count ≤ FOLDED`.
 #[inline(always)]
-unsafe fn finish<S: Simd, const FOLDED: usize>(
+unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
     simd: S,
     tile: &DotTile,
-    (i, j): (usize, usize),
-    sums: S::V,
+    j: usize,
+    mut sums: [S::V; MR],
     count: usize,
 ) {
     const { assert!(FOLDED <= S::LANES) };
     let tail = simd.tail(count);
+    let scale = simd.splat(tile.scale);
     // SAFETY: the caller vouches for bias and output at these places; the tail reaches no further than the sums do, and
     // strided columns are touched one at a time.
     unsafe {
-        let sums = match tile.start {
-            Start::Zero => sums,
-            Start::Columns(bias) => simd.add(simd.load_tail(bias.add(j), tail), sums),
-            Start::Rows(bias) => simd.add(simd.splat(*bias.add(i)), sums),
-        };
-        let scale = simd.splat(tile.scale);
-        let c = tile.c.add(i * tile.c_row_stride + j * tile.c_col_stride);
-        if tile.c_col_stride == 1 {
-            let value =
-                if tile.add { simd.mul_add(scale, sums, simd.load_tail(c, tail)) } else { simd.mul(scale, sums) };
-            simd.store_tail(c, value, tail);
-            return;
-        }
-        let mut values = [0.0; FOLDED];
-        if tile.add {
-            for s in 0..count {
-                values[s] = *c.add(s * tile.c_col_stride);
+        let row = |i: usize| tile.c.add(i * tile.c_row_stride + j * tile.c_col_stride);
+        // Each question once for all rows.
+        match tile.start {
+            Start::Zero => {}
+            Start::Columns(bias) => {
+                let bias = simd.load_tail(bias.add(j), tail);
+                for i in 0..MR {
+                    sums[i] = simd.add(bias, sums[i]);
+                }
             }
-            let value = simd.mul_add(scale, sums, simd.load_tail(values.as_ptr(), tail));
-            simd.store_tail(values.as_mut_ptr(), value, tail);
-        } else {
-            simd.store_tail(values.as_mut_ptr(), simd.mul(scale, sums), tail);
+            Start::Rows(bias) => {
+                for i in 0..MR {
+                    sums[i] = simd.add(simd.splat(*bias.add(i)), sums[i]);
+                }
+            }
         }
-        for s in 0..count {
-            *c.add(s * tile.c_col_stride) = values[s];
+        if tile.c_col_stride != 1 {
+            for i in 0..MR {
+                let mut values = [0.0; FOLDED];
+                if tile.add {
+                    for s in 0..count {
+                        values[s] = *row(i).add(s * tile.c_col_stride);
+                    }
+                    let value = simd.mul_add(scale, sums[i], simd.load_tail(values.as_ptr(), tail));
+                    simd.store_tail(values.as_mut_ptr(), value, tail);
+                } else {
+                    simd.store_tail(values.as_mut_ptr(), simd.mul(scale, sums[i]), tail);
+                }
+                for s in 0..count {
+                    *row(i).add(s * tile.c_col_stride) = values[s];
+                }
+            }
+        } else if tile.add {
+            for i in 0..MR {
+                simd.store_tail(row(i), simd.mul_add(scale, sums[i], simd.load_tail(row(i), tail)), tail);
+            }
+        } else {
+            for i in 0..MR {
+                simd.store_tail(row(i), simd.mul(scale, sums[i]), tail);
+            }
         }
     }
 }
