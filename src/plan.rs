@@ -185,14 +185,6 @@ pub(crate) fn plain_tiles(kernels: &Kernels, shape: &ProductShape) -> Option<Pla
     }
 }
 
-/// Vectors that are read of prepacked panels at a time: all, or half of them where that leaves registers for all rows, so
-/// that the panels come from the outer caches once.
-fn prepacked_vectors(kernels: &Kernels, m: usize, panel: usize) -> usize {
-    let half = panel / 2;
-    let is_halved = panel.is_multiple_of(2) && m > kernels.mr(panel) && m <= kernels.mr(half);
-    if is_halved { half } else { panel }
-}
-
 fn chain_strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
     if is_flipped(kernels, shape) {
         Strategy { transposed: true, ..chain_strategy_of(kernels, &shape.transposed(), summation) }
@@ -235,7 +227,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
         transposed: false,
         packing,
         panel_vectors: match packing {
-            Packing::Prepacked => prepacked_vectors(kernels, chosen.m, chosen.b_strides.0 / kernels.lanes),
+            Packing::Prepacked => chosen.b_strides.0 / kernels.lanes,
             _ if is_in_place && !chosen.is_updated => kernels.widest_vectors(chosen.m),
             _ => kernels.panel_vectors,
         },

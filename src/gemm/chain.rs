@@ -330,12 +330,7 @@ impl PanelCall<'_> {
         let packed = Panel { source, depth, width, dst, dst_stride: padded, padding: padded - width };
         match strategy.packing {
             Packing::InPlace => return (source.ptr, source.row_stride),
-            Packing::Prepacked => {
-                // Part of a panel, perhaps; the last one is narrower.
-                let start = cols.start - cols.start % gemm.b.row_stride;
-                let stride = (kernels.vectors(gemm.n - start) * kernels.lanes).min(gemm.b.row_stride);
-                return (gemm.b.at(0, start).wrapping_add(first * stride + cols.start - start), stride);
-            }
+            Packing::Prepacked => return (gemm.b.at(0, cols.start).wrapping_add(first * padded), padded),
             // SAFETY: the caller's promise.
             Packing::Transpose => unsafe { (kernels.transpose_pack)(&packed) },
             // SAFETY: as above.

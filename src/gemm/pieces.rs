@@ -74,13 +74,12 @@ impl Iterator for Pieces {
 /// Elements of the output that a run of tiles may have where the activation goes over them next.
 const ACTIVATED_MAX_LEN: usize = 2048;
 
-/// Pieces in runs of one length: rows cut into tiles, or columns into panels.
+/// Rows cut into tiles, in runs of tiles of one height.
 pub(super) struct Runs {
     next: usize,
-    end: usize,
     counts: [usize; 2],
     lens: [usize; 2],
-    weight: usize,
+    width: usize,
 }
 
 /// Pieces of one length, one behind the other.
@@ -110,12 +109,12 @@ impl Run {
 }
 
 impl Runs {
-    /// Runs of at most [`ACTIVATED_MAX_LEN`] elements of an output `width` across, or of one piece.
+    /// The pieces, of which each is a tile, in runs of at most [`ACTIVATED_MAX_LEN`] elements of an output `width` across,
+    /// or of one tile.
     #[inline(always)]
     pub(super) fn activated(pieces: Pieces, width: usize) -> Self {
         let counts = [pieces.longer, pieces.count - pieces.longer];
-        let lens = [pieces.len + pieces.grain, pieces.len];
-        Self { next: pieces.next, end: pieces.end, counts, lens, weight: width }
+        Self { next: pieces.next, counts, lens: [pieces.len + 1, pieces.len], width }
     }
 }
 
@@ -129,17 +128,15 @@ impl Iterator for Runs {
         if left == 0 {
             return None;
         }
-        let start = self.next;
-        // The last piece of all may be shorter, and then stands alone.
-        let whole = if start + left * len > self.end { left - 1 } else { left };
         // The division only where it decides.
-        let count = match whole * len * self.weight <= ACTIVATED_MAX_LEN {
-            true => whole,
-            false => ACTIVATED_MAX_LEN / (len * self.weight),
+        let tile_len = len * self.width;
+        let count = match left * tile_len <= ACTIVATED_MAX_LEN {
+            true => left,
+            false => (ACTIVATED_MAX_LEN / tile_len).clamp(1, left),
         };
-        let count = count.max(1);
+        let start = self.next;
         self.counts[kind] -= count;
-        self.next = (start + count * len).min(self.end);
-        Some(Run { start, count, len: len.min(self.end - start) })
+        self.next += count * len;
+        Some(Run { start, count, len })
     }
 }
