@@ -127,9 +127,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
     if summation != Summation::Lanes {
         return chain_strategy(kernels, shape, summation);
     }
-    // A single column is many rows for one: the kernels for one row read the right operand best.
-    let transposed = shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows();
-    let right_len = (if transposed { shape.m } else { shape.n }).saturating_mul(shape.k);
+    let LanesPlan { transposed, is_far } = lanes(shape);
     Strategy {
         summation,
         transposed,
@@ -137,10 +135,25 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         panel_vectors: kernels.panel_vectors,
         outer: false,
         axpyf: false,
-        is_far: right_len > FIRST_LEVEL_LEN,
+        is_far,
         pack_left: false,
         strip: false,
     }
+}
+
+/// How a product is computed in the lanes order.
+pub(crate) struct LanesPlan {
+    pub(crate) transposed: bool,
+    pub(crate) is_far: bool,
+}
+
+/// Decides for one product in the lanes order; what a [`Strategy`] says besides is for the chain order.
+#[inline(always)]
+pub(crate) fn lanes(shape: &ProductShape) -> LanesPlan {
+    // A single column is many rows for one: the kernels for one row read the right operand best.
+    let transposed = shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows();
+    let right_len = (if transposed { shape.m } else { shape.n }).saturating_mul(shape.k);
+    LanesPlan { transposed, is_far: right_len > FIRST_LEVEL_LEN }
 }
 
 /// Vector multiply-adds up to which a product is computed without plan and loops, where it can be.

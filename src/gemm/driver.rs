@@ -2,26 +2,21 @@
 //!
 //! ```text
 //! chain:  see `chain`
-//!
-//! lanes:  1  for each group of columns
-//!         2    for each group of rows
-//!                dot-product kernel over the whole sum
-//!            the activation over all rows
+//! lanes:  see `lanes`
 //!
 //! outer products, and the chain order for one row: one kernel each
 //! ```
 
 use super::epilogue::{activate, collect};
-use super::pieces::{Pieces, Run};
+use super::pieces::Pieces;
 use super::update::Parameter;
-use super::{Gemm, chain};
+use super::{Gemm, chain, lanes};
 use crate::isa::Kernels;
+use crate::kernel::Sink;
 use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{LINE, Start, Tiles};
-use crate::kernel::dot::{DotTile, FAR_MAX_COLS};
 use crate::kernel::outer::Outer;
-use crate::kernel::pack::{Panel, gather};
-use crate::kernel::{Sink, Source};
+use crate::kernel::pack::Panel;
 use crate::plan::{self, Part, PlainTiles, Strategy};
 use crate::summation::{SUM_BLOCK, Summation};
 
@@ -47,16 +42,18 @@ pub(crate) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, summation: Summat
     if gemm.m == 0 || gemm.n == 0 {
         return;
     }
-    let whole = Part { rows: 0..gemm.m, cols: 0..gemm.n };
-    let shape = gemm.shape();
     // SAFETY: the caller's promise; transposed, the product is the same.
     unsafe {
-        if summation != Summation::Lanes
-            && let Some(plain) = plan::plain_tiles(kernels, &shape)
-        {
+        let whole = Part { rows: 0..gemm.m, cols: 0..gemm.n };
+        if summation == Summation::Lanes {
+            let plan = plan::lanes(&gemm.shape());
+            if !plan.transposed {
+                return lanes::run(kernels, gemm, plan.is_far, &whole, scratch);
+            }
+        } else if let Some(plain) = plan::plain_tiles(kernels, &gemm.shape()) {
             return plain_tiles(kernels, gemm, plain, scratch);
         }
-        let strategy = plan::strategy(kernels, &shape, summation);
+        let strategy = plan::strategy(kernels, &gemm.shape(), summation);
         if strategy.transposed {
             let part = Part { rows: whole.cols, cols: whole.rows };
             run(kernels, &gemm.transposed(), &strategy, &part, scratch);
@@ -138,7 +135,7 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
     // SAFETY: the caller's promise.
     unsafe {
         match strategy.summation {
-            Summation::Lanes => lanes(kernels, gemm, strategy, part, scratch),
+            Summation::Lanes => lanes::run(kernels, gemm, strategy.is_far, part, scratch),
             Summation::Auto | Summation::Chain if strategy.outer => match gemm.update {
                 None => outer(kernels, gemm, part, Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c }),
                 Some(update) => outer_update(kernels, gemm, &update.parameter(), part, scratch),
@@ -231,94 +228,4 @@ unsafe fn outer_update(kernels: &Kernels, gemm: &Gemm, parameter: &Parameter, pa
             }
         }
     }
-}
-
-/// # Safety
-/// As [`run`].
-unsafe fn lanes(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
-    let most_rows = kernels.dot_rows().min(part.rows.len());
-    let most_cols = kernels.dot_cols(most_rows);
-    let most_cols = if strategy.is_far { most_cols.min(FAR_MAX_COLS) } else { most_cols };
-    // SAFETY: the caller's promise; the runs lie inside the part.
-    unsafe {
-        if part.rows.len() <= most_rows && part.cols.len() <= most_cols {
-            // One tile, which takes less time than cutting the part.
-            dot_tiles(kernels, gemm, strategy, &Run::of_one(&part.rows), &Run::of_one(&part.cols), scratch);
-            return activate(kernels, gemm, part, scratch);
-        }
-        let rows = Pieces::new(part.rows.clone(), most_rows, 1).runs();
-        let cols = Pieces::new(part.cols.clone(), most_cols, 1).runs();
-        for cols in cols.iter().filter(|run| run.count > 0) {
-            // What comes from the outer caches comes once for tiles of all heights.
-            let step = if strategy.is_far { 1 } else { cols.count };
-            for first in (0..cols.count).step_by(step) {
-                let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };
-                for rows in rows.iter().filter(|run| run.count > 0) {
-                    dot_tiles(kernels, gemm, strategy, rows, &cols, scratch);
-                }
-            }
-        }
-        activate(kernels, gemm, part, scratch);
-    }
-}
-
-/// Dot-product tiles of one height and width.
-///
-/// # Safety
-/// As [`run`], for rows and columns inside the part.
-#[inline(never)]
-unsafe fn dot_tiles(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, rows: &Run, cols: &Run, scratch: &mut [f32]) {
-    let (a_scratch, b_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
-    let kernel = kernels.dot_tiles[rows.len - 1][cols.len - 1];
-    let totals = gemm.totals();
-    for j in cols.starts() {
-        // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at
-        // most as many rows of k as the scratch has room for.
-        unsafe {
-            let right = Source { ptr: gemm.b.at(0, j), ..gemm.b }.transposed();
-            let (b, b_col_stride) = contiguous_rows(right, cols.len, gemm.k, b_scratch);
-            for i in rows.starts() {
-                let left = Source { ptr: gemm.a.at(i, 0), ..gemm.a };
-                let (a, a_row_stride) = contiguous_rows(left, rows.len, gemm.k, a_scratch);
-                kernel(&DotTile {
-                    depth: gemm.k,
-                    a,
-                    a_row_stride,
-                    b,
-                    b_col_stride,
-                    is_far: strategy.is_far,
-                    c: totals.at(i, j),
-                    c_row_stride: totals.row_stride,
-                    c_col_stride: totals.col_stride,
-                    start: gemm.start.at(i, j),
-                    scale: gemm.scale,
-                    add: gemm.add,
-                });
-            }
-        }
-    }
-}
-
-/// `rows × len` elements with contiguous rows: in place where they are, else gathered. Returns pointer and row stride.
-///
-/// # Safety
-/// The source must be readable at all these places.
-#[inline(always)]
-unsafe fn contiguous_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
-    if source.col_stride == 1 {
-        return (source.ptr, source.row_stride);
-    }
-    // SAFETY: the caller's promise.
-    unsafe { gather_rows(source, rows, len, scratch) }
-}
-
-/// # Safety
-/// As [`contiguous_rows`].
-#[inline(never)]
-unsafe fn gather_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
-    let dst = &mut scratch[..rows * len];
-    let panel = Panel { source, depth: rows, width: len, dst: dst.as_mut_ptr(), dst_stride: len, padding: 0 };
-    // SAFETY: the caller vouches for the source; the slice just taken has room for the panel.
-    unsafe { gather(&panel) };
-    (dst.as_ptr(), len)
 }

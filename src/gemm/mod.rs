@@ -6,6 +6,7 @@
 mod chain;
 pub(crate) mod driver;
 mod epilogue;
+mod lanes;
 pub(crate) mod packed;
 mod pieces;
 pub(crate) mod slab;

@@ -83,10 +83,10 @@ impl Dense {
         let (workers, cycles) = self.forward_workers(kernels, batch);
         let Scratch { workers: scratch, worker_len, .. } = scratch;
         if workers == 1 {
-            let (gemm, summation) = problem;
+            let (gemm, summation) = &problem;
             // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows keep
             // outputs apart from inputs and from each other, and the scratch has the length that the driver asks.
-            unsafe { driver::run_whole(kernels, &gemm, summation, scratch) };
+            unsafe { driver::run_whole(kernels, gemm, *summation, scratch) };
             return Ok(());
         }
         self.threads.with_crew(workers, cycles, |crew| {
