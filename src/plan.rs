@@ -82,6 +82,8 @@ pub(crate) struct Strategy {
     pub(crate) axpyf: bool,
     /// Whether the right operand comes from the outer caches from one call to the next.
     pub(crate) is_far: bool,
+    /// Whether tiles go along the rows of the output, all panels of a few rows, instead of down a panel.
+    pub(crate) along_rows: bool,
     /// Whether the left operand is packed too: where it lies contiguous across the sum, a tile would touch a cache
     /// line, and often a page, for every term.
     pub(crate) pack_left: bool,
@@ -136,6 +138,7 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         outer: false,
         axpyf: false,
         is_far,
+        along_rows: false,
         pack_left: false,
         strip: false,
     }
@@ -235,18 +238,20 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
         && (1..=most_terms).contains(&chosen.k);
     let packing = if is_outer { Packing::InPlace } else { packing(kernels, chosen) };
     let is_in_place = packing == Packing::InPlace && !scattered;
+    let right_len = chosen.n.saturating_mul(chosen.k);
     Strategy {
         summation,
         transposed: false,
         packing,
         panel_vectors: match packing {
             Packing::Prepacked => chosen.b_strides.0 / kernels.lanes,
-            _ if is_in_place && !chosen.is_updated => kernels.widest_vectors(chosen.m),
+            _ if is_in_place && !chosen.is_updated => panel_vectors_in_place(kernels, chosen.m, right_len),
             _ => kernels.panel_vectors,
         },
         outer: is_outer,
         axpyf: is_in_place && !is_outer && !chosen.is_updated && chosen.m == 1 && chosen.k > 1,
-        is_far: chosen.n.saturating_mul(chosen.k) > FIRST_LEVEL_LEN,
+        is_far: right_len > FIRST_LEVEL_LEN,
+        along_rows: !is_outer && !chosen.is_prepacked && goes_along_rows(chosen),
         pack_left: chosen.k > 1
             && chosen.a_strides.0 == 1
             && chosen.a_strides.1 > kernels.lanes
@@ -268,6 +273,45 @@ pub(crate) fn updates_behind(batch: usize, outputs: usize, inputs: usize, worker
     outputs * inputs <= UPDATE_MIN_LEN || workers == 1 && is_short && inputs >= PAGE_STRIDE
 }
 
+/// Samples up to which a gradient whose rows meet the same cache sets is written row by row, and its least rows.
+const ALONG_ROWS_MAX_TERMS: usize = 10;
+const ALONG_ROWS_MIN_ROWS: usize = 64;
+
+/// Whether the output's rows lie whole pages apart, so that what a panel has of many shares a few cache sets, and sums are so
+/// short that tiles hardly do anything but write.
+#[inline(always)]
+fn goes_along_rows(shape: &ProductShape) -> bool {
+    shape.k <= ALONG_ROWS_MAX_TERMS
+        && shape.m >= ALONG_ROWS_MIN_ROWS
+        && shape.is_plain
+        && !shape.is_updated
+        && shape.b_strides.1 == 1
+        && shape.has_contiguous_rows()
+        && shape.c_strides.0.is_multiple_of(PAGE_STRIDE)
+}
+
+/// Elements of the right operand that stay in the second-level cache from one call to the next.
+const SECOND_LEVEL_LEN: usize = 256 << 10;
+
+/// Vectors in a panel that is read in place: as many as leave room for all rows in one tile; with an operand from farther than
+/// the second-level cache also one less than a panel has otherwise.
+#[inline(always)]
+fn panel_vectors_in_place(kernels: &Kernels, rows: usize, right_len: usize) -> usize {
+    let widest = kernels.widest_vectors(rows);
+    let narrower = kernels.panel_vectors - 1;
+    let fits = |vectors: usize| rows <= kernels.mr(vectors);
+    if widest == kernels.panel_vectors
+        && right_len > SECOND_LEVEL_LEN
+        && !fits(widest)
+        && narrower > 0
+        && fits(narrower)
+    {
+        narrower
+    } else {
+        widest
+    }
+}
+
 #[inline(always)]
 fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
     // Rows of broken vectors: many a load crosses a cache line and counts twice, for which narrow vectors leave no room. Nor
@@ -278,6 +322,7 @@ fn packing(kernels: &Kernels, shape: &ProductShape) -> Packing {
     };
     match shape.b_strides {
         _ if shape.is_prepacked => Packing::Prepacked,
+        _ if goes_along_rows(shape) => Packing::InPlace,
         (stride, 1) if shape.m >= PACK_MIN_ROWS && shape.k > 1 && (stride >= PAGE_STRIDE || is_slow(stride)) => {
             Packing::Copy
         }

@@ -99,6 +99,12 @@ fn few_samples_of_many_inputs() {
     check([(258, 416, 3), (259, 1024, 2), (260, 400, 5)].into_iter());
 }
 
+/// Short sums into many rows that meet the same cache sets; and weights beyond the second-level cache.
+#[test]
+fn few_terms_into_rows_pages_apart() {
+    check([(5, 1024, 67), (9, 1024, 64), (70, 1024, 5), (65, 1024, 10), (8, 1030, 260)].into_iter());
+}
+
 #[test]
 fn edges_of_all_three_together() {
     let sizes = [15, 17, 31, 33, 48, 49, 63, 64, 65];

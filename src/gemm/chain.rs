@@ -155,6 +155,18 @@ unsafe fn direct(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Par
         let left = Left::new(kernels, gemm, strategy, part, &tiles, scratch);
         // Tiles of each height go over all panels, unless these are too many to stay near until the next height comes.
         let [higher, tiles, _] = tiles.runs();
+        if strategy.along_rows {
+            let panels = panels.runs();
+            for tiles in [higher, tiles] {
+                for start in tiles.starts() {
+                    let tile = Run { start, count: 1, len: tiles.len };
+                    for panels in panels.iter().filter(|run| run.count > 0) {
+                        direct_run(kernels, gemm, &left, panels, &tile);
+                    }
+                }
+            }
+            return;
+        }
         if higher.count == 0 || gemm.k * part.cols.len() <= RIGHT_MAX_LEN {
             let panels = panels.runs();
             for tiles in [higher, tiles].iter().filter(|run| run.count > 0) {

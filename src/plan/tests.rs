@@ -7,7 +7,7 @@ fn kernels() -> impl Iterator<Item = &'static Kernels> {
 
 /// Shapes on both sides of the strategies' edges, with operands in every layout.
 fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
-    const SIZES: [(usize, usize, usize); 9] = [
+    const SIZES: [(usize, usize, usize); 10] = [
         (1, 1, 1),
         (1, 500, 1),
         (3, 40, 700),
@@ -17,6 +17,7 @@ fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
         (500, 64, 20),
         (1000, 1000, 1000),
         (2000, 5, 256),
+        (100, 1024, 8),
     ];
     // Rows, columns, neither contiguous.
     let layouts = |rows: usize, cols: usize| [(cols, 1), (1, rows), (2 * cols, 2)];
@@ -63,6 +64,9 @@ fn strategies_ask_only_what_the_kernels_can() {
         let has_few_terms = (1..=outer::MAX_TERMS).contains(&chosen.k);
         let fits_outer = has_few_terms && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
         assert!(!strategy.outer || fits_outer, "{context}");
+        let fits_rows =
+            strategy.packing == Packing::InPlace && !strategy.strip && !strategy.outer && chosen.k <= SUM_BLOCK;
+        assert!(!strategy.along_rows || fits_rows && chosen.is_plain, "{context}");
         let fits_axpyf = chosen.m == 1 && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
         assert!(!strategy.axpyf || fits_axpyf && !strategy.outer && !strategy.strip, "{context}");
     }

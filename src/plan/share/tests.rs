@@ -19,6 +19,7 @@ fn strategies() -> impl Iterator<Item = Strategy> {
                 outer: false,
                 axpyf: false,
                 is_far: false,
+                along_rows: false,
                 pack_left,
                 strip: false,
             })
