@@ -158,8 +158,8 @@ unsafe fn direct(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Par
         if strategy.along_rows {
             let panels = panels.runs();
             for tiles in [higher, tiles] {
-                for start in tiles.starts() {
-                    let tile = Run { start, count: 1, len: tiles.len };
+                for index in 0..tiles.count {
+                    let tile = Run { start: tiles.start + index * tiles.len, count: 1, len: tiles.len };
                     for panels in panels.iter().filter(|run| run.count > 0) {
                         direct_run(kernels, gemm, &left, panels, &tile);
                     }
