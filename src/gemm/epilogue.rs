@@ -63,10 +63,17 @@ pub(super) unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, s
 ///
 /// # Safety
 /// As [`super::driver::run`], where the totals of the part have been computed.
+#[inline(always)]
 pub(super) unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
-    if !gemm.has_pass_behind() {
-        return;
+    if gemm.has_pass_behind() {
+        // SAFETY: the caller's promise.
+        unsafe { activate_part(kernels, gemm, part, scratch) };
     }
+}
+
+/// # Safety
+/// As [`activate`].
+unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
     let kernel = kernels.activate[gemm.activation.index()];
     let (totals, c) = (gemm.totals(), gemm.c);
     // SAFETY: the part lies inside both matrices; the strided path copies at most a scratch's worth at a time.

@@ -53,7 +53,23 @@ impl DzPass {
         if cols.is_empty() {
             return;
         }
-        for start in (0..self.rows.max(1)).step_by(SUM_BLOCK) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.rows <= SUM_BLOCK {
+                self.run_block(kernels, cols, scratch)
+            } else {
+                self.blocks(kernels, cols, scratch)
+            }
+        }
+    }
+
+    /// Computes the given columns, block by block.
+    ///
+    /// # Safety
+    /// As [`DzPass::run`].
+    #[inline(never)]
+    unsafe fn blocks(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+        for start in (0..self.rows).step_by(SUM_BLOCK) {
             // SAFETY: the rows and columns lie inside the operands.
             unsafe {
                 let block = Self {
@@ -73,19 +89,32 @@ impl DzPass {
     ///
     /// # Safety
     /// As [`DzPass::run`], for at most [`SUM_BLOCK`] rows.
+    #[inline(always)]
     unsafe fn run_block(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
-        // SAFETY: the columns lie inside the operands. In the strided path a strip is at most half a panel wide, and
-        // two such strips of at most SUM_BLOCK rows fit the scratch.
+        // SAFETY: the caller's promise.
         unsafe {
             if self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1 {
                 self.contiguous(cols);
-                return;
+            } else {
+                self.strided(kernels, cols, scratch);
             }
-            let width = kernels.nr() / 2;
-            let (first, second) = scratch.split_at_mut(SUM_BLOCK * width);
-            for j in cols.clone().step_by(width) {
-                let strip = j..cols.end.min(j + width);
-                let len = strip.len();
+        }
+    }
+
+    /// Computes the given columns of one block strip by strip in scratch memory.
+    ///
+    /// # Safety
+    /// As [`DzPass::run_block`].
+    #[inline(never)]
+    unsafe fn strided(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+        let width = kernels.nr() / 2;
+        let (first, second) = scratch.split_at_mut(SUM_BLOCK * width);
+        for j in cols.clone().step_by(width) {
+            let strip = j..cols.end.min(j + width);
+            let len = strip.len();
+            // SAFETY: the columns lie inside the operands. A strip is at most half a panel wide, and two such strips of at
+            // most SUM_BLOCK rows fit the scratch.
+            unsafe {
                 let collect = |from: &Source, to: &mut [f32]| {
                     let source = Source { ptr: from.at(0, j), ..*from };
                     let (dst, depth) = (to.as_mut_ptr(), self.rows);

@@ -229,6 +229,9 @@ impl Call<'_> {
             }
             if by_blocks && crew.workers() > 1 {
                 self.by_blocks(crew, scratch, db);
+            } else if crew.workers() == 1 && self.batch <= scratch.slab_rows {
+                // Small layers end here: nothing is set up that only a crew or several slabs need.
+                self.slab(0, self.batch, scratch, db);
             } else {
                 self.by_slabs(crew, scratch, db);
             }
@@ -252,24 +255,17 @@ impl Call<'_> {
     ///
     /// # Safety
     /// As [`Call::run`].
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn by_slabs(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
-        let Scratch { slab, slab_rows, blocks, workers, worker_len, .. } = scratch;
-        let (slab_rows, worker_len) = (*slab_rows, *worker_len);
-        let slab_row = apart(self.layer.outputs).unwrap_or(self.layer.outputs);
-        let slab = Sink { ptr: slab.as_mut_ptr(), row_stride: slab_row, col_stride: 1 };
         // An empty batch is one empty slab, which sets the gradients to zero or leaves what they are added to.
-        for start in (0..self.batch.max(1)).step_by(slab_rows) {
-            let rows = slab_rows.min(self.batch - start);
-            let add = self.d_b.is_some_and(|d_b| d_b.add) || start > 0;
-            let db = db.map(|ptr| ColumnSums { ptr, scale: self.scale, add });
+        for start in (0..self.batch.max(1)).step_by(scratch.slab_rows) {
+            let rows = scratch.slab_rows.min(self.batch - start);
             // SAFETY: rows start..start + rows lie inside the batch, for which the caller vouches.
             unsafe {
                 if crew.workers() == 1 {
-                    // Small layers end here: nothing is set up that only a crew needs.
-                    self.slab(start, rows, slab, db, workers);
+                    self.slab(start, rows, scratch, db);
                 } else {
-                    self.shared_slab(start, rows, slab, db, crew, workers, worker_len, blocks.dz);
+                    self.shared_slab(start, rows, crew, scratch, db);
                 }
             }
         }
@@ -278,12 +274,12 @@ impl Call<'_> {
     /// Rows `start..start + rows` on this thread.
     ///
     /// # Safety
-    /// As [`Call::run`], for rows inside the batch; `slab` has room for them, `db` for one element for each output, the
-    /// scratch has the driver's length.
+    /// As [`Call::run`], for no more rows inside the batch than a slab has; `db` has room for one element for each output.
     #[inline(always)]
-    unsafe fn slab(&self, start: usize, rows: usize, slab: Sink, db: Option<ColumnSums>, scratch: &mut [f32]) {
-        let (pass, dz) = self.dz_pass(start, rows, slab, db);
-        // SAFETY: the caller's promise.
+    unsafe fn slab(&self, start: usize, rows: usize, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
+        let (pass, dz) = self.dz_pass(start, rows, self.slab_sink(scratch), self.column_sums(start, db));
+        let scratch = &mut *scratch.workers;
+        // SAFETY: the caller's promise; the scratch has the length that the driver asks.
         unsafe {
             if let Some(pass) = pass {
                 pass.run(self.kernels, 0..self.layer.outputs, scratch);
@@ -298,24 +294,37 @@ impl Call<'_> {
         }
     }
 
+    /// Where a slab's `dz` stands.
+    #[inline(always)]
+    fn slab_sink(&self, scratch: &mut Scratch<'_>) -> Sink {
+        let row_stride = apart(self.layer.outputs).unwrap_or(self.layer.outputs);
+        Sink { ptr: scratch.slab.as_mut_ptr(), row_stride, col_stride: 1 }
+    }
+
+    /// What the slab from row `start` on does to the column sums.
+    #[inline(always)]
+    fn column_sums(&self, start: usize, db: Option<*mut f32>) -> Option<ColumnSums> {
+        let add = self.d_b.is_some_and(|d_b| d_b.add) || start > 0;
+        db.map(|ptr| ColumnSums { ptr, scale: self.scale, add })
+    }
+
     /// Rows `start..start + rows`, shared: each makes the `dz` it needs for itself where that is small, or all make it
     /// together and then read it.
     ///
     /// # Safety
-    /// As [`Call::slab`], with as much scratch for each member.
-    #[allow(clippy::too_many_arguments)]
+    /// As [`Call::slab`].
     unsafe fn shared_slab(
         &self,
         start: usize,
         rows: usize,
-        slab: Sink,
-        db: Option<ColumnSums>,
         crew: &Crew<'_>,
-        scratch: &mut [f32],
-        worker_len: usize,
-        own_len: usize,
+        scratch: &mut Scratch<'_>,
+        db: Option<*mut f32>,
     ) {
         let (kernels, outputs, members) = (self.kernels, self.layer.outputs, crew.workers());
+        let (slab, db) = (self.slab_sink(scratch), self.column_sums(start, db));
+        let (worker_len, own_len) = (scratch.worker_len, scratch.blocks.dz);
+        let scratch = &mut *scratch.workers;
         let (pass, dz) = self.dz_pass(start, rows, slab, db);
         let gemms = |dz: Source| {
             [self.d_a_prev.map(|target| self.a_prev_gemm(start, rows, dz, target)), self.w_gemm(start, rows, dz)]

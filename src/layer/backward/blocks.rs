@@ -73,6 +73,7 @@ impl Call<'_> {
     ///
     /// # Safety
     /// As [`Call::run`], for a layer whose layout has room for partial sums.
+    #[inline(never)]
     pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
         let Scratch { blocks: layout, partials, workers: scratch, worker_len, .. } = scratch;
         let (layout, worker_len) = (*layout, *worker_len);
