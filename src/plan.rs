@@ -102,6 +102,10 @@ const COPY_COST: f64 = 0.12;
 /// Cycles that one vector multiply-add of the micro-kernel takes.
 const FMA_COST: f64 = 0.5;
 
+/// Cycles to read one element of a left operand that lies across the sum, whole pages from term to term: the low tiles of narrow
+/// vectors take little of each.
+const NARROW_PAGES_COST: f64 = 0.2;
+
 /// Rows from which on a copied panel pays for itself where reading in place is slow.
 const PACK_MIN_ROWS: usize = 24;
 
@@ -344,7 +348,9 @@ fn cost(kernels: &Kernels, shape: &ProductShape) -> f64 {
         Packing::Transpose => TRANSPOSE_COST,
     };
     let scatter = if shape.has_contiguous_rows() { 0.0 } else { TRANSPOSE_COST };
-    (FMA_COST * m * size(kernels.vectors(shape.n)) + pack * n) * k + scatter * m * n
+    let is_across_pages = shape.a_strides.0 == 1 && shape.k > 1 && shape.a_strides.1.is_multiple_of(PAGE_STRIDE);
+    let left = if is_across_pages && !kernels.masked_loads_are_free { NARROW_PAGES_COST } else { 0.0 };
+    (FMA_COST * m * size(kernels.vectors(shape.n)) + pack * n + left * m) * k + scatter * m * n
 }
 
 #[cfg(test)]
