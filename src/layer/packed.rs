@@ -54,6 +54,10 @@ impl Weights<'_> {
 /// ([`len`](Self::len)). After each change of the weights they have to be [packed again](Self::repack), which takes about as
 /// long as what a plain call spends on the transposition: packing pays where weights are used more than once.
 ///
+/// A small batch whose sums [`Summation::Auto`](crate::Summation::Auto) computes in the lanes order reads the rows, and gains
+/// little by packing. In a layer that only ever sees packed weights, [`Summation::Chain`](crate::Summation::Chain) takes less
+/// time there where outputs are many: 10×784→512 0.8 of it, 10×784→100 the same.
+///
 /// ```
 /// use fused_dense::{Activation, Dense};
 ///
