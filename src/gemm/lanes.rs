@@ -9,11 +9,13 @@
 
 use super::Gemm;
 use super::epilogue::activate;
+use super::pieces::Pieces;
 use crate::isa::Kernels;
 use crate::kernel::Source;
 use crate::kernel::dot::{DotTile, FAR_MAX_COLS};
 use crate::kernel::pack::{Panel, gather};
 use crate::plan::Part;
+use core::ops::Range;
 
 /// Computes one worker's part of a product in the lanes order, whose right operand comes from the outer caches or not.
 ///
@@ -21,20 +23,16 @@ use crate::plan::Part;
 /// As [`super::driver::run`].
 #[inline(always)]
 pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, is_far: bool, part: &Part, scratch: &mut [f32]) {
-    let Part { rows, cols } = part;
-    let height = tile_len(rows.len(), kernels.dot_rows());
-    let most_cols = kernels.dot_cols(height);
-    let width = tile_len(cols.len(), if is_far { most_cols.min(FAR_MAX_COLS) } else { most_cols });
+    let rows = Pieces::new(part.rows.clone(), kernels.dot_rows(), 1);
+    let most_cols = kernels.dot_cols(rows.longest());
+    let cols = Pieces::new(part.cols.clone(), if is_far { most_cols.min(FAR_MAX_COLS) } else { most_cols }, 1);
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let totals = gemm.totals();
-    let (mut i, mut j) = (rows.start, cols.start);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered groups have at most as
     // many rows of k as the scratch has room for.
     unsafe {
-        let left = |i: usize, scratch: &mut [f32]| Group::new(gemm.a, i, height.min(rows.end - i), gemm.k, scratch);
-        let right = |j: usize, scratch: &mut [f32]| {
-            Group::new(gemm.b.transposed(), j, width.min(cols.end - j), gemm.k, scratch)
-        };
+        let left = |rows: Range<usize>, scratch: &mut [f32]| Group::new(gemm.a, rows, gemm.k, scratch);
+        let right = |cols: Range<usize>, scratch: &mut [f32]| Group::new(gemm.b.transposed(), cols, gemm.k, scratch);
         let tile = |a: Group, b: Group| {
             kernels.dot_tiles[a.len - 1][b.len - 1](&DotTile {
                 depth: gemm.k,
@@ -51,36 +49,24 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, is_far: bool, part: &Pa
                 add: gemm.add,
             });
         };
-        if cols.len() > rows.len() {
-            while j < cols.end {
-                let b = right(j, right_scratch);
-                i = rows.start;
-                while i < rows.end {
-                    tile(left(i, left_scratch), b);
-                    i += height;
+        // Where a tile takes all rows, either order is the same, and the other loop is shorter.
+        if part.cols.len() > part.rows.len() && part.rows.len() > kernels.dot_rows() {
+            for cols in cols {
+                let b = right(cols, right_scratch);
+                for rows in rows.clone() {
+                    tile(left(rows, left_scratch), b);
                 }
-                j += width;
             }
         } else {
-            while i < rows.end {
-                let a = left(i, left_scratch);
-                j = cols.start;
-                while j < cols.end {
-                    tile(a, right(j, right_scratch));
-                    j += width;
+            for rows in rows {
+                let a = left(rows, left_scratch);
+                for cols in cols.clone() {
+                    tile(a, right(cols, right_scratch));
                 }
-                i += height;
             }
         }
         activate(kernels, gemm, part, scratch);
     }
-}
-
-/// Length of the tiles that a side is cut into: as few as there have to be, about equally long.
-#[inline(always)]
-fn tile_len(side: usize, most: usize) -> usize {
-    // A single tile is the common case of small layers, to which a division is worth as much as a tile.
-    if side <= most { side } else { side.div_ceil(side.div_ceil(most)) }
 }
 
 /// Rows of an operand that a tile takes, each contiguous along the sum.
@@ -93,12 +79,13 @@ struct Group {
 }
 
 impl Group {
-    /// `len` rows of `terms` elements from row `start` on: in place where they are contiguous, else gathered.
+    /// These rows of `terms` elements: in place where they are contiguous, else gathered.
     ///
     /// # Safety
     /// The operand must be readable at all these places.
     #[inline(always)]
-    unsafe fn new(operand: Source, start: usize, len: usize, terms: usize, scratch: &mut [f32]) -> Self {
+    unsafe fn new(operand: Source, rows: Range<usize>, terms: usize, scratch: &mut [f32]) -> Self {
+        let (start, len) = (rows.start, rows.len());
         let source = Source { ptr: operand.at(start, 0), ..operand };
         if source.col_stride == 1 {
             return Self { start, len, ptr: source.ptr, row_stride: source.row_stride };
