@@ -26,6 +26,9 @@ const GROUP_ROWS: usize = 3;
 /// `f32`s in one cache line.
 pub(crate) const LINE: usize = 16;
 
+/// Rows up to which each may have a pointer of its own.
+const MOST_POINTERS: usize = 8;
+
 /// Groups of the tallest tile.
 const MOST_GROUPS: usize = 5;
 
@@ -327,7 +330,9 @@ unsafe fn sum<
                 term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 3);
             }
             for group in place.a.iter_mut().take(MR.div_ceil(GROUP_ROWS)) {
-                *group = group.wrapping_add(TERMS * run.a_depth_stride);
+                let next = group.wrapping_add(TERMS * run.a_depth_stride);
+                // Left alone, the compiler counts terms and keeps a pointer to each row, on the stack where there are many.
+                *group = if MR > MOST_POINTERS { independent(next) } else { next };
             }
         }
     }
