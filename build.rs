@@ -113,6 +113,11 @@ mod {name} {{
         "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
     );
     shim("", "fused_axpys", "Axpyf", &format!("axpyf::<SELF, {}>", spec.registers / 2));
+    if spec.has_quads {
+        // Sums and factors of as many vectors, and a row of the right operand.
+        let most = ((spec.registers - 3) / 2).min(8);
+        shim("", "narrow_rows", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"));
+    }
     shim("", "outer_product", "Outer", "outer::outer::<SELF>");
     shim("", "update_parameters", "Update", "update::update::<SELF>");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
@@ -159,6 +164,7 @@ mod {name} {{
         dot_tiles: {dot_tiles},
         outer: outer_product,
         axpyf: fused_axpys,
+        narrow: {narrow},
         update: update_parameters,
         transpose_pack,
         copy_pack,
@@ -177,6 +183,7 @@ mod {name} {{
         factors = spec.factors,
         panel_vectors = spec.panel_vectors,
         free = spec.masked_loads_are_free,
+        narrow = if spec.has_quads { "Some(narrow_rows)" } else { "None" },
         exact_tiles = tiles(true),
         activate = by_activation(&|f| format!("activate::<{f}>")),
         dz_from_a = by_activation(&|f| format!("slab::<FromA<{f}>>")),

@@ -9,7 +9,7 @@ pub(crate) use share::{
 };
 
 use crate::isa::Kernels;
-use crate::kernel::outer;
+use crate::kernel::{narrow, outer};
 use crate::summation::{SUM_BLOCK, Summation};
 
 /// What a plan for one product looks at: `c` is `m × n`, its sums have `k` terms; strides are `(row, column)`.
@@ -66,6 +66,19 @@ pub(crate) enum Packing {
     Prepacked,
 }
 
+/// The kernel that a product in the chain order goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Routine {
+    /// Tiles of the output.
+    Tiles,
+    /// Outer products: the sums have one term, or few.
+    Outer,
+    /// Fused axpys: the output has one row.
+    Axpyf,
+    /// The output has so few columns that vectors hold several rows.
+    Narrow,
+}
+
 /// How one product is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strategy {
@@ -76,10 +89,8 @@ pub(crate) struct Strategy {
     pub(crate) packing: Packing,
     /// Vectors in a panel: few rows leave registers for a wide one, which reads long stretches of the operand.
     pub(crate) panel_vectors: usize,
-    /// Whether the sums have one term, or few, and go to the outer-product kernel.
-    pub(crate) outer: bool,
-    /// Whether the output has one row and goes to the fused-axpy kernel.
-    pub(crate) axpyf: bool,
+    /// Which kernel makes sums in the chain order.
+    pub(crate) routine: Routine,
     /// Whether the right operand comes from the outer caches from one call to the next.
     pub(crate) is_far: bool,
     /// Whether tiles go along the rows of the output, all panels of a few rows, instead of down a panel.
@@ -134,14 +145,18 @@ pub(crate) fn strategy(kernels: &Kernels, shape: &ProductShape, summation: Summa
         return chain_strategy(kernels, shape, summation);
     }
     let LanesPlan { transposed, is_far } = lanes(shape);
+    Strategy { transposed, is_far, ..in_place(kernels, summation) }
+}
+
+/// Both operands in place, the output where it stands.
+fn in_place(kernels: &Kernels, summation: Summation) -> Strategy {
     Strategy {
         summation,
-        transposed,
+        transposed: false,
         packing: Packing::InPlace,
         panel_vectors: kernels.panel_vectors,
-        outer: false,
-        axpyf: false,
-        is_far,
+        routine: Routine::Tiles,
+        is_far: false,
         along_rows: false,
         pack_left: false,
         strip: false,
@@ -179,6 +194,7 @@ pub(crate) fn plain_tiles(kernels: &Kernels, shape: &ProductShape) -> Option<Pla
     let (m, vectors) = (shape.m, kernels.vectors(shape.n));
     let is_in_place = shape.b_strides.1 == 1;
     let is_plain = shape.k <= SUM_BLOCK
+        && !is_narrow(kernels, shape)
         && m * vectors * shape.k <= CALL_MAX_LEN
         && (shape.b_strides.0 == 1 || is_in_place)
         && shape.has_contiguous_rows()
@@ -206,11 +222,12 @@ pub(crate) fn plain_tiles(kernels: &Kernels, shape: &ProductShape) -> Option<Pla
 }
 
 fn chain_strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation) -> Strategy {
-    if is_flipped(kernels, shape) {
-        Strategy { transposed: true, ..chain_strategy_of(kernels, &shape.transposed(), summation) }
-    } else {
-        chain_strategy_of(kernels, shape, summation)
+    if is_narrow(kernels, shape) {
+        return Strategy { routine: Routine::Narrow, ..in_place(kernels, summation) };
     }
+    let transposed = is_flipped(kernels, shape);
+    let chosen = if transposed { &shape.transposed() } else { shape };
+    Strategy { transposed, ..chain_strategy_of(kernels, chosen, summation) }
 }
 
 /// Whether the transposed product is expected to take less time.
@@ -224,6 +241,28 @@ fn is_flipped(kernels: &Kernels, shape: &ProductShape) -> bool {
         && !shape.is_prepacked
         && plain_tiles(kernels, shape).is_none()
         && cost(kernels, &shape.transposed()) < cost(kernels, shape)
+}
+
+/// Rows, and factors of the left operand, from which on a product of few columns is computed several rows to a vector.
+const NARROW_MIN_ROWS: usize = 8;
+const NARROW_MIN_LEN: usize = 128;
+
+/// Whether a product has so few columns that vectors hold several rows of them, and its rows along the sum.
+#[inline(always)]
+fn is_narrow(kernels: &Kernels, shape: &ProductShape) -> bool {
+    // Most are told by their columns; the rest is a call, which leaves the registers to what all go through.
+    shape.n <= narrow::MAX_COLS && shape.m >= NARROW_MIN_ROWS && takes_narrow(kernels, shape)
+}
+
+#[inline(never)]
+fn takes_narrow(kernels: &Kernels, shape: &ProductShape) -> bool {
+    kernels.narrow.is_some()
+        && shape.m.saturating_mul(shape.k) >= NARROW_MIN_LEN
+        && shape.is_plain
+        && !shape.is_updated
+        && !shape.is_prepacked
+        && shape.has_contiguous_rows()
+        && (shape.a_strides.1, shape.b_strides.1) == (1, 1)
 }
 
 /// The same for the product as it stands, or already transposed.
@@ -243,6 +282,11 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
     let packing = if is_outer { Packing::InPlace } else { packing(kernels, chosen) };
     let is_in_place = packing == Packing::InPlace && !scattered;
     let right_len = chosen.n.saturating_mul(chosen.k);
+    let routine = match is_in_place && !chosen.is_updated && chosen.m == 1 && chosen.k > 1 {
+        _ if is_outer => Routine::Outer,
+        true => Routine::Axpyf,
+        false => Routine::Tiles,
+    };
     Strategy {
         summation,
         transposed: false,
@@ -252,8 +296,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
             _ if is_in_place && !chosen.is_updated => panel_vectors_in_place(kernels, chosen.m, right_len),
             _ => kernels.panel_vectors,
         },
-        outer: is_outer,
-        axpyf: is_in_place && !is_outer && !chosen.is_updated && chosen.m == 1 && chosen.k > 1,
+        routine,
         is_far: right_len > FIRST_LEVEL_LEN,
         along_rows: !is_outer && !chosen.is_prepacked && goes_along_rows(chosen),
         pack_left: chosen.k > 1

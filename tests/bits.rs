@@ -105,6 +105,13 @@ fn few_terms_into_rows_pages_apart() {
     check([(5, 1024, 67), (9, 1024, 64), (70, 1024, 5), (65, 1024, 10), (8, 1030, 260)].into_iter());
 }
 
+/// Gradients of so few inputs that vectors hold several samples, with every remainder of samples and terms.
+#[test]
+fn few_inputs_of_many_samples() {
+    check((8..=70).flat_map(|batch| (1..=5).map(move |inputs| (batch, inputs, 16 + (batch + inputs) % 5))));
+    check((1..=4).flat_map(|inputs| [(19, inputs, 257), (300, inputs, 515), (40, inputs, 7)].into_iter()));
+}
+
 #[test]
 fn edges_of_all_three_together() {
     let sizes = [15, 17, 31, 33, 48, 49, 63, 64, 65];

@@ -15,9 +15,10 @@ use crate::isa::Kernels;
 use crate::kernel::Sink;
 use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{LINE, Start, Tiles};
+use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::Panel;
-use crate::plan::{self, Part, PlainTiles, Strategy};
+use crate::plan::{self, Part, PlainTiles, Routine, Strategy};
 use crate::summation::{SUM_BLOCK, Summation};
 
 /// Elements of scratch that one worker needs for any product with no dimension but the batch above `longest`, and
@@ -136,12 +137,16 @@ pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, pa
     unsafe {
         match strategy.summation {
             Summation::Lanes => lanes::run(kernels, gemm, strategy.is_far, part, scratch),
-            Summation::Auto | Summation::Chain if strategy.outer => match gemm.update {
-                None => outer(kernels, gemm, part, Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c }),
-                Some(update) => outer_update(kernels, gemm, &update.parameter(), part, scratch),
+            Summation::Auto | Summation::Chain => match (strategy.routine, gemm.update) {
+                (Routine::Tiles, _) => chain::run(kernels, gemm, strategy, part, scratch),
+                (Routine::Narrow, _) => narrow(kernels, gemm, part),
+                (Routine::Axpyf, _) => row(kernels, gemm, strategy, part, scratch),
+                (Routine::Outer, None) => {
+                    let to = Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c };
+                    outer(kernels, gemm, part, to);
+                }
+                (Routine::Outer, Some(update)) => outer_update(kernels, gemm, &update.parameter(), part, scratch),
             },
-            Summation::Auto | Summation::Chain if strategy.axpyf => row(kernels, gemm, strategy, part, scratch),
-            Summation::Auto | Summation::Chain => chain::run(kernels, gemm, strategy, part, scratch),
         }
     }
 }
@@ -179,6 +184,33 @@ unsafe fn row(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, 
         }
         // SAFETY: as above; these columns' totals are complete.
         unsafe { activate(kernels, gemm, &Part { rows: i..i + 1, cols }, &mut []) };
+    }
+}
+
+/// The chain order for few columns.
+///
+/// # Safety
+/// As [`run`]; the strategy is one for few columns.
+unsafe fn narrow(kernels: &Kernels, gemm: &Gemm, part: &Part) {
+    let Some(kernel) = kernels.narrow else { return };
+    let (i, j) = (part.rows.start, part.cols.start);
+    for start in (0..gemm.k).step_by(SUM_BLOCK) {
+        // SAFETY: the caller's promise; the terms lie inside the sum.
+        unsafe {
+            kernel(&Narrow {
+                rows: part.rows.len(),
+                cols: part.cols.len(),
+                depth: SUM_BLOCK.min(gemm.k - start),
+                a: gemm.a.at(i, start),
+                a_row_stride: gemm.a.row_stride,
+                b: gemm.b.at(start, j),
+                b_depth_stride: gemm.b.row_stride,
+                c: gemm.c.at(i, j),
+                c_row_stride: gemm.c.row_stride,
+                scale: gemm.scale,
+                add: gemm.add || start > 0,
+            });
+        }
     }
 }
 

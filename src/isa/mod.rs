@@ -16,6 +16,7 @@ use crate::kernel::axpyf::{Axpyf, axpyf};
 use crate::kernel::chain::{Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, FromA, FromZ, Given, Rows, Slab, TargetsFromA, TargetsFromZ};
+use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
 use crate::kernel::update::{self, Update};
@@ -101,6 +102,8 @@ pub(crate) struct Kernels {
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     pub(crate) outer: unsafe fn(&Outer),
     pub(crate) axpyf: unsafe fn(&Axpyf),
+    /// Where vectors hold rows of few columns side by side.
+    pub(crate) narrow: Option<unsafe fn(&Narrow)>,
     pub(crate) update: unsafe fn(&Update),
     pub(crate) transpose_pack: unsafe fn(&Panel),
     pub(crate) copy_pack: unsafe fn(&Panel),

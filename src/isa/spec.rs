@@ -23,6 +23,8 @@ pub(crate) struct IsaSpec {
     pub(crate) factors: usize,
     /// Whether a masked load costs what a plain one does. Where it does not, kernels come in two versions.
     pub(crate) masked_loads_are_free: bool,
+    /// Whether vectors hold several quads of lanes, and shuffle inside them.
+    pub(crate) has_quads: bool,
     /// Rows of the chain kernels, by width: entry `v` is the most rows of a tile `v + 1` vectors wide.
     pub(crate) tile_rows: &'static [usize],
     /// The same for kernels that mask the last vector, where the mask takes a register.
@@ -46,6 +48,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 32,
         factors: 1,
         masked_loads_are_free: true,
+        has_quads: true,
         tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         masked_tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 4,
@@ -61,6 +64,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 16,
         factors: 1,
         masked_loads_are_free: false,
+        has_quads: true,
         tile_rows: &[8, 6, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         masked_tile_rows: &[7, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 3,
@@ -76,6 +80,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 32,
         factors: 4,
         masked_loads_are_free: false,
+        has_quads: false,
         tile_rows: &[8, 8, 7, 5, 4, 3, 3, 2, 2, 2, 1, 1, 1, 1, 1],
         masked_tile_rows: &[8, 8, 7, 5, 4, 3, 3, 2, 2, 2, 1, 1, 1, 1, 1],
         panel_vectors: 4,
@@ -91,6 +96,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         registers: 16,
         factors: 1,
         masked_loads_are_free: false,
+        has_quads: false,
         tile_rows: &[6],
         masked_tile_rows: &[6],
         panel_vectors: 1,

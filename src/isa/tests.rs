@@ -37,6 +37,7 @@ fn the_table_is_what_the_specification_says() {
         assert_eq!(spec.token, spec.variant, "the token bears the instruction set's name");
         assert_eq!((kernels.lanes, kernels.panel_vectors), (spec.lanes, spec.panel_vectors));
         assert_eq!(kernels.masked_loads_are_free, spec.masked_loads_are_free);
+        assert_eq!(kernels.narrow.is_some(), spec.has_quads);
         let rungs = |ladder: &[&[unsafe fn(&Tiles)]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
         assert_eq!(rungs(kernels.tiles), spec.masked_tile_rows);
         assert_eq!(rungs(kernels.padded_tiles), spec.tile_rows);

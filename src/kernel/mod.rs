@@ -11,6 +11,7 @@ pub(crate) mod axpyf;
 pub(crate) mod chain;
 pub(crate) mod dot;
 pub(crate) mod elementwise;
+pub(crate) mod narrow;
 pub(crate) mod outer;
 pub(crate) mod pack;
 pub(crate) mod update;

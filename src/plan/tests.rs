@@ -7,7 +7,7 @@ fn kernels() -> impl Iterator<Item = &'static Kernels> {
 
 /// Shapes on both sides of the strategies' edges, with operands in every layout.
 fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
-    const SIZES: [(usize, usize, usize); 10] = [
+    const SIZES: [(usize, usize, usize); 11] = [
         (1, 1, 1),
         (1, 500, 1),
         (3, 40, 700),
@@ -18,6 +18,7 @@ fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
         (1000, 1000, 1000),
         (2000, 5, 256),
         (100, 1024, 8),
+        (40, 3, 45),
     ];
     // Rows, columns, neither contiguous.
     let layouts = |rows: usize, cols: usize| [(cols, 1), (1, rows), (2 * cols, 2)];
@@ -32,7 +33,7 @@ fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
             c_strides: layouts(m, n)[index / 9 % 3],
             z_strides: [None, Some((n, 1)), Some((1, m))][index / 27 % 3],
             is_prepacked: index >= 81,
-            is_updated: index % 5 == 0,
+            is_updated: index % 5 == 4,
             is_plain: index % 2 == 0,
         })
     })
@@ -40,6 +41,7 @@ fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
 
 #[test]
 fn strategies_ask_only_what_the_kernels_can() {
+    let mut narrow_count = 0;
     for (kernels, shape) in kernels().flat_map(|kernels| shapes(kernels).map(move |shape| (kernels, shape))) {
         let strategy = strategy(kernels, &shape, Summation::Chain);
         let chosen = if strategy.transposed { shape.transposed() } else { shape };
@@ -57,19 +59,27 @@ fn strategies_ask_only_what_the_kernels_can() {
         assert_eq!(strategy.packing == Packing::Prepacked, shape.is_prepacked, "{context}");
         let is_packed_now = matches!(strategy.packing, Packing::Copy | Packing::Transpose);
         assert!(!is_packed_now || strategy.panel_vectors == kernels.panel_vectors, "{context}");
-        assert!(!shape.is_updated || strategy.strip != strategy.outer, "{context}");
+        let routine = strategy.routine;
+        assert!(!shape.is_updated || strategy.strip != (routine == Routine::Outer), "{context}");
         let panel_fits = strategy.panel_vectors <= kernels.panel_vectors;
         assert!(!strategy.strip || panel_fits, "a strip has room for a tall product's panel: {context}");
         // Written for sums of few terms, with nothing before or behind, into rows in place.
         let has_few_terms = (1..=outer::MAX_TERMS).contains(&chosen.k);
         let fits_outer = has_few_terms && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
-        assert!(!strategy.outer || fits_outer, "{context}");
-        let fits_rows =
-            strategy.packing == Packing::InPlace && !strategy.strip && !strategy.outer && chosen.k <= SUM_BLOCK;
-        assert!(!strategy.along_rows || fits_rows && chosen.is_plain, "{context}");
+        assert!(routine != Routine::Outer || fits_outer, "{context}");
+        let fits_rows = strategy.packing == Packing::InPlace && !strategy.strip && chosen.k <= SUM_BLOCK;
+        let takes_rows = fits_rows && chosen.is_plain && routine != Routine::Outer;
+        assert!(!strategy.along_rows || takes_rows, "{context}");
         let fits_axpyf = chosen.m == 1 && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
-        assert!(!strategy.axpyf || fits_axpyf && !strategy.outer && !strategy.strip, "{context}");
+        assert!(routine != Routine::Axpyf || fits_axpyf && !strategy.strip, "{context}");
+        let has_few_cols = kernels.narrow.is_some() && chosen.n <= narrow::MAX_COLS && chosen.a_strides.1 == 1;
+        let fits_narrow = has_few_cols && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
+        let is_as_it_stands = !strategy.transposed && !strategy.strip && strategy.packing == Packing::InPlace;
+        assert!(routine != Routine::Narrow || fits_narrow && is_as_it_stands, "{context}");
+        narrow_count += usize::from(routine == Routine::Narrow);
     }
+    let has_narrow = kernels().any(|kernels| kernels.narrow.is_some());
+    assert_eq!(narrow_count > 0, has_narrow);
 }
 
 /// The order of a sum is settled before; a strategy cannot change it.

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: eight lanes.
 
-use super::{Arithmetic, MAX_LANES, Simd};
+use super::{Arithmetic, MAX_LANES, Quads, Simd};
 use core::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -215,5 +215,56 @@ impl Simd for Avx2 {
             let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
             _mm256_permutevar8x32_ps(ones, in_order)
         })
+    }
+}
+
+impl Quads for Avx2 {
+    type Places = ();
+
+    #[inline(always)]
+    fn places(self) {}
+
+    #[inline(always)]
+    unsafe fn load_quads(self, (): (), [p, q, ..]: [*const f32; 4]) -> __m256 {
+        // SAFETY: the caller vouches for the memory, the token for the CPU.
+        unsafe { _mm256_set_m128(_mm_loadu_ps(q), _mm_loadu_ps(p)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_quads_tail(self, [p, q, ..]: [*const f32; 4], tail: __m256i) -> __m256 {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe {
+            let tail = _mm256_castsi256_si128(tail);
+            _mm256_set_m128(_mm_maskload_ps(q, tail), _mm_maskload_ps(p, tail))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn repeat_quad(self, p: *const f32, tail: __m256i) -> __m256 {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe {
+            let quad = _mm_maskload_ps(p, _mm256_castsi256_si128(tail));
+            _mm256_set_m128(quad, quad)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_quads(self, [p, q, ..]: [*mut f32; 4], v: __m256, tail: __m256i) {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe {
+            let tail = _mm256_castsi256_si128(tail);
+            _mm_maskstore_ps(p, tail, _mm256_castps256_ps128(v));
+            _mm_maskstore_ps(q, tail, _mm256_extractf128_ps::<1>(v));
+        }
+    }
+
+    #[inline(always)]
+    fn spread(self, v: __m256, t: usize) -> __m256 {
+        match t {
+            0 => safe!(_mm256_permute_ps::<0b00_00_00_00>(v)),
+            1 => safe!(_mm256_permute_ps::<0b01_01_01_01>(v)),
+            2 => safe!(_mm256_permute_ps::<0b10_10_10_10>(v)),
+            _ => safe!(_mm256_permute_ps::<0b11_11_11_11>(v)),
+        }
     }
 }

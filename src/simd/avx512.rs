@@ -1,6 +1,6 @@
 //! AVX-512F: sixteen lanes, masked memory access at no extra cost.
 
-use super::{Arithmetic, MAX_LANES, Simd};
+use super::{Arithmetic, MAX_LANES, Quads, Simd, independent};
 use core::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512F.
@@ -223,5 +223,64 @@ impl Simd for Avx512 {
             let in_order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
             _mm512_permutexvar_ps(in_order, ones)
         })
+    }
+}
+
+impl Quads for Avx512 {
+    type Places = [__mmask16; 3];
+
+    #[inline(always)]
+    fn places(self) -> [__mmask16; 3] {
+        [0x00F0, 0x0F00, 0xF000].map(|lanes: usize| independent(lanes as *const f32) as usize as __mmask16)
+    }
+
+    #[inline(always)]
+    unsafe fn load_quads(self, places: [__mmask16; 3], [p, q, r, s]: [*const f32; 4]) -> __m512 {
+        // SAFETY: the caller vouches for the memory, the token for the CPU.
+        unsafe {
+            let v = _mm512_castps128_ps512(_mm_loadu_ps(p));
+            let v = _mm512_mask_broadcast_f32x4(v, places[0], _mm_loadu_ps(q));
+            let v = _mm512_mask_broadcast_f32x4(v, places[1], _mm_loadu_ps(r));
+            _mm512_mask_broadcast_f32x4(v, places[2], _mm_loadu_ps(s))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_quads_tail(self, quads: [*const f32; 4], tail: __mmask16) -> __m512 {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe {
+            let [p, q, r, s] = quads.map(|quad| _mm_maskz_loadu_ps(tail as u8, quad));
+            let v = _mm512_castps128_ps512(p);
+            let v = _mm512_mask_broadcast_f32x4(v, 0x00F0, q);
+            let v = _mm512_mask_broadcast_f32x4(v, 0x0F00, r);
+            _mm512_mask_broadcast_f32x4(v, 0xF000, s)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn repeat_quad(self, p: *const f32, tail: __mmask16) -> __m512 {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm512_broadcast_f32x4(_mm_maskz_loadu_ps(tail as u8, p)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_quads(self, [p, q, r, s]: [*mut f32; 4], v: __m512, tail: __mmask16) {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe {
+            _mm_mask_storeu_ps(p, tail as u8, _mm512_castps512_ps128(v));
+            _mm_mask_storeu_ps(q, tail as u8, _mm512_extractf32x4_ps::<1>(v));
+            _mm_mask_storeu_ps(r, tail as u8, _mm512_extractf32x4_ps::<2>(v));
+            _mm_mask_storeu_ps(s, tail as u8, _mm512_extractf32x4_ps::<3>(v));
+        }
+    }
+
+    #[inline(always)]
+    fn spread(self, v: __m512, t: usize) -> __m512 {
+        match t {
+            0 => safe!(_mm512_permute_ps::<0b00_00_00_00>(v)),
+            1 => safe!(_mm512_permute_ps::<0b01_01_01_01>(v)),
+            2 => safe!(_mm512_permute_ps::<0b10_10_10_10>(v)),
+            _ => safe!(_mm512_permute_ps::<0b11_11_11_11>(v)),
+        }
     }
 }

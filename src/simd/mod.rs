@@ -169,3 +169,40 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// `l` takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`. The sums stand in the first lanes of the result.
     fn fold<const H: usize, const N: usize>(self, sums: [[Self::V; H]; N]) -> Self::V;
 }
+
+/// An instruction set whose vectors hold several quads of lanes, for a row each.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+pub(crate) trait Quads: Simd {
+    /// Quads of a vector, at most four.
+    const ROWS: usize = Self::LANES / 4;
+
+    /// Masks that loads of quads take.
+    type Places: Copy;
+
+    /// The masks, in registers: the compiler takes a load by a mask that it knows for a shuffle, and merges it with others
+    /// into dearer ones.
+    fn places(self) -> Self::Places;
+
+    /// Four elements from each of the first `ROWS` pointers.
+    ///
+    /// # Safety
+    /// As many must be readable.
+    unsafe fn load_quads(self, places: Self::Places, quads: [*const f32; 4]) -> Self::V;
+    /// The same of as many elements as `tail` chooses, at most four; lanes outside it become zero.
+    ///
+    /// # Safety
+    /// As many must be readable.
+    unsafe fn load_quads_tail(self, quads: [*const f32; 4], tail: Self::Tail) -> Self::V;
+    /// As many elements from `p` as `tail` chooses, at most four, the same in every quad.
+    ///
+    /// # Safety
+    /// As many must be readable.
+    unsafe fn repeat_quad(self, p: *const f32, tail: Self::Tail) -> Self::V;
+    /// As many elements of each quad as `tail` chooses, at most four, in ascending order of the pointers.
+    ///
+    /// # Safety
+    /// As many must be writable at each of the first `ROWS` pointers.
+    unsafe fn store_quads(self, quads: [*mut f32; 4], v: Self::V, tail: Self::Tail);
+    /// Lane `t` of each quad in all its lanes, `t < 4`.
+    fn spread(self, v: Self::V, t: usize) -> Self::V;
+}

@@ -1,5 +1,6 @@
 use super::*;
 use crate::isa::{self, Isa};
+use crate::plan::Routine;
 
 fn kernels() -> impl Iterator<Item = &'static Kernels> {
     Isa::available().into_iter().map(|isa| isa::select(isa).expect("an available instruction set"))
@@ -16,8 +17,7 @@ fn strategies() -> impl Iterator<Item = Strategy> {
                 transposed: false,
                 packing,
                 panel_vectors: 4,
-                outer: false,
-                axpyf: false,
+                routine: Routine::Tiles,
                 is_far: false,
                 along_rows: false,
                 pack_left,
