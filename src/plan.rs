@@ -225,9 +225,12 @@ fn chain_strategy(kernels: &Kernels, shape: &ProductShape, summation: Summation)
     if is_narrow(kernels, shape) {
         return Strategy { routine: Routine::Narrow, ..in_place(kernels, summation) };
     }
-    let transposed = is_flipped(kernels, shape);
-    let chosen = if transposed { &shape.transposed() } else { shape };
-    Strategy { transposed, ..chain_strategy_of(kernels, chosen, summation) }
+    // Written twice: a shape that may be either waits for its own stores.
+    if is_flipped(kernels, shape) {
+        chain_strategy_of(kernels, &shape.transposed(), summation, true)
+    } else {
+        chain_strategy_of(kernels, shape, summation, false)
+    }
 }
 
 /// Whether the transposed product is expected to take less time.
@@ -251,23 +254,24 @@ const NARROW_MIN_LEN: usize = 128;
 #[inline(always)]
 fn is_narrow(kernels: &Kernels, shape: &ProductShape) -> bool {
     // Most are told by their columns; the rest is a call, which leaves the registers to what all go through.
-    shape.n <= narrow::MAX_COLS && shape.m >= NARROW_MIN_ROWS && takes_narrow(kernels, shape)
+    shape.n <= narrow::MAX_COLS && shape.a_strides.1 == 1 && takes_narrow(kernels, shape)
 }
 
 #[inline(never)]
 fn takes_narrow(kernels: &Kernels, shape: &ProductShape) -> bool {
     kernels.narrow.is_some()
+        && shape.m >= NARROW_MIN_ROWS
         && shape.m.saturating_mul(shape.k) >= NARROW_MIN_LEN
         && shape.is_plain
         && !shape.is_updated
         && !shape.is_prepacked
         && shape.has_contiguous_rows()
-        && (shape.a_strides.1, shape.b_strides.1) == (1, 1)
+        && shape.b_strides.1 == 1
 }
 
 /// The same for the product as it stands, or already transposed.
 #[inline(always)]
-fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summation) -> Strategy {
+fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summation, transposed: bool) -> Strategy {
     let scattered = !chosen.has_contiguous_rows();
     let spans_blocks = chosen.k > SUM_BLOCK && chosen.m >= STRIP_MIN_ROWS && chosen.c_strides.0 >= STRIP_MIN_STRIDE;
     // More terms than one only where all rows stand to the cache lines as the first does.
@@ -289,7 +293,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
     };
     Strategy {
         summation,
-        transposed: false,
+        transposed,
         packing,
         panel_vectors: match packing {
             Packing::Prepacked => chosen.b_strides.0 / kernels.lanes,
