@@ -104,7 +104,13 @@ mod {name} {{
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "tiles",
         "Tiles",
-        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }>",
+        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, false>",
+    );
+    shim(
+        "<const MR: usize, const NV: usize, const MASKED_B: bool>",
+        "asking_tiles",
+        "Tiles",
+        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, true>",
     );
     shim(
         "<const MR: usize, const NR: usize>",
@@ -141,6 +147,9 @@ mod {name} {{
         ladder(&|vectors, rows| format!("tiles::<{rows}, {vectors}, {masked}>"), rungs)
     };
     let padded_tiles = tiles(spec.masked_loads_are_free);
+    let (panel, free) = (spec.panel_vectors, spec.masked_loads_are_free);
+    let asking_tiles: Vec<String> =
+        (1..=spec.tile_rows[panel - 1]).map(|rows| format!("asking_tiles::<{rows}, {panel}, {free}>")).collect();
     let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);
     let widest_by_rows: Vec<usize> = (0..).map(widest).take_while(|&vectors| vectors > spec.panel_vectors).collect();
     let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), spec.dot_cols);
@@ -161,6 +170,7 @@ mod {name} {{
         masked_loads_are_free: {free},
         tiles: {exact_tiles},
         padded_tiles: {padded_tiles},
+        asking_tiles: &[{asking_tiles}],
         dot_tiles: {dot_tiles},
         outer: outer_product,
         axpyf: fused_axpys,
@@ -185,6 +195,7 @@ mod {name} {{
         free = spec.masked_loads_are_free,
         narrow = if spec.has_quads { "Some(narrow_rows)" } else { "None" },
         exact_tiles = tiles(true),
+        asking_tiles = asking_tiles.join(", "),
         activate = by_activation(&|f| format!("activate::<{f}>")),
         dz_from_a = by_activation(&|f| format!("slab::<FromA<{f}>>")),
         dz_from_z = by_activation(&|f| format!("slab::<FromZ<{f}>>")),

@@ -102,6 +102,8 @@ pub(crate) struct Strategy {
     /// contiguous, because several blocks of the sum would visit rows that lie pages apart, or because they are no
     /// output but what parameters are updated by.
     pub(crate) strip: bool,
+    /// Whether a strip's totals come from the output and go there by runs of tiles, which ask for their rows ahead.
+    pub(crate) strip_by_runs: bool,
 }
 
 /// Cycles to pack one element by transposition, and to scatter one.
@@ -160,6 +162,7 @@ fn in_place(kernels: &Kernels, summation: Summation) -> Strategy {
         along_rows: false,
         pack_left: false,
         strip: false,
+        strip_by_runs: false,
     }
 }
 
@@ -308,6 +311,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
             && chosen.a_strides.1 > kernels.lanes
             && chosen.n > PACK_LEFT_MIN_PANELS * kernels.nr(),
         strip: scattered || spans_blocks || (chosen.is_updated && !is_outer),
+        strip_by_runs: !scattered && spans_blocks && chosen.c_strides.0 >= PAGE_STRIDE,
     }
 }
 

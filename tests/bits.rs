@@ -124,6 +124,12 @@ fn several_blocks_of_every_sum() {
     check([(300, 270, 70), (70, 520, 300), (515, 20, 260), (257, 257, 257)].into_iter());
 }
 
+/// Long sums into rows pages apart, from operands that are packed: tiles ask for both ahead.
+#[test]
+fn several_blocks_into_rows_pages_apart() {
+    check([(513, 1024, 258), (258, 1030, 514)].into_iter());
+}
+
 #[test]
 fn empty_batches_and_empty_layers() {
     let sizes = [0, 1, 17, 300];

@@ -14,7 +14,7 @@ use super::pieces::{Pieces, Run, Runs};
 use super::update::Parameter;
 use super::{Gemm, Updated};
 use crate::isa::Kernels;
-use crate::kernel::chain::{LINE, Start, Tiles};
+use crate::kernel::chain::{Ahead, LINE, Start, Tiles};
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{Packing, Part, Strategy};
@@ -206,6 +206,7 @@ unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, 
             a_tile_stride,
             a_line_stride,
             a_is_far: left.is_far,
+            ahead: &[],
             b: gemm.b.at(0, panels.start),
             b_depth_stride: gemm.b.row_stride,
             c: gemm.c.at(tiles.start, panels.start),
@@ -236,7 +237,7 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Par
             let totals = if strategy.strip {
                 let row_stride = kernels.vectors(panel.cols.len()) * kernels.lanes;
                 let strip = Sink { ptr: strip.as_mut_ptr(), row_stride, col_stride: 1 };
-                if gemm.add {
+                if gemm.add && !strategy.strip_by_runs {
                     collect(gemm.c, panel.rows.clone(), panel.cols.clone(), strip);
                 }
                 strip
@@ -244,14 +245,18 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Par
                 let totals = gemm.totals();
                 Sink { ptr: totals.at(panel.rows.start, panel.cols.start), ..totals }
             };
+            let next_col = Some(panel.cols.end).filter(|&col| col < part.cols.end);
             let call = PanelCall { kernels, gemm, strategy, left: &left, tiles: &tiles, updated: updated.as_ref() };
-            call.run(&panel, totals, right);
-            if strategy.strip && updated.is_none() {
+            call.run(&panel, next_col, totals, right);
+            if strategy.strip && !strategy.strip_by_runs && updated.is_none() {
                 finish_strip(kernels, gemm, &panel, totals);
             }
         }
     }
 }
+
+/// What tiles ask for that ask for nothing.
+const NOTHING: Ahead = Ahead { ptr: core::ptr::null(), row_stride: 0, rows: 0 };
 
 /// What the panels of a part have in common.
 struct PanelCall<'c> {
@@ -264,11 +269,11 @@ struct PanelCall<'c> {
 }
 
 impl PanelCall<'_> {
-    /// One panel, block by block, with its totals in the corner of `totals`.
+    /// One panel, block by block, with its totals in the corner of `totals`; the next one begins at `next_col`.
     ///
     /// # Safety
     /// As [`run`], for the panel; `right` has room for a packed block.
-    unsafe fn run(&self, panel: &Part, totals: Sink, right: &mut [f32]) {
+    unsafe fn run(&self, panel: &Part, next_col: Option<usize>, totals: Sink, right: &mut [f32]) {
         let Self { kernels, gemm, strategy, left, tiles, updated } = *self;
         let width = panel.cols.len();
         let vectors = kernels.vectors(width);
@@ -276,6 +281,7 @@ impl PanelCall<'_> {
         // A panel of whole vectors needs no mask.
         let is_masked = strategy.packing == Packing::InPlace && padding > 0;
         let table = (if is_masked { kernels.tiles } else { kernels.padded_tiles })[vectors - 1];
+        let can_ask = left.is_far && !is_masked && vectors == kernels.panel_vectors;
         // Tiles that are complete after one block, and by which parameters are updated at once, make room for the next.
         let is_passing = updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add;
         let mut first = 0;
@@ -283,18 +289,38 @@ impl PanelCall<'_> {
             let depth = SUM_BLOCK.min(gemm.k - first);
             let is_last = first + depth == gemm.k;
             let is_activated = is_last && !strategy.strip && gemm.has_pass_behind();
+            let is_collected = strategy.strip_by_runs && first == 0 && gemm.add;
+            let is_finished = strategy.strip_by_runs && is_last && updated.is_none();
             let updated = updated.filter(|_| is_last);
+            let next = if is_last { next_col.map(|col| (0, col)) } else { Some((first + depth, panel.cols.start)) };
+            let (last, next) = next.map_or((0, NOTHING), |(term, col)| self.next_block(term, col, depth));
             // SAFETY: the block lies inside the sum and the tiles inside the panel, where the caller vouches for all
             // operands and for the room; a right panel has at most SUM_BLOCK rows of at most nr columns.
             unsafe {
                 let (b, b_depth_stride) = self.right(panel, first, depth, right);
-                // What the activation is about to visit had better be in the first-level cache still.
-                let visited = if is_activated || updated.is_some() { width } else { 0 };
-                for tiles in Runs::activated(tiles.clone(), visited) {
+                // What is about to be visited had better be in the first-level cache still.
+                let is_visited = is_activated || is_collected || is_finished || updated.is_some();
+                let visited = if is_visited { width } else { 0 };
+                let mut to_come = tiles.left();
+                for tiles in Runs::activated(tiles.clone(), visited, last) {
                     let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(&tiles, first);
                     let row = if is_passing { 0 } else { tiles.start - panel.rows.start };
                     let totals = Sink { ptr: totals.at(row, 0), ..totals };
-                    table[tiles.len - 1](&Tiles {
+                    if is_collected {
+                        collect(gemm.c, tiles.range(), panel.cols.clone(), totals);
+                    }
+                    // A run's own rows, or those of the next one, which come first.
+                    let row = if is_finished { tiles.start } else { tiles.range().end };
+                    let output = Ahead {
+                        ptr: gemm.c.at(row, panel.cols.start),
+                        row_stride: gemm.c.row_stride,
+                        rows: if is_finished || is_collected { tiles.len } else { 0 },
+                    };
+                    let ahead = [Ahead { rows: if to_come <= last { next.rows } else { 0 }, ..next }, output];
+                    to_come -= tiles.count;
+                    let asks = can_ask && ahead[0].rows + ahead[1].rows > 0;
+                    let kernel = if asks { kernels.asking_tiles[tiles.len - 1] } else { table[tiles.len - 1] };
+                    kernel(&Tiles {
                         panels: 1,
                         tiles: tiles.count,
                         depth,
@@ -304,6 +330,7 @@ impl PanelCall<'_> {
                         a_tile_stride,
                         a_line_stride,
                         a_is_far: left.is_far,
+                        ahead: &ahead,
                         b,
                         b_depth_stride,
                         c: totals.ptr,
@@ -313,11 +340,13 @@ impl PanelCall<'_> {
                         scale: gemm.scale,
                         add: gemm.add || first > 0,
                     });
+                    let visited = || Part { rows: tiles.range(), cols: panel.cols.clone() };
                     if is_activated {
-                        activate(kernels, gemm, &Part { rows: tiles.range(), cols: panel.cols.clone() }, &mut []);
+                        activate(kernels, gemm, &visited(), &mut []);
+                    } else if is_finished {
+                        finish_strip(kernels, gemm, &visited(), totals);
                     } else if let Some(parameter) = updated {
-                        let visited = Part { rows: tiles.range(), cols: panel.cols.clone() };
-                        parameter.update(kernels, &visited, totals.as_source());
+                        parameter.update(kernels, &visited(), totals.as_source());
                     }
                 }
             }
@@ -326,6 +355,18 @@ impl PanelCall<'_> {
             }
             first += depth;
         }
+    }
+
+    /// The block of the right operand from this term and column on, where it is to be copied from rows of its own, and how many
+    /// tiles `depth` terms deep it takes to ask for it: the last ones, or it would be gone again.
+    fn next_block(&self, term: usize, col: usize, depth: usize) -> (usize, Ahead) {
+        let Self { gemm, strategy, .. } = *self;
+        let rows = depth / LINE;
+        if strategy.packing != Packing::Copy || gemm.b.col_stride != 1 || rows == 0 {
+            return (0, NOTHING);
+        }
+        let terms = SUM_BLOCK.min(gemm.k - term);
+        (terms.div_ceil(rows), Ahead { ptr: gemm.b.at(term, col), row_stride: gemm.b.row_stride, rows })
     }
 
     /// One block of the right operand, from term `first` on, as the micro-kernels read it: pointer, and stride of terms.

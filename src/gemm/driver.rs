@@ -85,6 +85,7 @@ unsafe fn plain_tiles(kernels: &Kernels, gemm: &Gemm, plain: PlainTiles, scratch
         a_tile_stride: height * a.row_stride,
         a_is_far: false,
         a_line_stride: 0,
+        ahead: &[],
         b: b.ptr,
         b_depth_stride: b.row_stride,
         c: totals.ptr,

@@ -37,6 +37,11 @@ impl Pieces {
         (count, grains / count)
     }
 
+    /// Pieces that are left.
+    pub(super) fn left(&self) -> usize {
+        self.count
+    }
+
     /// Length of the longest piece.
     pub(super) fn longest(&self) -> usize {
         (self.len + if self.longer > 0 { self.grain } else { 0 }).min(self.end - self.next)
@@ -71,7 +76,7 @@ impl Iterator for Pieces {
     }
 }
 
-/// Elements of the output that a run of tiles may have where the activation goes over them next.
+/// Elements of the output that a run of tiles may have where the activation goes over them next, or their way to memory.
 const ACTIVATED_MAX_LEN: usize = 2048;
 
 /// Rows cut into tiles, in runs of tiles of one height.
@@ -80,6 +85,7 @@ pub(super) struct Runs {
     counts: [usize; 2],
     lens: [usize; 2],
     width: usize,
+    last: usize,
 }
 
 /// Pieces of one length, one behind the other.
@@ -103,11 +109,11 @@ impl Run {
 
 impl Runs {
     /// The pieces, of which each is a tile, in runs of at most [`ACTIVATED_MAX_LEN`] elements of an output `width` across,
-    /// or of one tile.
+    /// or of one tile. No run has both any of the `last` tiles and others.
     #[inline(always)]
-    pub(super) fn activated(pieces: Pieces, width: usize) -> Self {
+    pub(super) fn activated(pieces: Pieces, width: usize, last: usize) -> Self {
         let counts = [pieces.longer, pieces.count - pieces.longer];
-        Self { next: pieces.next, counts, lens: [pieces.len + 1, pieces.len], width }
+        Self { next: pieces.next, counts, lens: [pieces.len + 1, pieces.len], width, last }
     }
 }
 
@@ -127,6 +133,8 @@ impl Iterator for Runs {
             true => left,
             false => (ACTIVATED_MAX_LEN / tile_len).clamp(1, left),
         };
+        let before_last = (self.counts[0] + self.counts[1]).saturating_sub(self.last);
+        let count = if before_last > 0 { count.min(before_last) } else { count };
         let start = self.next;
         self.counts[kind] -= count;
         self.next += count * len;

@@ -98,6 +98,8 @@ pub(crate) struct Kernels {
     pub(crate) tiles: &'static [&'static [unsafe fn(&Tiles)]],
     /// Chain kernels for panels padded to whole vectors.
     pub(crate) padded_tiles: &'static [&'static [unsafe fn(&Tiles)]],
+    /// Those as wide as a panel that ask for memory ahead, `[rows - 1]`.
+    pub(crate) asking_tiles: &'static [unsafe fn(&Tiles)],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     pub(crate) outer: unsafe fn(&Outer),

@@ -56,7 +56,7 @@ impl Start {
 
 /// One call of a chain micro-kernel: `panels` panels side by side of `tiles` tiles of `MR` rows, `NV` vectors of columns of
 /// which a panel's last has `tail` columns.
-pub(crate) struct Tiles {
+pub(crate) struct Tiles<'r> {
     /// More than one only of whole vectors, with `b` and its like in place.
     pub(crate) panels: usize,
     pub(crate) tiles: usize,
@@ -73,6 +73,8 @@ pub(crate) struct Tiles {
     pub(crate) a_is_far: bool,
     /// and elements from one of these lines to the next.
     pub(crate) a_line_stride: usize,
+    /// What kernels that ask bring there besides, where the left operand is far.
+    pub(crate) ahead: &'r [Ahead],
     /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
     pub(crate) b: *const f32,
     pub(crate) b_depth_stride: usize,
@@ -88,7 +90,30 @@ pub(crate) struct Tiles {
     pub(crate) add: bool,
 }
 
-/// Computes a run of tiles. `FACTORS` is the instruction set's.
+/// Rows of memory as long as a panel is wide, which the tiles of a run ask for, so many each, one every [`LINE`] terms.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    pub(crate) ptr: *const f32,
+    pub(crate) row_stride: usize,
+    pub(crate) rows: usize,
+}
+
+impl Ahead {
+    /// Asks for one of a tile's rows, of `width` elements, which seldom begins where a line does.
+    #[inline(always)]
+    fn ask(&self, tile: usize, row: usize, width: usize) {
+        if row < self.rows {
+            let mut line = self.ptr.wrapping_add((tile * self.rows + row) * self.row_stride);
+            for _ in 0..=width.div_ceil(LINE) {
+                prefetch(line);
+                line = independent(line.wrapping_add(LINE));
+            }
+        }
+    }
+}
+
+/// Computes a run of tiles. `FACTORS` is the instruction set's; with `ASKS`, `ahead` is asked for: in kernels of their own, since
+/// the main loop of the others would have a register less.
 ///
 /// `MASKED_B` keeps loads of the right operand's last vector inside its tail; without it, that vector is loaded whole.
 ///
@@ -105,22 +130,24 @@ pub(crate) unsafe fn chain_tiles<
     const NV: usize,
     const MASKED_B: bool,
     const FACTORS: usize,
+    const ASKS: bool,
 >(
     simd: S,
     run: &Tiles,
 ) {
     let columns = Columns::<S, NV>::new(simd, run.tail);
-    let mut first = Tile { a: run.a, b: run.b, c: run.c, start: run.start };
+    let mut first = Tile { index: 0, a: run.a, b: run.b, c: run.c, start: run.start };
     for _ in 0..run.panels {
         let mut tile = first;
         for _ in 0..run.tiles {
             // SAFETY: the caller's promise; this is one of the tiles.
-            unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS>(simd, run, &columns, tile) };
+            unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS, ASKS>(simd, run, &columns, tile) };
             // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
             tile = Tile {
                 a: independent(tile.a.wrapping_add(run.a_tile_stride)),
                 c: independent(tile.c.wrapping_add(MR * run.c_row_stride)).cast_mut(),
                 start: tile.start.at(MR, 0),
+                index: tile.index + 1,
                 ..tile
             };
         }
@@ -137,6 +164,7 @@ pub(crate) unsafe fn chain_tiles<
 /// Where one tile of a run begins.
 #[derive(Clone, Copy)]
 struct Tile {
+    index: usize,
     a: *const f32,
     b: *const f32,
     c: *mut f32,
@@ -148,7 +176,14 @@ struct Tile {
 /// # Safety
 /// As [`chain_tiles`], for this tile.
 #[inline(always)]
-unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: bool, const FACTORS: usize>(
+unsafe fn chain_tile<
+    S: Simd,
+    const MR: usize,
+    const NV: usize,
+    const MASKED_B: bool,
+    const FACTORS: usize,
+    const ASKS: bool,
+>(
     simd: S,
     run: &Tiles,
     columns: &Columns<S, NV>,
@@ -182,14 +217,14 @@ unsafe fn chain_tile<S: Simd, const MR: usize, const NV: usize, const MASKED_B: 
             a[g] = independent(tile.a.add(g * GROUP_ROWS * run.a_row_stride));
         }
         let next_a = tile.a.wrapping_add(run.a_tile_stride);
-        let mut place = Place { p: LINE, a, next_a, b: tile.b };
+        let mut place = Place { p: LINE, a, next_a, b: tile.b, tile: tile.index };
         if FACTORS > 1 && MR >= FACTORS && run.a_row_stride == 1 {
-            sum::<S, MR, NV, MASKED_B, FACTORS, 1>(simd, run, columns, &mut place, &mut acc);
+            sum::<S, MR, NV, MASKED_B, FACTORS, 1, ASKS>(simd, run, columns, &mut place, &mut acc);
         } else {
             if FACTORS > 1 && run.a_depth_stride == 1 {
-                sum::<S, MR, NV, MASKED_B, 1, FACTORS>(simd, run, columns, &mut place, &mut acc);
+                sum::<S, MR, NV, MASKED_B, 1, FACTORS, ASKS>(simd, run, columns, &mut place, &mut acc);
             }
-            sum::<S, MR, NV, MASKED_B, 1, 1>(simd, run, columns, &mut place, &mut acc);
+            sum::<S, MR, NV, MASKED_B, 1, 1, ASKS>(simd, run, columns, &mut place, &mut acc);
         }
 
         let scale = simd.splat(run.scale);
@@ -282,6 +317,8 @@ struct Place {
     b: *const f32,
     /// The left operand's next tile.
     next_a: *const f32,
+    /// Which tile of the run it is.
+    tile: usize,
 }
 
 /// As many more terms of every sum as there are whole steps of `TERMS`. A vector of the left operand holds `ROWS` rows of
@@ -298,6 +335,7 @@ unsafe fn sum<
     const MASKED_B: bool,
     const ROWS: usize,
     const TERMS: usize,
+    const ASKS: bool,
 >(
     simd: S,
     run: &Tiles,
@@ -319,6 +357,11 @@ unsafe fn sum<
                 for _ in 0..MR {
                     prefetch(line);
                     line = independent(line.wrapping_add(run.a_line_stride));
+                }
+                if ASKS {
+                    for ahead in run.ahead {
+                        ahead.ask(place.tile, p / LINE - 1, NV * S::LANES);
+                    }
                 }
             }
             let mut a = [simd.splat(0.0); MR];

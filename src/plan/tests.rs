@@ -61,6 +61,8 @@ fn strategies_ask_only_what_the_kernels_can() {
         assert!(!is_packed_now || strategy.panel_vectors == kernels.panel_vectors, "{context}");
         let routine = strategy.routine;
         assert!(!shape.is_updated || strategy.strip != (routine == Routine::Outer), "{context}");
+        let goes_by_runs = strategy.strip && chosen.has_contiguous_rows();
+        assert!(!strategy.strip_by_runs || goes_by_runs, "{context}");
         let panel_fits = strategy.panel_vectors <= kernels.panel_vectors;
         assert!(!strategy.strip || panel_fits, "a strip has room for a tall product's panel: {context}");
         // Written for sums of few terms, with nothing before or behind, into rows in place.

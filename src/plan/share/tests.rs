@@ -22,6 +22,7 @@ fn strategies() -> impl Iterator<Item = Strategy> {
                 along_rows: false,
                 pack_left,
                 strip: false,
+                strip_by_runs: false,
             })
         })
     })

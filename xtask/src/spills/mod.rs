@@ -27,6 +27,8 @@ enum Isa {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Chain,
+    /// A chain tile that asks for memory ahead.
+    Asking,
     Dot,
 }
 
@@ -47,11 +49,9 @@ impl Kernel {
         let (isa, rest) = [("6avx512", Isa::Avx512), ("4avx2", Isa::Avx2)]
             .into_iter()
             .find_map(|(module, isa)| Some((isa, symbol.split_once(&format!("3isa{module}"))?.1)))?;
-        let (kind, rest) = match (rest.strip_prefix("5tiles"), rest.strip_prefix("3dot")) {
-            (Some(rest), _) => (Kind::Chain, rest),
-            (_, Some(rest)) => (Kind::Dot, rest),
-            _ => return None,
-        };
+        let (kind, rest) = [("5tiles", Kind::Chain), ("12asking_tiles", Kind::Asking), ("3dot", Kind::Dot)]
+            .into_iter()
+            .find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
         let mut constants: Vec<usize> = Vec::new();
         for constant in rest.split_terminator('_') {
             let Some(constant) = constant.strip_prefix('K') else { break };
@@ -69,7 +69,7 @@ impl Kernel {
     /// Registers that its accumulators fill.
     fn accumulators(&self) -> usize {
         match (self.kind, self.isa) {
-            (Kind::Chain, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
+            (Kind::Chain | Kind::Asking, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
             // Sixteen lanes of the sum are two registers.
             (Kind::Dot, Isa::Avx2) => 2 * self.rows * self.cols,
         }
@@ -85,6 +85,7 @@ impl fmt::Display for Kernel {
         let kind = match (self.kind, self.masked) {
             (Kind::Chain, true) => "chain, masked",
             (Kind::Chain, false) => "chain",
+            (Kind::Asking, _) => "chain, asking",
             (Kind::Dot, _) => "dot",
         };
         f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))
@@ -185,6 +186,8 @@ mod tests {
         assert_eq!((square.rows, square.cols), (2, 2));
         let dot = of("_RINvNtNtCs1_11fused_dense3isa4avx23dotKj2_Kj3_EB6_").unwrap();
         assert_eq!((dot.kind, dot.accumulators()), (Kind::Dot, 12));
+        let asking = of("_RINvNtNtCs1_11fused_dense3isa4avx212asking_tilesKj4_Kj3_Kb0_EB6_").unwrap();
+        assert_eq!((asking.kind, asking.rows, asking.cols), (Kind::Asking, 4, 3));
         assert_eq!(of("_RNvNtNtCs1_11fused_dense3isa4avx26detect"), None);
     }
 }
