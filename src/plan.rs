@@ -9,6 +9,7 @@ pub(crate) use share::{
 };
 
 use crate::isa::Kernels;
+use crate::kernel::dot::FAR_MAX_COLS;
 use crate::kernel::{narrow, outer};
 use crate::summation::{SUM_BLOCK, Summation};
 
@@ -179,6 +180,24 @@ pub(crate) fn lanes(shape: &ProductShape) -> LanesPlan {
     let transposed = shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows();
     let right_len = (if transposed { shape.m } else { shape.n }).saturating_mul(shape.k);
     LanesPlan { transposed, is_far: right_len > FIRST_LEVEL_LEN }
+}
+
+/// Rows up to which dot-product tiles are as high as they come: the right operand then comes again but once or twice.
+const FEW_DOT_ROWS: usize = 12;
+
+/// Most rows of a dot-product tile where there are so many.
+#[inline(always)]
+pub(crate) fn dot_rows(kernels: &Kernels, rows: usize, is_far: bool) -> usize {
+    // Tiles high and narrow fold fewer sums at a time: they are for what comes from afar, and to leave no row over.
+    let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
+    if rows <= FEW_DOT_ROWS && (is_far || leaves_some) { kernels.dot_rows() } else { kernels.tall_dot_rows }
+}
+
+/// Most columns of a tile of this many rows.
+#[inline(always)]
+pub(crate) fn dot_cols(kernels: &Kernels, rows: usize, is_far: bool) -> usize {
+    let most = kernels.dot_cols(rows);
+    if is_far { most.min(FAR_MAX_COLS) } else { most }
 }
 
 /// Vector multiply-adds up to which a product is computed without plan and loops, where it can be.

@@ -12,9 +12,9 @@ use super::epilogue::activate;
 use super::pieces::Pieces;
 use crate::isa::Kernels;
 use crate::kernel::Source;
-use crate::kernel::dot::{DotTile, FAR_MAX_COLS};
+use crate::kernel::dot::DotTile;
 use crate::kernel::pack::{Panel, gather};
-use crate::plan::Part;
+use crate::plan::{self, Part};
 use core::ops::Range;
 
 /// Computes one worker's part of a product in the lanes order, whose right operand comes from the outer caches or not.
@@ -23,9 +23,8 @@ use core::ops::Range;
 /// As [`super::driver::run`].
 #[inline(always)]
 pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, is_far: bool, part: &Part, scratch: &mut [f32]) {
-    let rows = Pieces::new(part.rows.clone(), kernels.dot_rows(), 1);
-    let most_cols = kernels.dot_cols(rows.longest());
-    let cols = Pieces::new(part.cols.clone(), if is_far { most_cols.min(FAR_MAX_COLS) } else { most_cols }, 1);
+    let rows = Pieces::new(part.rows.clone(), plan::dot_rows(kernels, part.rows.len(), is_far), 1);
+    let cols = Pieces::new(part.cols.clone(), plan::dot_cols(kernels, rows.longest(), is_far), 1);
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let totals = gemm.totals();
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered groups have at most as
@@ -50,7 +49,7 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, is_far: bool, part: &Pa
             });
         };
         // Where a tile takes all rows, either order is the same, and the other loop is shorter.
-        if part.cols.len() > part.rows.len() && part.rows.len() > kernels.dot_rows() {
+        if part.cols.len() > part.rows.len() && part.rows.len() > rows.longest() {
             for cols in cols {
                 let b = right(cols, right_scratch);
                 for rows in rows.clone() {

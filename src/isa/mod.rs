@@ -102,6 +102,8 @@ pub(crate) struct Kernels {
     pub(crate) asking_tiles: &'static [unsafe fn(&Tiles)],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
+    /// Rows of a dot-product tile where there are many.
+    pub(crate) tall_dot_rows: usize,
     pub(crate) outer: unsafe fn(&Outer),
     pub(crate) axpyf: unsafe fn(&Axpyf),
     /// Where vectors hold rows of few columns side by side.

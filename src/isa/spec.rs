@@ -34,6 +34,9 @@ pub(crate) struct IsaSpec {
     /// Columns of the dot-product kernels (the *lanes* order, one accumulator of sixteen lanes per output), by height:
     /// entry `r` is the most columns of a tile of `r + 1` rows.
     pub(crate) dot_cols: &'static [usize],
+    /// Rows of a dot-product tile where there are many: the fewest loads a multiply-add, and sums that fill the fold. A power
+    /// of two.
+    pub(crate) tall_dot_rows: usize,
 }
 
 /// Every instruction set, best first.
@@ -52,7 +55,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         masked_tile_rows: &[14, 12, 8, 6, 5, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 4,
-        dot_cols: &[16, 8, 6, 6],
+        dot_cols: &[16, 8, 7, 6, 5, 4],
+        tall_dot_rows: 4,
     },
     IsaSpec {
         name: "avx2",
@@ -68,7 +72,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         tile_rows: &[8, 6, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         masked_tile_rows: &[7, 6, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1],
         panel_vectors: 3,
-        dot_cols: &[6, 3],
+        dot_cols: &[6, 3, 2],
+        tall_dot_rows: 2,
     },
     IsaSpec {
         name: "neon",
@@ -85,6 +90,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         masked_tile_rows: &[8, 8, 7, 5, 4, 3, 3, 2, 2, 2, 1, 1, 1, 1, 1],
         panel_vectors: 4,
         dot_cols: &[5, 3],
+        tall_dot_rows: 2,
     },
     IsaSpec {
         name: "portable",
@@ -101,6 +107,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         masked_tile_rows: &[6],
         panel_vectors: 1,
         dot_cols: &[2, 2],
+        tall_dot_rows: 2,
     },
 ];
 
@@ -123,6 +130,7 @@ const _: () = {
             v += 1;
         }
         assert!(spec.panel_vectors <= spec.tile_rows.len());
+        assert!(spec.tall_dot_rows.is_power_of_two() && spec.tall_dot_rows <= spec.dot_cols.len());
         i += 1;
     }
 };

@@ -42,7 +42,7 @@ fn the_table_is_what_the_specification_says() {
         assert_eq!(rungs(kernels.tiles), spec.masked_tile_rows);
         assert_eq!(rungs(kernels.padded_tiles), spec.tile_rows);
         let dots: Vec<usize> = kernels.dot_tiles.iter().map(|rung| rung.len()).collect();
-        assert_eq!(dots, spec.dot_cols);
+        assert_eq!((dots.as_slice(), kernels.tall_dot_rows), (spec.dot_cols, spec.tall_dot_rows));
         assert_eq!(SUM_LANES % kernels.lanes, 0);
     }
 }

@@ -90,8 +90,8 @@ impl Dense {
         let strategy = plan::strategy(kernels, &gemm.shape(), summation);
         let tile = match summation {
             Summation::Lanes => {
-                let rows = kernels.dot_rows().min(gemm.m.max(1));
-                (rows, kernels.dot_cols(rows))
+                let rows = plan::dot_rows(kernels, gemm.m, strategy.is_far).min(gemm.m.max(1));
+                (rows, plan::dot_cols(kernels, rows, strategy.is_far))
             }
             Summation::Auto | Summation::Chain => {
                 let vectors = gemm.n.div_ceil(kernels.lanes).clamp(1, strategy.panel_vectors);
