@@ -200,6 +200,30 @@ pub(crate) fn dot_cols(kernels: &Kernels, rows: usize, is_far: bool) -> usize {
     if is_far { most.min(FAR_MAX_COLS) } else { most }
 }
 
+/// Whole vectors behind which columns may be a product of their own (tiles of one vector wait for their factors), and
+/// multiply-adds of the vector that these would fill from which on they are.
+const SPLIT_MIN_VECTORS: usize = 2;
+const SPLIT_MIN_LEN: usize = 1024;
+
+/// Columns behind whole vectors that had better be a product of their own, or 0: of rows along the sum several share a
+/// vector, and a single column of rows that lie across it is computed as a row. Narrow vectors lose less by a tail.
+#[inline(always)]
+pub(crate) fn split_cols(kernels: &Kernels, shape: &ProductShape) -> usize {
+    let cols = shape.n & (kernels.lanes - 1);
+    // Most are told by their columns.
+    let is_candidate = (1..=narrow::MAX_COLS).contains(&cols) && shape.n > SPLIT_MIN_VECTORS * kernels.lanes;
+    if is_candidate { split_cols_of(kernels, shape, cols) } else { 0 }
+}
+
+#[inline(never)]
+fn split_cols_of(kernels: &Kernels, shape: &ProductShape, cols: usize) -> usize {
+    let tail = ProductShape { n: cols, ..*shape };
+    let is_across = shape.a_strides.0 == 1 && shape.is_plain && !shape.is_updated && !shape.is_prepacked;
+    let is_row = is_across && cols == 1 && shape.b_strides.1 == 1 && shape.has_contiguous_rows();
+    let pays = kernels.masked_loads_are_free && shape.m.saturating_mul(shape.k) >= SPLIT_MIN_LEN;
+    if pays && (is_row || is_narrow(kernels, &tail)) { cols } else { 0 }
+}
+
 /// Vector multiply-adds up to which a product is computed without plan and loops, where it can be.
 const CALL_MAX_LEN: usize = 2048;
 

@@ -112,6 +112,12 @@ fn few_inputs_of_many_samples() {
     check((1..=4).flat_map(|inputs| [(19, inputs, 257), (300, inputs, 515), (40, inputs, 7)].into_iter()));
 }
 
+/// One to four inputs behind whole vectors, which are a product of their own where there is enough to do.
+#[test]
+fn few_inputs_behind_whole_vectors() {
+    check([33, 34, 36, 65, 129].into_iter().flat_map(|inputs| [(40, inputs, 31), (257, inputs, 5), (9, inputs, 260)]));
+}
+
 #[test]
 fn edges_of_all_three_together() {
     let sizes = [15, 17, 31, 33, 48, 49, 63, 64, 65];

@@ -43,6 +43,23 @@ pub(crate) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, summation: Summat
     if gemm.m == 0 || gemm.n == 0 {
         return;
     }
+    // SAFETY: the caller's promise, for some columns each.
+    unsafe {
+        let behind = if summation == Summation::Lanes { 0 } else { plan::split_cols(kernels, &gemm.shape()) };
+        if behind > 0 {
+            let first = gemm.n - behind;
+            whole_at_once(kernels, &gemm.of_cols(0..first), summation, scratch);
+            return whole_at_once(kernels, &gemm.of_cols(first..gemm.n), summation, scratch);
+        }
+        whole_at_once(kernels, gemm, summation, scratch);
+    }
+}
+
+/// Plans and computes a product, whole, by one strategy.
+///
+/// # Safety
+/// As [`run_whole`], for a product of at least one element.
+unsafe fn whole_at_once(kernels: &Kernels, gemm: &Gemm, summation: Summation, scratch: &mut [f32]) {
     // SAFETY: the caller's promise; transposed, the product is the same.
     unsafe {
         let whole = Part { rows: 0..gemm.m, cols: 0..gemm.n };

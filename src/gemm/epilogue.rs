@@ -23,7 +23,11 @@ pub(super) unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, s
             // The strip's columns are the panel's rows: contiguous wherever the output's columns are.
             let source = strip.as_source().transposed();
             let panel = Panel { source, depth: cols, width: rows, dst, dst_stride: to.col_stride, padding: 0 };
-            if to.row_stride == 1 {
+            if to.row_stride == 1 && rows == 1 {
+                for j in 0..cols {
+                    *dst.add(j * to.col_stride) = *strip.at(0, j);
+                }
+            } else if to.row_stride == 1 {
                 (kernels.transpose_pack)(&panel);
             } else if to.col_stride == 1 {
                 for i in 0..rows {

@@ -16,6 +16,7 @@ use crate::activation::Activation;
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
 use crate::plan::ProductShape;
+use core::ops::Range;
 use update::Parameter;
 
 /// `c = g(start + scale · a · b)`, or `c += scale · a · b`, or an update by `scale · a · b` (with `add`, `c + scale · a · b`): `c` is `m × n`, the sums have `k` terms.
@@ -75,6 +76,19 @@ impl Gemm<'_> {
             },
             update: self.update.map(|update| Updated { is_transposed: !update.is_transposed, ..update }),
             ..self
+        }
+    }
+
+    /// The same problem for some columns of the output.
+    pub(crate) fn of_cols(&self, cols: Range<usize>) -> Self {
+        let at = |sink: Sink| Sink { ptr: sink.at(0, cols.start), ..sink };
+        Self {
+            n: cols.len(),
+            b: Source { ptr: self.b.at(0, cols.start), ..self.b },
+            c: at(self.c),
+            z: self.z.map(at),
+            start: self.start.at(0, cols.start),
+            ..*self
         }
     }
 

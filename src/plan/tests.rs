@@ -84,6 +84,42 @@ fn strategies_ask_only_what_the_kernels_can() {
     assert_eq!(narrow_count > 0, has_narrow);
 }
 
+#[test]
+fn columns_behind_whole_vectors_are_split_off_once() {
+    let layouts = |rows: usize, cols: usize| [(cols, 1), (1, rows)];
+    let (mut rows, mut columns, mut most) = (0, 0, 0);
+    for kernels in kernels() {
+        for (m, n, k, index) in (1..160).flat_map(|n| (0..2).map(move |index| (40, n, 40, index))) {
+            let shape = ProductShape {
+                m,
+                n,
+                k,
+                a_strides: layouts(m, k)[index],
+                b_strides: (n, 1),
+                c_strides: (n, 1),
+                z_strides: None,
+                is_prepacked: false,
+                is_updated: false,
+                is_plain: true,
+            };
+            let cols = split_cols(kernels, &shape);
+            let context = format!("{:?}: {cols} columns of {shape:?}", kernels.isa);
+            assert!(cols == 0 || kernels.vectors(n) == kernels.vectors(n - cols) + 1, "{context}");
+            for n in [cols, n - cols] {
+                assert!(cols == 0 || split_cols(kernels, &ProductShape { n, ..shape }) == 0, "{context}");
+            }
+            for small in [ProductShape { k: 20, ..shape }, ProductShape { is_updated: true, ..shape }] {
+                assert_eq!(split_cols(kernels, &small), 0, "{context}");
+            }
+            rows += usize::from(cols > 0 && index == 0);
+            columns += usize::from(cols > 0 && index == 1);
+            most = most.max(cols);
+        }
+    }
+    let has_wide = kernels().any(|kernels| kernels.masked_loads_are_free);
+    assert_eq!((rows > 0, columns > 0, most), (has_wide, has_wide, if has_wide { narrow::MAX_COLS } else { 0 }));
+}
+
 /// The order of a sum is settled before; a strategy cannot change it.
 #[test]
 fn lanes_stay_lanes() {
