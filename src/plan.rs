@@ -124,7 +124,7 @@ const NARROW_PAGES_COST: f64 = 0.2;
 const PACK_MIN_ROWS: usize = 24;
 
 /// Row strides from which on reading the right operand in place is slow: a page a row.
-const PAGE_STRIDE: usize = 1024;
+pub(crate) const PAGE_STRIDE: usize = 1024;
 
 /// Rows, and elements from one row of the right operand to the next, from which on a panel pays for itself with narrow vectors
 /// wherever the operand lies.

@@ -133,7 +133,7 @@ fn several_blocks_of_every_sum() {
 /// Long sums into rows pages apart, from operands that are packed: tiles ask for both ahead.
 #[test]
 fn several_blocks_into_rows_pages_apart() {
-    check([(513, 1024, 258), (258, 1030, 514)].into_iter());
+    check([(513, 1024, 258), (258, 1030, 514), (70, 200, 1024)].into_iter());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::isa::Kernels;
 use crate::kernel::chain::{Ahead, LINE, Start, Tiles};
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
-use crate::plan::{Packing, Part, Strategy};
+use crate::plan::{PAGE_STRIDE, Packing, Part, Strategy};
 use crate::summation::SUM_BLOCK;
 
 /// Rows of a strip of totals that leave the second-level cache room for the panel beside it.
@@ -29,6 +29,10 @@ const LEFT_MAX_LEN: usize = 96 << 10;
 
 /// Elements of the left operand from which on its next tile is asked for ahead.
 const LEFT_NEAR_LEN: usize = 64 << 10;
+
+/// Terms of the left operand that are packed at a time where they share cache sets: as many lines as a set holds stay until the
+/// next tile reads on in them.
+const LEFT_TERMS: usize = 8;
 
 /// Elements of the right operand that stay in the caches while tiles of one height pass by.
 const RIGHT_MAX_LEN: usize = 32 << 10;
@@ -112,13 +116,18 @@ impl<'g> Left<'g> {
         let packed = strategy.pack_left.then_some(scratch.as_mut_ptr());
         let first_row = part.rows.start;
         if let Some(packed) = packed {
-            for rows in tiles.clone() {
-                // SAFETY: the rows lie inside the part, where the caller vouches for the operand, and the scratch has room.
-                unsafe {
-                    let source = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a }.transposed();
-                    let dst = packed.add((rows.start - first_row) * gemm.k);
-                    let (depth, width) = (gemm.k, rows.len());
-                    (kernels.copy_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
+            let terms = if gemm.a.col_stride.is_multiple_of(PAGE_STRIDE) { LEFT_TERMS } else { gemm.k };
+            for first in (0..gemm.k).step_by(terms) {
+                let depth = terms.min(gemm.k - first);
+                for rows in tiles.clone() {
+                    // SAFETY: the rows and terms lie inside the part, where the caller vouches for the operand, and the scratch
+                    // has room.
+                    unsafe {
+                        let source = Source { ptr: gemm.a.at(rows.start, first), ..gemm.a }.transposed();
+                        let width = rows.len();
+                        let dst = packed.add((rows.start - first_row) * gemm.k + first * width);
+                        (kernels.copy_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
+                    }
                 }
             }
         }

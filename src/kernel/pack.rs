@@ -129,21 +129,27 @@ unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
 /// rows of the left one where they lie contiguous down the sum.
 ///
 /// # Safety
-/// As [`gather`], for at least one column. Rows are written in whole vectors: unless `width + padding` is one, and
-/// `dst_stride` at least that, `LANES` more elements of `dst` must be writable behind the panel.
+/// As [`gather`], for at least one column, with `dst_stride ≥ width + padding`. Rows are written in whole vectors as far as `depth` rows
+/// of `dst_stride` reach.
 #[inline(always)]
 pub(crate) unsafe fn copy<S: Simd>(simd: S, panel: &Panel) {
     let last = (panel.width - 1) / S::LANES * S::LANES;
     let tail = simd.tail(panel.width - last);
+    let end = panel.depth * panel.dst_stride;
     for p in 0..panel.depth {
         // SAFETY: the last vector, stored whole, covers the padding, or reaches past its row into rows that are written
-        // after it, and at the end into the extra elements.
+        // after it; at the end it is cut to its row.
         unsafe {
             let (src, dst) = (panel.source.at(p, 0), panel.dst.add(p * panel.dst_stride));
             for j in (0..last).step_by(S::LANES) {
                 simd.store(dst.add(j), simd.load(src.add(j)));
             }
-            simd.store(dst.add(last), simd.load_tail(src.add(last), tail));
+            let (value, dst) = (simd.load_tail(src.add(last), tail), dst.add(last));
+            if p * panel.dst_stride + last + S::LANES <= end {
+                simd.store(dst, value);
+            } else {
+                simd.store_tail(dst, value, tail);
+            }
         }
     }
 }
