@@ -299,13 +299,9 @@ const NARROW_MIN_LEN: usize = 128;
 /// Whether a product has so few columns that vectors hold several rows of them, and its rows along the sum.
 #[inline(always)]
 fn is_narrow(kernels: &Kernels, shape: &ProductShape) -> bool {
-    // Most are told by their columns; the rest is a call, which leaves the registers to what all go through.
-    shape.n <= narrow::MAX_COLS && shape.a_strides.1 == 1 && takes_narrow(kernels, shape)
-}
-
-#[inline(never)]
-fn takes_narrow(kernels: &Kernels, shape: &ProductShape) -> bool {
-    kernels.narrow.is_some()
+    shape.n <= narrow::MAX_COLS
+        && shape.a_strides.1 == 1
+        && kernels.narrow.is_some()
         && shape.m >= NARROW_MIN_ROWS
         && shape.m.saturating_mul(shape.k) >= NARROW_MIN_LEN
         && shape.is_plain
