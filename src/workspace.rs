@@ -62,8 +62,9 @@ pub(crate) fn padded(len: usize) -> Option<usize> {
     len.checked_next_multiple_of(LINE)
 }
 
-/// A row stride for `len` elements that is no multiple of 2 KiB: rows that far apart share a few sets of the caches and
-/// drive each other out. `None` on overflow.
+/// A row stride for `len` elements: rows longer than a cache line begin on lines, and no multiple of 2 KiB apart, where they
+/// would share a few sets of the caches and drive each other out. `None` on overflow.
 pub(crate) fn apart(len: usize) -> Option<usize> {
+    let len = if len > LINE { padded(len)? } else { len };
     if len > 0 && len.is_multiple_of(512) { len.checked_add(LINE) } else { Some(len) }
 }
