@@ -339,7 +339,7 @@ fn chain_strategy_of(kernels: &Kernels, chosen: &ProductShape, summation: Summat
         packing,
         panel_vectors: match packing {
             Packing::Prepacked => chosen.b_strides.0 / kernels.lanes,
-            _ if is_in_place && !chosen.is_updated => panel_vectors_in_place(kernels, chosen.m, right_len),
+            _ if is_in_place && !chosen.is_updated => kernels.widest_vectors(chosen.m),
             _ => kernels.panel_vectors,
         },
         routine,
@@ -382,28 +382,6 @@ fn goes_along_rows(shape: &ProductShape) -> bool {
         && shape.b_strides.1 == 1
         && shape.has_contiguous_rows()
         && shape.c_strides.0.is_multiple_of(PAGE_STRIDE)
-}
-
-/// Elements of the right operand that stay in the second-level cache from one call to the next.
-const SECOND_LEVEL_LEN: usize = 256 << 10;
-
-/// Vectors in a panel that is read in place: as many as leave room for all rows in one tile; with an operand from farther than
-/// the second-level cache also one less than a panel has otherwise.
-#[inline(always)]
-fn panel_vectors_in_place(kernels: &Kernels, rows: usize, right_len: usize) -> usize {
-    let widest = kernels.widest_vectors(rows);
-    let narrower = kernels.panel_vectors - 1;
-    let fits = |vectors: usize| rows <= kernels.mr(vectors);
-    if widest == kernels.panel_vectors
-        && right_len > SECOND_LEVEL_LEN
-        && !fits(widest)
-        && narrower > 0
-        && fits(narrower)
-    {
-        narrower
-    } else {
-        widest
-    }
 }
 
 #[inline(always)]
