@@ -1,15 +1,15 @@
 //! The loops of the lanes order.
 //!
 //! ```text
-//! 1  for each group along the output's longer side, whose operand passes once
-//! 2    for each group along the shorter one, whose operand stays near
+//! 1  for each group of columns
+//! 2    for each group of rows
 //!        dot-product kernel over the whole sum
 //!    the activation over all rows
 //! ```
 
 use super::Gemm;
 use super::epilogue::activate;
-use super::pieces::Pieces;
+use super::pieces::{Pieces, Run};
 use crate::isa::Kernels;
 use crate::kernel::Source;
 use crate::kernel::dot::DotTile;
@@ -25,84 +25,140 @@ use core::ops::Range;
 pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, is_far: bool, part: &Part, scratch: &mut [f32]) {
     let rows = Pieces::new(part.rows.clone(), plan::dot_rows(kernels, part.rows.len(), is_far), 1);
     let cols = Pieces::new(part.cols.clone(), plan::dot_cols(kernels, rows.longest(), is_far), 1);
-    let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
-    let totals = gemm.totals();
-    // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered groups have at most as
-    // many rows of k as the scratch has room for.
+    // SAFETY: every tile lies inside the part, for which the caller vouches.
     unsafe {
-        let left = |rows: Range<usize>, scratch: &mut [f32]| Group::new(gemm.a, rows, gemm.k, scratch);
-        let right = |cols: Range<usize>, scratch: &mut [f32]| Group::new(gemm.b.transposed(), cols, gemm.k, scratch);
-        let tile = |a: Group, b: Group| {
-            kernels.dot_tiles[a.len - 1][b.len - 1](&DotTile {
-                depth: gemm.k,
-                a: a.ptr,
-                a_row_stride: a.row_stride,
-                b: b.ptr,
-                b_col_stride: b.row_stride,
-                is_far,
-                c: totals.at(a.start, b.start),
-                c_row_stride: totals.row_stride,
-                c_col_stride: totals.col_stride,
-                start: gemm.start.at(a.start, b.start),
-                scale: gemm.scale,
-                add: gemm.add,
-            });
-        };
-        // Where a tile takes all rows, either order is the same, and the other loop is shorter.
-        if part.cols.len() > part.rows.len() && part.rows.len() > rows.longest() {
-            for cols in cols {
-                let b = right(cols, right_scratch);
-                for rows in rows.clone() {
-                    tile(left(rows, left_scratch), b);
-                }
-            }
+        if part.rows.len() == rows.longest() {
+            row_of_tiles(kernels, gemm, is_far, &part.rows, cols, scratch);
         } else {
-            for rows in rows {
-                let a = left(rows, left_scratch);
-                for cols in cols.clone() {
-                    tile(a, right(cols, right_scratch));
-                }
-            }
+            grid_of_tiles(kernels, gemm, is_far, &rows, &cols, scratch);
         }
         activate(kernels, gemm, part, scratch);
     }
 }
 
-/// Rows of an operand that a tile takes, each contiguous along the sum.
-#[derive(Clone, Copy)]
-struct Group {
-    start: usize,
-    len: usize,
-    ptr: *const f32,
-    row_stride: usize,
-}
-
-impl Group {
-    /// These rows of `terms` elements: in place where they are contiguous, else gathered.
-    ///
-    /// # Safety
-    /// The operand must be readable at all these places.
-    #[inline(always)]
-    unsafe fn new(operand: Source, rows: Range<usize>, terms: usize, scratch: &mut [f32]) -> Self {
-        let (start, len) = (rows.start, rows.len());
-        let source = Source { ptr: operand.at(start, 0), ..operand };
-        if source.col_stride == 1 {
-            return Self { start, len, ptr: source.ptr, row_stride: source.row_stride };
-        }
-        // SAFETY: the caller's promise.
-        Self { start, len, ptr: unsafe { gather_rows(source, len, terms, scratch) }, row_stride: terms }
+/// A tile's call, but for where the tile lies.
+#[inline(always)]
+fn call(gemm: &Gemm, is_far: bool) -> DotTile {
+    let totals = gemm.totals();
+    DotTile {
+        depth: gemm.k,
+        a: gemm.a.ptr,
+        a_row_stride: gemm.a.row_stride,
+        b: gemm.b.ptr,
+        b_col_stride: gemm.b.col_stride,
+        is_far,
+        c: totals.ptr,
+        c_row_stride: totals.row_stride,
+        c_col_stride: totals.col_stride,
+        start: gemm.start,
+        scale: gemm.scale,
+        add: gemm.add,
     }
 }
 
-/// Copies `rows × terms` elements to the scratch, one row behind the other.
+/// Tiles side by side: small layers end here, with little around the kernels.
+///
+/// # Safety
+/// As [`run`], for rows that make one tile, and columns inside the part.
+#[inline(always)]
+unsafe fn row_of_tiles(
+    kernels: &Kernels,
+    gemm: &Gemm,
+    is_far: bool,
+    rows: &Range<usize>,
+    cols: Pieces,
+    scratch: &mut [f32],
+) {
+    let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
+    let (totals, by_cols) = (gemm.totals(), kernels.dot_tiles[rows.len() - 1]);
+    let mut call = call(gemm, is_far);
+    // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at most as
+    // many rows of k as the scratch has room for.
+    unsafe {
+        let left = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a };
+        (call.a, call.a_row_stride) = contiguous_rows(left, rows.len(), gemm.k, left_scratch);
+        for cols in cols {
+            let right = Source { ptr: gemm.b.at(0, cols.start), ..gemm.b }.transposed();
+            (call.b, call.b_col_stride) = contiguous_rows(right, cols.len(), gemm.k, right_scratch);
+            call.c = totals.at(rows.start, cols.start);
+            call.start = gemm.start.at(rows.start, cols.start);
+            by_cols[cols.len() - 1](&call);
+        }
+    }
+}
+
+/// Tiles side by side and below each other, by runs of one height and width.
+///
+/// # Safety
+/// As [`run`], for rows and columns inside the part.
+#[inline(never)]
+unsafe fn grid_of_tiles(
+    kernels: &Kernels,
+    gemm: &Gemm,
+    is_far: bool,
+    rows: &Pieces,
+    cols: &Pieces,
+    scratch: &mut [f32],
+) {
+    let (rows, cols) = (rows.runs(), cols.runs());
+    for cols in cols.iter().filter(|run| run.count > 0) {
+        // What comes from the outer caches comes once for tiles of all heights.
+        let step = if is_far { 1 } else { cols.count };
+        for first in (0..cols.count).step_by(step) {
+            let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };
+            for rows in rows.iter().filter(|run| run.count > 0) {
+                // SAFETY: the caller's promise.
+                unsafe { tiles(kernels, gemm, is_far, rows, &cols, scratch) };
+            }
+        }
+    }
+}
+
+/// Tiles of one height and width.
+///
+/// # Safety
+/// As [`run`], for rows and columns inside the part.
+#[inline(always)]
+unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, is_far: bool, rows: &Run, cols: &Run, scratch: &mut [f32]) {
+    let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
+    let (totals, kernel) = (gemm.totals(), kernels.dot_tiles[rows.len - 1][cols.len - 1]);
+    let mut call = call(gemm, is_far);
+    for j in cols.starts() {
+        // SAFETY: as in `row_of_tiles`.
+        unsafe {
+            let right = Source { ptr: gemm.b.at(0, j), ..gemm.b }.transposed();
+            (call.b, call.b_col_stride) = contiguous_rows(right, cols.len, gemm.k, right_scratch);
+            for i in rows.starts() {
+                let left = Source { ptr: gemm.a.at(i, 0), ..gemm.a };
+                (call.a, call.a_row_stride) = contiguous_rows(left, rows.len, gemm.k, left_scratch);
+                call.c = totals.at(i, j);
+                call.start = gemm.start.at(i, j);
+                kernel(&call);
+            }
+        }
+    }
+}
+
+/// `rows × len` elements with contiguous rows: in place where they are, else gathered. Returns pointer and row stride.
 ///
 /// # Safety
 /// The source must be readable at all these places.
+#[inline(always)]
+unsafe fn contiguous_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
+    if source.col_stride == 1 {
+        return (source.ptr, source.row_stride);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { gather_rows(source, rows, len, scratch) }
+}
+
+/// # Safety
+/// As [`contiguous_rows`].
 #[inline(never)]
-unsafe fn gather_rows(source: Source, rows: usize, terms: usize, scratch: &mut [f32]) -> *const f32 {
-    let dst = &mut scratch[..rows * terms];
-    let panel = Panel { source, depth: rows, width: terms, dst: dst.as_mut_ptr(), dst_stride: terms, padding: 0 };
+unsafe fn gather_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
+    let dst = &mut scratch[..rows * len];
+    let panel = Panel { source, depth: rows, width: len, dst: dst.as_mut_ptr(), dst_stride: len, padding: 0 };
     // SAFETY: the caller vouches for the source; the slice just taken has room for the panel.
     unsafe { gather(&panel) };
-    dst.as_ptr()
+    (dst.as_ptr(), len)
 }

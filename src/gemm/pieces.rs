@@ -102,6 +102,13 @@ impl Run {
         Self { start: range.start, count: 1, len: range.len() }
     }
 
+    /// Where its pieces start.
+    #[inline(always)]
+    pub(super) fn starts(&self) -> impl Iterator<Item = usize> {
+        let (start, len) = (self.start, self.len);
+        (0..self.count).map(move |index| start + index * len)
+    }
+
     pub(super) fn range(&self) -> Range<usize> {
         self.start..self.start + self.count * self.len
     }
