@@ -1,15 +1,16 @@
 //! Decides how a matrix product is computed: a pure function of shape, strides, instruction set and threads, and the
 //! only place that decides.
 
+mod lanes;
 mod share;
 
+pub(crate) use lanes::{LanesPlan, dot_cols, dot_rows, lanes};
 pub(crate) use share::{
     Blocks, Grid, LINE, Part, activation_cycles, add_up_cycles, block_workers, dz_cycles, grid, is_light,
     product_cycles, share, shared_cycles, step_pays, workers,
 };
 
 use crate::isa::Kernels;
-use crate::kernel::dot::FAR_MAX_COLS;
 use crate::kernel::{narrow, outer};
 use crate::summation::{SUM_BLOCK, Summation};
 
@@ -165,39 +166,6 @@ fn in_place(kernels: &Kernels, summation: Summation) -> Strategy {
         strip: false,
         strip_by_runs: false,
     }
-}
-
-/// How a product is computed in the lanes order.
-pub(crate) struct LanesPlan {
-    pub(crate) transposed: bool,
-    pub(crate) is_far: bool,
-}
-
-/// Decides for one product in the lanes order; what a [`Strategy`] says besides is for the chain order.
-#[inline(always)]
-pub(crate) fn lanes(shape: &ProductShape) -> LanesPlan {
-    // A single column is many rows for one: the kernels for one row read the right operand best.
-    let transposed = shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows();
-    let right_len = (if transposed { shape.m } else { shape.n }).saturating_mul(shape.k);
-    LanesPlan { transposed, is_far: right_len > FIRST_LEVEL_LEN }
-}
-
-/// Rows up to which dot-product tiles are as high as they come: the right operand then comes again but once or twice.
-const FEW_DOT_ROWS: usize = 12;
-
-/// Most rows of a dot-product tile where there are so many.
-#[inline(always)]
-pub(crate) fn dot_rows(kernels: &Kernels, rows: usize, is_far: bool) -> usize {
-    // Tiles high and narrow fold fewer sums at a time: they are for what comes from afar, and to leave no row over.
-    let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
-    if rows <= FEW_DOT_ROWS && (is_far || leaves_some) { kernels.dot_rows() } else { kernels.tall_dot_rows }
-}
-
-/// Most columns of a tile of this many rows.
-#[inline(always)]
-pub(crate) fn dot_cols(kernels: &Kernels, rows: usize, is_far: bool) -> usize {
-    let most = kernels.dot_cols(rows);
-    if is_far { most.min(FAR_MAX_COLS) } else { most }
 }
 
 /// Whole vectors behind which columns may be a product of their own (tiles of one vector wait for their factors), and

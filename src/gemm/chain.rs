@@ -282,7 +282,25 @@ impl PanelCall<'_> {
     ///
     /// # Safety
     /// As [`run`], for the panel; `right` has room for a packed block.
+    #[inline(always)]
     unsafe fn run(&self, panel: &Part, next_col: Option<usize>, totals: Sink, right: &mut [f32]) {
+        let mut first = 0;
+        loop {
+            // SAFETY: the caller's promise; the block lies inside the sum.
+            unsafe { self.block(panel, first, next_col, totals, right) };
+            first += SUM_BLOCK;
+            if first >= self.gemm.k {
+                return;
+            }
+        }
+    }
+
+    /// The block of all sums that begins with term `first`.
+    ///
+    /// # Safety
+    /// As [`PanelCall::run`], for a term that there is, or the first of none.
+    #[inline(never)]
+    unsafe fn block(&self, panel: &Part, first: usize, next_col: Option<usize>, totals: Sink, right: &mut [f32]) {
         let Self { kernels, gemm, strategy, left, tiles, updated } = *self;
         let width = panel.cols.len();
         let vectors = kernels.vectors(width);
@@ -293,89 +311,92 @@ impl PanelCall<'_> {
         let can_ask = left.is_far && !is_masked && vectors == kernels.panel_vectors;
         // Tiles that are complete after one block, and by which parameters are updated at once, make room for the next.
         let is_passing = updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add;
-        let mut first = 0;
-        loop {
-            let depth = SUM_BLOCK.min(gemm.k - first);
-            let is_last = first + depth == gemm.k;
-            let is_activated = is_last && !strategy.strip && gemm.has_pass_behind();
-            let is_collected = strategy.strip_by_runs && first == 0 && gemm.add;
-            let is_finished = strategy.strip_by_runs && is_last && updated.is_none();
-            let updated = updated.filter(|_| is_last);
-            let next = if is_last { next_col.map(|col| (0, col)) } else { Some((first + depth, panel.cols.start)) };
-            let (last, next) = next.map_or((0, NOTHING), |(term, col)| self.next_block(term, col, depth));
-            // SAFETY: the block lies inside the sum and the tiles inside the panel, where the caller vouches for all
-            // operands and for the room; a right panel has at most SUM_BLOCK rows of at most nr columns.
-            unsafe {
-                let (b, b_depth_stride) = self.right(panel, first, depth, right);
-                // What is about to be visited had better be in the first-level cache still.
-                let is_visited = is_activated || is_collected || is_finished || updated.is_some();
-                let visited = if is_visited { width } else { 0 };
-                let mut to_come = tiles.left();
-                for tiles in Runs::activated(tiles.clone(), visited, last) {
-                    let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(&tiles, first);
-                    let row = if is_passing { 0 } else { tiles.start - panel.rows.start };
-                    let totals = Sink { ptr: totals.at(row, 0), ..totals };
-                    if is_collected {
-                        collect(gemm.c, tiles.range(), panel.cols.clone(), totals);
-                    }
+        let depth = SUM_BLOCK.min(gemm.k - first);
+        let is_last = first + depth == gemm.k;
+        let is_activated = is_last && !strategy.strip && gemm.has_pass_behind();
+        let is_collected = strategy.strip_by_runs && first == 0 && gemm.add;
+        let is_finished = strategy.strip_by_runs && is_last && updated.is_none();
+        let updated = updated.filter(|_| is_last);
+        let next = if is_last { next_col.map(|col| (0, col)) } else { Some((first + depth, panel.cols.start)) };
+        let next = next.filter(|_| can_ask).and_then(|(term, col)| self.next_block(term, col, depth));
+        let last = next.map_or(0, |(tiles, _)| tiles);
+        // What is about to be visited had better be in the first-level cache still.
+        let is_visited = is_activated || is_collected || is_finished || updated.is_some();
+        let mut to_come = tiles.left();
+        // SAFETY: the block lies inside the sum and the tiles inside the panel, where the caller vouches for all operands and
+        // for the room; a right panel has at most SUM_BLOCK rows of at most nr columns.
+        unsafe {
+            let (b, b_depth_stride) = self.right(panel, first, depth, right);
+            for tiles in Runs::activated(tiles.clone(), if is_visited { width } else { 0 }, last) {
+                let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(&tiles, first);
+                let row = if is_passing { 0 } else { tiles.start - panel.rows.start };
+                let totals = Sink { ptr: totals.at(row, 0), ..totals };
+                if is_collected {
+                    collect(gemm.c, tiles.range(), panel.cols.clone(), totals);
+                }
+                let asked = if can_ask {
                     // A run's own rows, or those of the next one, which come first.
                     let row = if is_finished { tiles.start } else { tiles.range().end };
-                    let output = Ahead {
-                        ptr: gemm.c.at(row, panel.cols.start),
-                        row_stride: gemm.c.row_stride,
-                        rows: if is_finished || is_collected { tiles.len } else { 0 },
-                    };
-                    let ahead = [Ahead { rows: if to_come <= last { next.rows } else { 0 }, ..next }, output];
+                    let output = (is_finished || is_collected).then(|| gemm.c.at(row, panel.cols.start));
+                    let block = next.filter(|_| to_come <= last).map(|(_, block)| block);
                     to_come -= tiles.count;
-                    let asks = can_ask && ahead[0].rows + ahead[1].rows > 0;
-                    let kernel = if asks { kernels.asking_tiles[tiles.len - 1] } else { table[tiles.len - 1] };
-                    kernel(&Tiles {
-                        panels: 1,
-                        tiles: tiles.count,
-                        depth,
-                        a,
-                        a_row_stride,
-                        a_depth_stride,
-                        a_tile_stride,
-                        a_line_stride,
-                        a_is_far: left.is_far,
-                        ahead: &ahead,
-                        b,
-                        b_depth_stride,
-                        c: totals.ptr,
-                        c_row_stride: totals.row_stride,
-                        tail: kernels.lanes - padding,
-                        start: if first == 0 { gemm.start.at(tiles.start, panel.cols.start) } else { Start::Zero },
-                        scale: gemm.scale,
-                        add: gemm.add || first > 0,
-                    });
-                    let visited = || Part { rows: tiles.range(), cols: panel.cols.clone() };
-                    if is_activated {
-                        activate(kernels, gemm, &visited(), &mut []);
-                    } else if is_finished {
-                        finish_strip(kernels, gemm, &visited(), totals);
-                    } else if let Some(parameter) = updated {
-                        parameter.update(kernels, &visited(), totals.as_source());
-                    }
+                    self.asked(block, output, tiles.len)
+                } else {
+                    None
+                };
+                let (kernel, ahead) = match &asked {
+                    None => (table[tiles.len - 1], &[][..]),
+                    Some(asked) => (kernels.asking_tiles[tiles.len - 1], &asked[..]),
+                };
+                kernel(&Tiles {
+                    panels: 1,
+                    tiles: tiles.count,
+                    depth,
+                    a,
+                    a_row_stride,
+                    a_depth_stride,
+                    a_tile_stride,
+                    a_line_stride,
+                    a_is_far: left.is_far,
+                    ahead,
+                    b,
+                    b_depth_stride,
+                    c: totals.ptr,
+                    c_row_stride: totals.row_stride,
+                    tail: kernels.lanes - padding,
+                    start: if first == 0 { gemm.start.at(tiles.start, panel.cols.start) } else { Start::Zero },
+                    scale: gemm.scale,
+                    add: gemm.add || first > 0,
+                });
+                let visited = || Part { rows: tiles.range(), cols: panel.cols.clone() };
+                if is_activated {
+                    activate(kernels, gemm, &visited(), &mut []);
+                } else if is_finished {
+                    finish_strip(kernels, gemm, &visited(), totals);
+                } else if let Some(parameter) = updated {
+                    parameter.update(kernels, &visited(), totals.as_source());
                 }
             }
-            if is_last {
-                return;
-            }
-            first += depth;
         }
+    }
+
+    /// What a run of tiles asks for, if anything: the next block of the right operand, and as many rows of the output as a tile has.
+    #[inline(never)]
+    fn asked(&self, block: Option<Ahead>, output: Option<*mut f32>, rows: usize) -> Option<[Ahead; 2]> {
+        let output = output.map(|ptr| Ahead { ptr, row_stride: self.gemm.c.row_stride, rows });
+        (block.is_some() || output.is_some()).then(|| [block.unwrap_or(NOTHING), output.unwrap_or(NOTHING)])
     }
 
     /// The block of the right operand from this term and column on, where it is to be copied from rows of its own, and how many
     /// tiles `depth` terms deep it takes to ask for it: the last ones, or it would be gone again.
-    fn next_block(&self, term: usize, col: usize, depth: usize) -> (usize, Ahead) {
+    fn next_block(&self, term: usize, col: usize, depth: usize) -> Option<(usize, Ahead)> {
         let Self { gemm, strategy, .. } = *self;
         let rows = depth / LINE;
         if strategy.packing != Packing::Copy || gemm.b.col_stride != 1 || rows == 0 {
-            return (0, NOTHING);
+            return None;
         }
         let terms = SUM_BLOCK.min(gemm.k - term);
-        (terms.div_ceil(rows), Ahead { ptr: gemm.b.at(term, col), row_stride: gemm.b.row_stride, rows })
+        Some((terms.div_ceil(rows), Ahead { ptr: gemm.b.at(term, col), row_stride: gemm.b.row_stride, rows }))
     }
 
     /// One block of the right operand, from term `first` on, as the micro-kernels read it: pointer, and stride of terms.

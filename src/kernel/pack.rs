@@ -135,20 +135,22 @@ unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
 pub(crate) unsafe fn copy<S: Simd>(simd: S, panel: &Panel) {
     let last = (panel.width - 1) / S::LANES * S::LANES;
     let tail = simd.tail(panel.width - last);
-    let end = panel.depth * panel.dst_stride;
+    // Rows whose last vector, stored whole, would reach past the panel's end.
+    let over = (last + S::LANES).saturating_sub(panel.dst_stride);
+    let cut = if over == 0 { 0 } else { over.div_ceil(panel.dst_stride).min(panel.depth) };
     for p in 0..panel.depth {
         // SAFETY: the last vector, stored whole, covers the padding, or reaches past its row into rows that are written
-        // after it; at the end it is cut to its row.
+        // after it; in the last rows it is cut to its row.
         unsafe {
             let (src, dst) = (panel.source.at(p, 0), panel.dst.add(p * panel.dst_stride));
             for j in (0..last).step_by(S::LANES) {
                 simd.store(dst.add(j), simd.load(src.add(j)));
             }
-            let (value, dst) = (simd.load_tail(src.add(last), tail), dst.add(last));
-            if p * panel.dst_stride + last + S::LANES <= end {
-                simd.store(dst, value);
+            let value = simd.load_tail(src.add(last), tail);
+            if p < panel.depth - cut {
+                simd.store(dst.add(last), value);
             } else {
-                simd.store_tail(dst, value, tail);
+                simd.store_tail(dst.add(last), value, tail);
             }
         }
     }
