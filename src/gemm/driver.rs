@@ -43,40 +43,39 @@ pub(crate) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, summation: Summat
     if gemm.m == 0 || gemm.n == 0 {
         return;
     }
-    // SAFETY: the caller's promise, for some columns each.
+    // SAFETY: the caller's promise.
     unsafe {
-        let behind = if summation == Summation::Lanes { 0 } else { plan::split_cols(kernels, &gemm.shape()) };
-        if behind > 0 {
-            let first = gemm.n - behind;
-            whole_at_once(kernels, &gemm.of_cols(0..first), summation, scratch);
-            return whole_at_once(kernels, &gemm.of_cols(first..gemm.n), summation, scratch);
+        if summation == Summation::Lanes {
+            lanes::run_whole(kernels, gemm, scratch);
+        } else if let Some(plain) = plan::plain_tiles(kernels, &gemm.shape()) {
+            plain_tiles(kernels, gemm, plain, scratch);
+        } else {
+            chain_whole(kernels, gemm, summation, scratch);
         }
-        whole_at_once(kernels, gemm, summation, scratch);
     }
 }
 
-/// Plans and computes a product, whole, by one strategy.
+/// A product in the chain order that needs a strategy, or two, for columns each.
 ///
 /// # Safety
-/// As [`run_whole`], for a product of at least one element.
-unsafe fn whole_at_once(kernels: &Kernels, gemm: &Gemm, summation: Summation, scratch: &mut [f32]) {
-    // SAFETY: the caller's promise; transposed, the product is the same.
+/// As [`run_whole`].
+#[inline(never)]
+unsafe fn chain_whole(kernels: &Kernels, gemm: &Gemm, summation: Summation, scratch: &mut [f32]) {
+    let shape = gemm.shape();
+    let behind = plan::split_cols(kernels, &shape);
+    // SAFETY: the caller's promise, for some columns each; transposed, a product is the same.
     unsafe {
-        let whole = Part { rows: 0..gemm.m, cols: 0..gemm.n };
-        if summation == Summation::Lanes {
-            let plan = plan::lanes(&gemm.shape());
-            if !plan.transposed {
-                return lanes::run(kernels, gemm, plan.is_far, &whole, scratch);
-            }
-        } else if let Some(plain) = plan::plain_tiles(kernels, &gemm.shape()) {
-            return plain_tiles(kernels, gemm, plain, scratch);
+        if behind > 0 {
+            let first = gemm.n - behind;
+            run_whole(kernels, &gemm.of_cols(0..first), summation, scratch);
+            return run_whole(kernels, &gemm.of_cols(first..gemm.n), summation, scratch);
         }
-        let strategy = plan::strategy(kernels, &gemm.shape(), summation);
+        let strategy = plan::strategy(kernels, &shape, summation);
         if strategy.transposed {
-            let part = Part { rows: whole.cols, cols: whole.rows };
+            let part = Part { rows: 0..gemm.n, cols: 0..gemm.m };
             run(kernels, &gemm.transposed(), &strategy, &part, scratch);
         } else {
-            run(kernels, gemm, &strategy, &whole, scratch);
+            run(kernels, gemm, &strategy, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch);
         }
     }
 }

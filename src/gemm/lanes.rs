@@ -14,8 +14,26 @@ use crate::isa::Kernels;
 use crate::kernel::Source;
 use crate::kernel::dot::DotTile;
 use crate::kernel::pack::{Panel, gather};
-use crate::plan::{self, Part};
+use crate::plan::{self, LanesPlan, Part};
 use core::ops::Range;
+
+/// Plans and computes a product, whole. A function of its own: with others inlined beside it, it would have their frame.
+///
+/// # Safety
+/// As [`super::driver::run_whole`].
+#[inline(never)]
+pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, scratch: &mut [f32]) {
+    let LanesPlan { transposed, is_far } = plan::lanes(&gemm.shape());
+    // SAFETY: the caller's promise; transposed, the product is the same.
+    unsafe {
+        if transposed {
+            let part = Part { rows: 0..gemm.n, cols: 0..gemm.m };
+            run(kernels, &gemm.transposed(), is_far, &part, scratch);
+        } else {
+            run(kernels, gemm, is_far, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch);
+        }
+    }
+}
 
 /// Computes one worker's part of a product in the lanes order, whose right operand comes from the outer caches or not.
 ///
