@@ -120,8 +120,8 @@ mod {name} {{
     );
     shim("", "fused_axpys", "Axpyf", &format!("axpyf::<SELF, {}>", spec.registers / 2));
     if spec.has_quads {
-        // Sums and factors of as many vectors, and a row of the right operand.
-        let most = ((spec.registers - 3) / 2).min(8);
+        // Sums and factors of as many vectors, a row of the right operand, and what shuffles need.
+        let most = ((spec.registers - 5) / 2).min(8);
         shim("", "narrow_rows", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"));
     }
     shim("", "outer_product", "Outer", "outer::outer::<SELF>");

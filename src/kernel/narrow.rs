@@ -50,7 +50,7 @@ pub(crate) struct Narrow {
 /// - `c` is writable at `rows × cols` places, readable too with `add`, and overlaps none of the inputs.
 #[inline(always)]
 pub(crate) unsafe fn narrow<S: Quads, const MOST: usize>(simd: S, call: &Narrow) {
-    const { assert!(MOST == 6 || MOST == 8) };
+    const { assert!(MOST == 5 || MOST == 8) };
     let vectors = call.rows.div_ceil(S::ROWS);
     let each = vectors.div_ceil(vectors.div_ceil(MOST).max(1));
     for first in (0..call.rows).step_by((each * S::ROWS).max(1)) {
@@ -61,9 +61,9 @@ pub(crate) unsafe fn narrow<S: Quads, const MOST: usize>(simd: S, call: &Narrow)
                 2 => rows::<S, 2>(simd, call, first),
                 3 => rows::<S, 3>(simd, call, first),
                 4 => rows::<S, 4>(simd, call, first),
-                5 => rows::<S, 5>(simd, call, first),
-                6 if MOST > 6 => rows::<S, 6>(simd, call, first),
-                7 if MOST > 7 => rows::<S, 7>(simd, call, first),
+                5 if MOST > 5 => rows::<S, 5>(simd, call, first),
+                6 if MOST > 5 => rows::<S, 6>(simd, call, first),
+                7 if MOST > 5 => rows::<S, 7>(simd, call, first),
                 _ => rows::<S, MOST>(simd, call, first),
             }
         }

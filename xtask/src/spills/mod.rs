@@ -30,6 +30,8 @@ enum Kind {
     /// A chain tile that asks for memory ahead.
     Asking,
     Dot,
+    /// Several rows of few columns to a vector.
+    Narrow,
 }
 
 /// One instance of a micro-kernel, as its symbol tells.
@@ -38,7 +40,7 @@ struct Kernel {
     isa: Isa,
     kind: Kind,
     rows: usize,
-    /// Vectors of a chain tile, outputs of a dot tile.
+    /// Vectors of a chain tile, outputs of a dot tile; of the narrow kernel, terms of a turn and vectors of its least loop.
     cols: usize,
     masked: bool,
 }
@@ -49,9 +51,16 @@ impl Kernel {
         let (isa, rest) = [("6avx512", Isa::Avx512), ("4avx2", Isa::Avx2)]
             .into_iter()
             .find_map(|(module, isa)| Some((isa, symbol.split_once(&format!("3isa{module}"))?.1)))?;
-        let (kind, rest) = [("5tiles", Kind::Chain), ("12asking_tiles", Kind::Asking), ("3dot", Kind::Dot)]
-            .into_iter()
-            .find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
+        let shims = [
+            ("5tiles", Kind::Chain),
+            ("12asking_tiles", Kind::Asking),
+            ("3dot", Kind::Dot),
+            ("11narrow_rows", Kind::Narrow),
+        ];
+        let (kind, rest) = shims.into_iter().find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
+        if kind == Kind::Narrow {
+            return Some(Self { isa, kind, rows: 4, cols: 1, masked: false });
+        }
         let mut constants: Vec<usize> = Vec::new();
         for constant in rest.split_terminator('_') {
             let Some(constant) = constant.strip_prefix('K') else { break };
@@ -66,10 +75,10 @@ impl Kernel {
         Some(Self { isa, kind, rows, cols, masked: constants.get(2) == Some(&1) })
     }
 
-    /// Registers that its accumulators fill.
+    /// Registers that its accumulators fill, or multiply-adds of its least loop.
     fn accumulators(&self) -> usize {
         match (self.kind, self.isa) {
-            (Kind::Chain | Kind::Asking, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
+            (Kind::Chain | Kind::Asking | Kind::Narrow, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
             // Sixteen lanes of the sum are two registers.
             (Kind::Dot, Isa::Avx2) => 2 * self.rows * self.cols,
         }
@@ -87,6 +96,7 @@ impl fmt::Display for Kernel {
             (Kind::Chain, false) => "chain",
             (Kind::Asking, _) => "chain, asking",
             (Kind::Dot, _) => "dot",
+            (Kind::Narrow, _) => return f.pad(&format!("{isa} narrow")),
         };
         f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))
     }
@@ -188,6 +198,8 @@ mod tests {
         assert_eq!((dot.kind, dot.accumulators()), (Kind::Dot, 12));
         let asking = of("_RINvNtNtCs1_11fused_dense3isa4avx212asking_tilesKj4_Kj3_Kb0_EB6_").unwrap();
         assert_eq!((asking.kind, asking.rows, asking.cols), (Kind::Asking, 4, 3));
+        let narrow = of("_RNvNtNtCs1_11fused_dense3isa6avx51211narrow_rows").unwrap();
+        assert_eq!((narrow.kind, narrow.accumulators()), (Kind::Narrow, 4));
         assert_eq!(of("_RNvNtNtCs1_11fused_dense3isa4avx26detect"), None);
     }
 }
