@@ -1,7 +1,7 @@
 //! Matrix multiplication with what a layer wants around it: bias before, activation behind.
 //!
-//! This file states the problem; `driver` holds the loops over the output and the sum, down to one call per tile into
-//! an instruction set.
+//! This file states the problem; `driver` plans it and hands it to the loops over the output and the sum, `chain` and
+//! `lanes`, down to one call per tile, or run of tiles, into an instruction set.
 
 mod chain;
 pub(crate) mod driver;
