@@ -18,7 +18,7 @@ use crate::error::{Error, Operand};
 use crate::gemm::driver;
 use crate::isa::{self, Isa, Kernels};
 use crate::summation::{SUM_BLOCK, Summation};
-use crate::threads::Threads;
+use crate::threads::{Sharing, Threads};
 use crate::workspace::{Workspace, apart, padded};
 use backward::blocks::BlocksLayout;
 
@@ -63,7 +63,7 @@ pub struct Dense {
     outputs: usize,
     activation: Activation,
     summation: Summation,
-    threads: Threads,
+    threads: Sharing,
     kernels: Result<&'static Kernels, Error>,
     layout: Result<WorkspaceLayout, Error>,
     workspace: Workspace,
@@ -83,7 +83,7 @@ impl Dense {
             outputs,
             activation,
             summation: Summation::Auto,
-            threads: Threads::Serial,
+            threads: Threads::Serial.into(),
             kernels: isa::select_default(),
             layout: Ok(WorkspaceLayout::default()),
             workspace: Workspace::default(),
@@ -100,7 +100,7 @@ impl Dense {
     /// Where the work may run: a choice of [`Threads`], or a [`Team`](crate::Team).
     #[must_use]
     pub fn with_threads(self, threads: impl Into<Threads>) -> Self {
-        Self { threads: threads.into(), ..self }.with_fresh_workspace()
+        Self { threads: threads.into().into(), ..self }.with_fresh_workspace()
     }
 
     /// The order in which the terms of a sum are added.
@@ -153,7 +153,7 @@ impl Dense {
     }
 
     /// Where the work may run.
-    pub(crate) fn threads(&self) -> &Threads {
+    pub(crate) fn threads(&self) -> &Sharing {
         &self.threads
     }
 

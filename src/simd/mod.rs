@@ -9,6 +9,7 @@
 mod avx2;
 #[cfg(fused_dense_isa = "avx512")]
 mod avx512;
+mod float_mode;
 mod group;
 #[cfg(fused_dense_isa = "neon")]
 mod neon;
@@ -19,6 +20,7 @@ mod portable;
 pub(crate) use avx2::Avx2;
 #[cfg(fused_dense_isa = "avx512")]
 pub(crate) use avx512::Avx512;
+pub(crate) use float_mode::FloatMode;
 pub(crate) use group::Group;
 #[cfg(fused_dense_isa = "neon")]
 pub(crate) use neon::Neon;

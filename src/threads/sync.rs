@@ -1,5 +1,7 @@
 //! What synchronisation is made of: the standard library's, or loom's for the model checker.
 
+#[cfg(not(all(loom, test)))]
+use super::clock::Moment;
 use core::time::Duration;
 
 #[cfg(all(loom, test))]
@@ -63,7 +65,7 @@ fn ask(patience: Duration, rest: impl Fn(), is_done: impl Fn() -> bool) -> bool 
             }
             rest();
         }
-        if start.get_or_insert_with(std::time::Instant::now).elapsed() >= patience {
+        if start.get_or_insert_with(Moment::now).elapsed() >= patience {
             return false;
         }
     }

@@ -1,13 +1,15 @@
 //! Threads that wait for work awake, for a moment.
 
 use super::board::{Board, MAX_MEMBERS};
+use super::clock::{self, Moment};
 use super::meter::Meter;
+use super::payload::discard;
+use super::process::Process;
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
 use core::fmt;
 use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::Instant;
 
 /// How long a worker waits awake for the next job, where the last ones came that close.
 const PATIENCE: Duration = Duration::from_micros(100);
@@ -66,9 +68,11 @@ struct Shared {
     threads: OnceLock<Box<[Thread]>>,
     /// Members of the last job that woke anybody.
     wanted: AtomicUsize,
-    start: Instant,
+    start: Moment,
     /// Microseconds from the start to when light work last met a sleeping worker.
     last_light: AtomicU64,
+    /// The process that has the workers.
+    process: Process,
 }
 
 /// A flag on a cache line of its own, which changes hands only when it does.
@@ -90,8 +94,8 @@ impl Team {
 
     /// A team of this many threads, the caller's among them: `new(2)` starts one.
     ///
-    /// At least one and at most [`MAX_THREADS`](Self::MAX_THREADS), and fewer where the system refuses more;
-    /// [`threads`](Self::threads) tells.
+    /// At least one and at most [`MAX_THREADS`](Self::MAX_THREADS), and fewer where the system refuses more, one on
+    /// targets without threads or a clock (`wasm32-unknown-unknown`); [`threads`](Self::threads) tells.
     #[must_use]
     pub fn new(threads: usize) -> Self {
         Self::with_start(threads, |_| ())
@@ -117,7 +121,8 @@ impl Team {
     /// ```
     #[must_use]
     pub fn with_start(threads: usize, start: impl Fn(usize) + Send + Sync + 'static) -> Self {
-        let threads = threads.clamp(1, Self::MAX_THREADS);
+        let most = if clock::EXISTS { Self::MAX_THREADS } else { 1 };
+        let threads = threads.clamp(1, most);
         let shared = Arc::new(Shared {
             board: Board::new(),
             meter: Meter::new(),
@@ -127,7 +132,8 @@ impl Team {
             sleeps: (0..threads).map(|_| Flag(AtomicBool::new(false))).collect(),
             threads: OnceLock::new(),
             wanted: AtomicUsize::new(1),
-            start: Instant::now(),
+            start: Moment::now(),
+            process: Process::current(),
             last_light: AtomicU64::new(0),
         });
         let start = Arc::new(start);
@@ -239,13 +245,23 @@ impl Eq for Team {}
 
 impl Drop for Workers {
     fn drop(&mut self) {
+        let handles = core::mem::take(&mut self.handles);
+        if self.shared.process.is_past() {
+            // The workers are the parent's. Even to detach them would name threads that are not there.
+            core::mem::forget(handles);
+            return;
+        }
         self.shared.is_over.store(true, Ordering::Relaxed);
         // Pairs with the fence in `Shared::sleep`: a worker sees that it is over, or is seen to sleep and woken.
         fence(Ordering::SeqCst);
-        for handle in self.handles.drain(..) {
+        let here = thread::current().id();
+        for handle in handles {
             handle.thread().unpark();
-            // A worker that panicked, in the caller's `start`, has reported it and holds nothing.
-            let _ = handle.join();
+            // The last handle may be a worker's own, which ends when it gets back to `Shared::serve`.
+            if handle.thread().id() != here {
+                // One that panicked, in the caller's `start`, has reported it and holds nothing.
+                handle.join().map_or_else(discard, |()| ());
+            }
         }
     }
 }
@@ -317,7 +333,10 @@ impl Shared {
     fn wake_two(&self) {
         let members = self.wanted.load(Ordering::Relaxed);
         for (thread, _) in self.sleepers(members).filter(|(_, sleeps)| sleeps.swap(false, Ordering::Relaxed)).take(2) {
-            thread.unpark();
+            // Those of a parent process cannot be woken here.
+            if !self.process.is_past() {
+                thread.unpark();
+            }
         }
     }
 
@@ -337,7 +356,7 @@ impl Shared {
             let is_held = || self.is_held.0.load(Ordering::Relaxed);
             let is_awaited = is_held() && wait_awake(HELD_PATIENCE, || is_called() || !is_held());
             if !is_awaited && !wait_awake(patience, is_called) {
-                let since = Instant::now();
+                let since = Moment::now();
                 self.sleep(member, is_called);
                 self.wake_two();
                 // Whoever calls often is waited for awake; where calls are rare, spinning would be for nothing.
