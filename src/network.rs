@@ -88,8 +88,9 @@ impl Layer {
 
 /// Dense layers in a chain, trained by gradient descent on mini-batches.
 ///
-/// The network owns parameters, activations and gradients, all allocated when it is made: no call allocates. Parameters
-/// start at zero; give the weights values of your own, since layers of equal weights stay equal.
+/// The network owns parameters, activations and gradients, all allocated when it is made: no call allocates, but for
+/// what a rayon pool's tasks take. Parameters start at zero; give the weights values of your own, since layers of equal
+/// weights stay equal.
 ///
 /// ```
 /// use fused_dense::{Activation, Cost, Dense, Network};

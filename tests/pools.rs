@@ -119,6 +119,23 @@ fn thread_local_memory_may_be_borrowed_over_a_call() {
     });
 }
 
+/// Layers of several limits one after the other: helpers that are still about from one call help in the next one only
+/// where that has a place for them.
+#[test]
+fn calls_of_different_limits_follow_each_other() {
+    check(|| {
+        let (sample, pool) = (Sample::new(), pool(8));
+        pool.install(|| {
+            let mut layers = [8, 2, 5, 3, 8, 4].map(|max| layer(&Threads::CurrentPool { max }));
+            let mut a = vec![0.0; BATCH * OUTPUTS];
+            for layer in (0..CALLS).flat_map(|call| [call % 6, call / 6 % 6]) {
+                layers[layer].forward(&sample.x, &sample.w, Bias::None, &mut a).expect("a valid call");
+                assert!(bits(&a) == sample.expected);
+            }
+        });
+    });
+}
+
 /// Whatever happens to the pool: its last handle goes with the layer, while helpers are on their way.
 #[test]
 fn a_pool_may_end_right_behind_a_call() {

@@ -73,9 +73,9 @@ impl Dense {
     /// Plans a layer: serial, on the best instruction set that the CPU has and the environment variable
     /// [`ISA_VARIABLE`](crate::ISA_VARIABLE) allows.
     ///
-    /// This is where scratch memory is allocated ([`workspace_len`](Self::workspace_len)); no call allocates. What is
-    /// wrong with the instruction set (an unknown name in the variable, a cap below what the build holds) is reported
-    /// by every call.
+    /// This is where scratch memory is allocated ([`workspace_len`](Self::workspace_len)); no call allocates, but for what
+    /// a rayon pool's tasks take ([`Threads`]). What is wrong with the instruction set (an unknown name in the variable,
+    /// a cap below what the build holds) is reported by every call.
     #[must_use]
     pub fn new(inputs: usize, outputs: usize, activation: Activation) -> Self {
         let layer = Self {

@@ -46,7 +46,8 @@ pub enum Threads {
     Serial,
     /// Shared out in the rayon pool that the caller runs in, to at most this many of its workers; on the calling
     /// thread where it runs in none. The global pool is never started. The helpers are tasks of the pool, for each of
-    /// which rayon allocates a few bytes; a thread's first such call allocates besides.
+    /// which rayon allocates a few bytes; a thread's first such call allocates besides, and one in another pool, or of
+    /// another number of workers at most, than its last one may.
     CurrentPool {
         /// The most workers to use, up to [`Team::MAX_THREADS`]. The workspace grows with it.
         max: usize,
@@ -197,8 +198,8 @@ impl Sharing {
         match &self.threads {
             Threads::Serial => call(&Crew::Serial),
             Threads::CurrentPool { .. } | Threads::Pool(_) if self.process.is_past() => call(&Crew::Serial),
-            Threads::CurrentPool { .. } => rayon_pool::with_crew(None, workers, call),
-            Threads::Pool(pool) => rayon_pool::with_crew(Some(pool), workers, call),
+            Threads::CurrentPool { .. } => rayon_pool::with_crew(None, self.here().workers, workers, call),
+            Threads::Pool(pool) => rayon_pool::with_crew(Some(pool), self.max(), workers, call),
             Threads::Team(team) => match team.lead() {
                 Some(lead) => call(&Crew::Team { lead, workers, is_light: cycles < WAKE_CYCLES }),
                 None => call(&Crew::Serial),

@@ -34,10 +34,18 @@ pub(super) struct Camp {
 
 const SEATS: usize = u64::BITS as usize;
 
-/// A thread's camp, and the pool that its tasks are in.
+/// A thread's camp, and what its tasks are good for.
 struct Place {
     camp: Arc<Camp>,
+    home: Home,
+}
+
+/// Where tasks run, and the most members of a call. A task that is at work as a member may claim a part of the call
+/// behind its own, whose scratch memory must have a piece for it too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Home {
     pool: usize,
+    most: usize,
 }
 
 thread_local! {
@@ -45,12 +53,18 @@ thread_local! {
     static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
 }
 
-/// Calls `call` with a crew of this many members: this thread, and workers of the pool, or of the one that this thread
-/// is a worker of.
+/// Calls `call` with a crew of `workers` members, of `most` that the scratch memory has pieces for: this thread, and
+/// workers of the pool, or of the one that this thread is a worker of.
 ///
 /// A place that no worker takes up is left to the caller, which by then has done all parts.
-pub(super) fn with_crew<R>(pool: Option<&ThreadPool>, workers: usize, call: impl FnOnce(&Crew<'_>) -> R) -> R {
-    let place = Place::take(pool);
+pub(super) fn with_crew<R>(
+    pool: Option<&ThreadPool>,
+    most: usize,
+    workers: usize,
+    call: impl FnOnce(&Crew<'_>) -> R,
+) -> R {
+    assert!(workers <= most, "{workers} of {most} members");
+    let place = Place::take(Home { pool: pool.map_or(0, |pool| core::ptr::from_ref(pool).addr()), most });
     let camp = &place.camp;
     camp.open(workers);
     let _open = Open(&place);
@@ -62,13 +76,12 @@ pub(super) fn with_crew<R>(pool: Option<&ThreadPool>, workers: usize, call: impl
 }
 
 impl Place {
-    /// This thread's own, or a new one: also where the tasks of another pool are still about, which nobody can count on.
-    fn take(pool: Option<&ThreadPool>) -> Self {
-        let pool = pool.map_or(0, |pool| core::ptr::from_ref(pool).addr());
+    /// This thread's own, or a new one: also where tasks that are good for something else are still about.
+    fn take(home: Home) -> Self {
         // A thread on its way out has no memory of its own any more.
         let own = PLACE.try_with(Cell::take).ok().flatten();
-        let own = own.filter(|own| own.pool == pool || Arc::strong_count(&own.camp) == 1);
-        Self { camp: own.map_or_else(|| Arc::new(Camp::new()), |own| own.camp), pool }
+        let own = own.filter(|own| own.home == home || Arc::strong_count(&own.camp) == 1);
+        Self { camp: own.map_or_else(|| Arc::new(Camp::new()), |own| own.camp), home }
     }
 }
 
@@ -77,10 +90,10 @@ struct Open<'p>(&'p Place);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let Place { camp, pool } = self.0;
+        let Place { camp, home } = self.0;
         camp.close();
         // A thread on its way out keeps nothing.
-        let _ = PLACE.try_with(|own| own.set(Some(Place { camp: Arc::clone(camp), pool: *pool })));
+        let _ = PLACE.try_with(|own| own.set(Some(Place { camp: Arc::clone(camp), home: *home })));
     }
 }
 
