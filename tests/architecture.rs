@@ -41,8 +41,8 @@ const RAW_POINTERS: &[&str] = &[
     "matrix.rs",
 ];
 
-/// Where `unsafe` is allowed: with the pointers, and where a function pointer of the kernel table, an aligned line of
-/// scratch memory or a foreign array comes in.
+/// Where `unsafe` is allowed: with the pointers, and where a function pointer of the kernel table or a foreign array comes
+/// in.
 const UNSAFE: &[&str] = &[
     "simd/",
     "threads/",
@@ -57,7 +57,6 @@ const UNSAFE: &[&str] = &[
     "layer/standalone.rs",
     "matrix.rs",
     "ndarray.rs",
-    "workspace.rs",
 ];
 
 /// What a raw pointer looks like.

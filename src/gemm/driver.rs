@@ -21,12 +21,21 @@ use crate::kernel::pack::Panel;
 use crate::plan::{self, Part, PlainTiles, Routine, Strategy};
 use crate::summation::{SUM_BLOCK, Summation};
 
-/// Elements of scratch that one worker needs for any product with no dimension but the batch above `longest`, and
-/// samples taken `slab_rows` at a time.
+/// Elements of scratch that one of so many workers needs for its parts of any product with no dimension but the batch above
+/// `longest`, and samples taken `slab_rows` at a time.
+///
+/// That is a strip and the packed left operand of a part's rows. The more workers, the fewer rows: of a square output cut
+/// for `p` of them, one part in `√p`. Where a part has more, [`chain::run`] takes them in pieces, which costs little: each
+/// piece packs the right operand anew, so a hundred rows pay for it. A worker on its own gets the pieces of all.
 ///
 /// `None` where the number overflows.
-pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize) -> Option<usize> {
-    let rows = longest.checked_mul(slab_rows + kernels.nr())?;
+pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize, workers: usize) -> Option<usize> {
+    // Sixteenths, so that two or three workers do not count as one or two.
+    let root = workers.checked_mul(16 * 16)?.isqrt();
+    let rows = longest.checked_mul(16)?.div_ceil(root);
+    // A row at least, however long its sum.
+    let least = longest.max(slab_rows).checked_add(kernels.nr())?;
+    let rows = rows.checked_mul(slab_rows + kernels.nr())?.max(least);
     let chain = rows.checked_add(SUM_BLOCK * kernels.nr() + kernels.lanes)?;
     let dot = longest.checked_mul(kernels.dot_rows() + kernels.dot_cols(1))?;
     Some(chain.max(dot))

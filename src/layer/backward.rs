@@ -323,7 +323,7 @@ impl Call<'_> {
     ) {
         let (kernels, outputs, members) = (self.kernels, self.layer.outputs, crew.workers());
         let (slab, db) = (self.slab_sink(scratch), self.column_sums(start, db));
-        let (worker_len, own_len) = (scratch.worker_len, scratch.blocks.dz);
+        let (piece_len, own_len) = (scratch.piece_len(crew), scratch.blocks.dz);
         let scratch = &mut *scratch.workers;
         let (pass, dz) = self.dz_pass(start, rows, slab, db);
         let gemms = |dz: Source| {
@@ -343,7 +343,7 @@ impl Call<'_> {
         let is_one_job = self.step.is_none() || self.d_a_prev.is_none();
         let is_own = is_one_job && self.d_z.is_none() && rows * row_stride <= own_len;
         if is_own && (1..=members).contains(&parts) {
-            crew.share(parts, scratch, worker_len, &|index, scratch| {
+            crew.share(parts, scratch, piece_len, &|index, scratch| {
                 let (own, scratch) = scratch.split_at_mut(own_len);
                 let own = Sink { ptr: own.as_mut_ptr(), row_stride, col_stride: 1 };
                 let (pass, dz) = self.dz_pass(start, rows, own, db.filter(|_| index == 0));
@@ -361,20 +361,20 @@ impl Call<'_> {
         }
         if let Some(pass) = pass {
             let workers = plan::workers(plan::dz_cycles(rows, outputs), 0.0, &crew.supply());
-            crew.share(workers, scratch, worker_len, &|index, scratch| {
+            crew.share(workers, scratch, piece_len, &|index, scratch| {
                 let cols = plan::share(outputs, kernels.lanes.max(plan::LINE), index, workers);
                 // SAFETY: the caller's promise; the workers' columns are disjoint.
                 unsafe { pass.run(kernels, cols, scratch) };
             });
         }
         if is_one_job {
-            crew.share(parts, scratch, worker_len, &|index, scratch| {
+            crew.share(parts, scratch, piece_len, &|index, scratch| {
                 products.iter().flatten().for_each(|product| compute(index, product, scratch));
             });
             return;
         }
         for product in products.iter().flatten() {
-            crew.share(parts, scratch, worker_len, &|index, scratch| compute(index, product, scratch));
+            crew.share(parts, scratch, piece_len, &|index, scratch| compute(index, product, scratch));
         }
     }
 

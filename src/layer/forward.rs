@@ -1,6 +1,6 @@
 //! The forward pass: checks, then one product with bias before and activation behind.
 
-use super::{Bias, Dense, Outputs, Scratch, Weights};
+use super::{Bias, Dense, Outputs, Weights};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, driver};
@@ -81,17 +81,17 @@ impl Dense {
         };
         let problem = self.forward_product(batch, a_prev, &w, start, a, z);
         let (workers, cycles) = self.forward_workers(kernels, batch);
-        let Scratch { workers: scratch, worker_len, .. } = scratch;
         if workers == 1 {
             let (gemm, summation) = &problem;
             // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows keep
             // outputs apart from inputs and from each other, and the scratch has the length that the driver asks.
-            unsafe { driver::run_whole(kernels, gemm, *summation, scratch) };
+            unsafe { driver::run_whole(kernels, gemm, *summation, scratch.workers) };
             return Ok(());
         }
         self.threads.with_crew(workers, cycles, |crew| {
             let product = Product::new(kernels, problem, crew.workers());
-            crew.share(product.parts(), scratch, worker_len, &|part, scratch| {
+            let piece_len = scratch.piece_len(crew);
+            crew.share(product.parts(), scratch.workers, piece_len, &|part, scratch| {
                 // SAFETY: as above; each part is computed once.
                 unsafe { product.run(kernels, part, scratch) };
             });

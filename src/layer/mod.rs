@@ -18,8 +18,8 @@ use crate::error::{Error, Operand};
 use crate::gemm::driver;
 use crate::isa::{self, Isa, Kernels};
 use crate::summation::{SUM_BLOCK, Summation};
-use crate::threads::Threads;
-use crate::workspace::{Workspace, apart, padded};
+use crate::threads::{Crew, Threads};
+use crate::workspace::{LINE, Workspace, apart, padded};
 use backward::blocks::BlocksLayout;
 
 /// A dense layer of `inputs → outputs` with an activation, planned once and called many times.
@@ -138,6 +138,9 @@ impl Dense {
 
     /// Elements (`f32`) of scratch memory that a call of this layer needs, whatever the batch.
     ///
+    /// With more threads each has a smaller part of the work and needs less: together they need about the square root of
+    /// their number times as much, and some 64 KiB each, up to 128 KiB more where the layer is wide.
+    ///
     /// # Errors
     /// [`Error::TooLarge`] where the number overflows, and what is wrong with the instruction set.
     pub fn workspace_len(&self) -> Result<usize, Error> {
@@ -185,8 +188,8 @@ impl Dense {
         let (vector, rest) = workspace.as_mut_slice().split_at_mut(layout.vector);
         let (slab, rest) = rest.split_at_mut(layout.slab);
         let (partials, workers) = rest.split_at_mut(layout.blocks.partials());
-        let WorkspaceLayout { slab_rows, blocks, worker: worker_len, .. } = *layout;
-        Ok(Scratch { vector, slab, slab_rows, blocks, partials, workers, worker_len })
+        let WorkspaceLayout { slab_rows, blocks, workers: most_workers, .. } = *layout;
+        Ok(Scratch { vector, slab, slab_rows, blocks, partials, workers, most_workers })
     }
 }
 
@@ -208,8 +211,8 @@ struct WorkspaceLayout {
     slab_rows: usize,
     /// What a batch shared by blocks needs.
     blocks: BlocksLayout,
-    /// One worker's panels and tiles, and its block's `dz`.
-    worker: usize,
+    /// Workers that have a piece of the rest each, for their panels and tiles and a block's `dz`.
+    workers: usize,
     /// The whole workspace.
     total: usize,
 }
@@ -221,10 +224,11 @@ impl WorkspaceLayout {
         let vector = padded(layer.outputs)?;
         let slab = padded(apart(layer.outputs)?.checked_mul(slab_rows)?)?;
         let blocks = BlocksLayout::new(layer)?;
-        let worker = padded(driver::scratch_len(kernels, longest, slab_rows)?)?.checked_add(blocks.dz)?;
+        let workers = layer.threads.max();
+        let worker = padded(driver::scratch_len(kernels, longest, slab_rows, workers)?)?.checked_add(blocks.dz)?;
         let shared = vector.checked_add(slab)?.checked_add(blocks.partials())?;
-        let total = worker.checked_mul(layer.threads.max())?.checked_add(shared)?;
-        Some(Self { vector, slab, slab_rows, blocks, worker, total })
+        let total = worker.checked_mul(workers)?.checked_add(shared)?;
+        Some(Self { vector, slab, slab_rows, blocks, workers, total })
     }
 }
 
@@ -235,6 +239,14 @@ struct Scratch<'w> {
     slab_rows: usize,
     blocks: BlocksLayout,
     partials: &'w mut [f32],
+    /// Of all workers, as many as there can be, or of those that come.
     workers: &'w mut [f32],
-    worker_len: usize,
+    most_workers: usize,
+}
+
+impl Scratch<'_> {
+    /// Elements of each worker's piece: the fewer come, the larger.
+    fn piece_len(&self, crew: &Crew<'_>) -> usize {
+        self.workers.len() / LINE / crew.members(self.most_workers) * LINE
+    }
 }

@@ -6,7 +6,7 @@ use crate::gemm::packed::{PackedLayout, WeightsSource};
 use crate::isa::{Isa, Kernels};
 use crate::kernel::Source;
 use crate::matrix::Input;
-use crate::workspace::Workspace;
+use crate::workspace::Lines;
 use core::fmt;
 
 /// The weights of a call: plain, or packed beforehand.
@@ -82,7 +82,7 @@ pub struct PackedWeights {
     kernels: &'static Kernels,
     along_inputs: bool,
     layout: PackedLayout,
-    memory: Workspace,
+    memory: Lines,
 }
 
 impl Dense {
@@ -107,7 +107,7 @@ impl Dense {
             kernels,
             along_inputs: true,
             layout: PackedLayout::default(),
-            memory: Workspace::new(len),
+            memory: Lines::new(len),
         };
         if packed.memory.len() < len {
             return Err(too_large());
@@ -188,7 +188,7 @@ impl PackedWeights {
 
     /// Whether they take none: without inputs or without outputs.
     pub fn is_empty(&self) -> bool {
-        self.memory.is_empty()
+        self.memory.len() == 0
     }
 }
 

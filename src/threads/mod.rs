@@ -195,6 +195,16 @@ impl Crew<'_> {
         }
     }
 
+    /// Members that may come to a job, of which each needs a piece of the scratch; `most` is [`Threads::max`]. A helper that
+    /// a team's call before has brought may be any of the team.
+    pub(crate) fn members(&self, most: usize) -> usize {
+        match self {
+            Self::Serial => 1,
+            Self::Rayon { workers, .. } => *workers,
+            Self::Team { .. } => most,
+        }
+    }
+
     /// What it costs to share out another job.
     pub(crate) fn supply(&self) -> Supply {
         match self {

@@ -75,8 +75,9 @@ impl Call<'_> {
     /// As [`Call::run`], for a layer whose layout has room for partial sums.
     #[inline(never)]
     pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
-        let Scratch { blocks: layout, partials, workers: scratch, worker_len, .. } = scratch;
-        let (layout, worker_len) = (*layout, *worker_len);
+        let piece_len = scratch.piece_len(crew);
+        let Scratch { blocks: layout, partials, workers: scratch, .. } = scratch;
+        let layout = *layout;
         let outputs = self.layer.outputs;
         let sums = if self.d_w.is_some() { self.layer.inputs * outputs } else { 0 };
         let blocks = Blocks { call: self, layout, partials: partials.as_mut_ptr(), db };
@@ -85,11 +86,11 @@ impl Call<'_> {
             let count = layout.most.min(all - first);
             let supply = crew.supply();
             let adders = plan::workers(plan::add_up_cycles(count * sums, &supply), 0.0, &supply).min(outputs);
-            crew.share(count, scratch, worker_len, &|index, scratch| {
+            crew.share(count, scratch, piece_len, &|index, scratch| {
                 // SAFETY: the caller's promise; each block is computed once.
                 unsafe { blocks.compute(first, index, scratch) };
             });
-            crew.share(adders, scratch, worker_len, &|index, scratch| {
+            crew.share(adders, scratch, piece_len, &|index, scratch| {
                 // SAFETY: as above; all blocks have been computed, and the rows are this worker's.
                 unsafe { blocks.add_up(first, count, plan::share(outputs, 1, index, adders), scratch) };
             });
