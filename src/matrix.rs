@@ -15,6 +15,15 @@ fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Optio
     last_row.checked_add(last_col)?.checked_add(1)
 }
 
+/// The strides that count. Along an axis of one element, or of an empty matrix, nothing follows, and whatever its stride is
+/// said to be cannot show: it becomes what it is where rows stand one behind the other, as in a slice.
+fn counting(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> (usize, usize) {
+    let col_stride = if cols <= 1 || rows == 0 { 1 } else { col_stride };
+    // No more than twice the span of a row, which fits memory.
+    let row_stride = if rows <= 1 || cols == 0 { cols * col_stride } else { row_stride };
+    (row_stride, col_stride)
+}
+
 fn check_bounds(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<(), Error> {
     let expected = span(rows, cols, row_stride, col_stride);
     match expected {
@@ -26,7 +35,8 @@ fn check_bounds(len: usize, rows: usize, cols: usize, row_stride: usize, col_str
 /// A read-only `rows × cols` matrix over a slice: element `(i, j)` stands at `i · row_stride + j · col_stride`.
 ///
 /// Strides count elements. A stride of 0 repeats a row or column. Negative strides cannot be expressed: reverse the
-/// data instead.
+/// data instead. The row stride of a single row, and the column stride of a single column, may be any number: nothing
+/// stands there, and views that are the same memory give the same results.
 ///
 /// ```
 /// use fused_dense::MatrixView;
@@ -74,6 +84,7 @@ impl<'a> MatrixView<'a> {
         row_stride: usize,
         col_stride: usize,
     ) -> Self {
+        let (row_stride, col_stride) = counting(rows, cols, row_stride, col_stride);
         Self { first, data: PhantomData, rows, cols, row_stride, col_stride }
     }
 
@@ -88,7 +99,9 @@ impl<'a> MatrixView<'a> {
     /// The same elements with rows and columns exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {
-        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+        let (rows, cols) = (self.cols, self.rows);
+        let (row_stride, col_stride) = counting(rows, cols, self.col_stride, self.row_stride);
+        Self { rows, cols, row_stride, col_stride, ..self }
     }
 
     /// Element `(row, col)`, or `None` outside the matrix.
@@ -109,12 +122,12 @@ impl<'a> MatrixView<'a> {
         self.cols
     }
 
-    /// Elements from one row to the next.
+    /// Elements from one row to the next; of a single row, or none, as if rows stood one behind the other.
     pub fn row_stride(&self) -> usize {
         self.row_stride
     }
 
-    /// Elements from one column to the next.
+    /// Elements from one column to the next; of a single column, or none, 1.
     pub fn col_stride(&self) -> usize {
         self.col_stride
     }
@@ -208,6 +221,7 @@ impl<'a> MatrixViewMut<'a> {
             || apart(rows, row_stride, cols, col_stride)
             || apart(cols, col_stride, rows, row_stride)
         {
+            let (row_stride, col_stride) = counting(rows, cols, row_stride, col_stride);
             Ok(Self { first, data: PhantomData, initialised: true, rows, cols, row_stride, col_stride })
         } else {
             Err(Error::Overlapping { shape: (rows, cols), strides: (row_stride, col_stride) })
@@ -217,7 +231,9 @@ impl<'a> MatrixViewMut<'a> {
     /// The same elements with rows and columns exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {
-        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+        let (rows, cols) = (self.cols, self.rows);
+        let (row_stride, col_stride) = counting(rows, cols, self.col_stride, self.row_stride);
+        Self { rows, cols, row_stride, col_stride, ..self }
     }
 
     /// Number of rows.

@@ -11,8 +11,12 @@ pub const SUM_LANES: usize = 16;
 pub enum Summation {
     /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, the product's shorter side `s` (of batch
     /// and outputs; of batch and inputs for `dA_prev`) is at most [`AUTO_LANES_MAX_SIDE`], and the sum has at least
-    /// [`AUTO_LANES_TERMS`]` · (s - 1)` terms; [`Chain`](Self::Chain) elsewhere. A function of shapes and of the
-    /// weights' layout alone.
+    /// [`AUTO_LANES_TERMS`]` · (s - 1)` terms; [`Chain`](Self::Chain) elsewhere. `dw` and `db` are always chains.
+    ///
+    /// Weights lie along the inputs where the column stride of their view is no larger than its row stride, else along the
+    /// outputs. So the bits depend on the batch and on the weights' layout: of a sample on its own and among 64, or of
+    /// weights stored `[outputs, inputs]` and `[inputs, outputs]`, they may differ. Nothing else counts, no other operand's
+    /// strides and no thread; pinned to one of the other two, the order depends on nothing.
     #[default]
     Auto,
     /// Blocks of 256 fused multiply-adds, in ascending order.

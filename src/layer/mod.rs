@@ -103,7 +103,8 @@ impl Dense {
         Self { threads: threads.into(), ..self }.with_fresh_workspace()
     }
 
-    /// The order in which the terms of a sum are added.
+    /// The order in which the terms of a sum are added. Pinned, results depend neither on the batch around a sample nor on the
+    /// weights' layout, as by default they may ([`Summation::Auto`]).
     #[must_use]
     pub fn with_summation(self, summation: Summation) -> Self {
         Self { summation, ..self }

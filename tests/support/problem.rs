@@ -387,8 +387,8 @@ impl Problem {
 
     /// Whether the weights, placed so, lie contiguous along the inputs, which the `Auto` order looks at.
     fn contiguous_inputs(&self, placement: &Placement<'_>) -> bool {
-        let (row_stride, col_stride) =
-            (placement.layout)(Operand::W).strides(self.layer.outputs(), self.layer.inputs());
+        let w = Stored::new(placement, Operand::W, self.layer.outputs(), self.layer.inputs(), &self.w);
+        let (row_stride, col_stride) = w.counting_strides();
         col_stride <= row_stride
     }
 

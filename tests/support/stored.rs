@@ -28,6 +28,8 @@ pub(crate) enum Layout {
     RepeatedRow,
     /// A view of one column, repeated by a stride of 0.
     RepeatedColumn,
+    /// A view of a plain slice with this stride wherever nothing stands a stride further on.
+    Unused(usize),
 }
 
 impl Layout {
@@ -39,6 +41,10 @@ impl Layout {
             Self::Columns { step, gap } => (step, rows * step + gap),
             Self::RepeatedRow => (0, 1),
             Self::RepeatedColumn => (1, 0),
+            Self::Unused(stride) => {
+                let is_empty = rows == 0 || cols == 0;
+                (if is_empty || rows == 1 { stride } else { cols }, if is_empty || cols == 1 { stride } else { 1 })
+            }
         }
     }
 }
@@ -97,6 +103,14 @@ impl Stored {
 
     pub(crate) fn strides(&self) -> (usize, usize) {
         self.layout.strides(self.rows, self.cols)
+    }
+
+    /// The strides of the view that a call is given, or of the slice.
+    pub(crate) fn counting_strides(&self) -> (usize, usize) {
+        match self.input() {
+            Input::View(view) => (view.row_stride(), view.col_stride()),
+            Input::Slice(_) => self.strides(),
+        }
     }
 
     /// Where element `at`, counted row by row, stands in memory.
