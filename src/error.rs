@@ -97,7 +97,7 @@ pub enum Error {
         /// Its stride.
         found: isize,
     },
-    /// An output that the call adds to was given as uninitialised memory.
+    /// An output that the call adds to, or room for partial sums, was given as uninitialised memory.
     Uninitialised {
         /// Which operand.
         operand: Operand,

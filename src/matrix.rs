@@ -180,7 +180,8 @@ impl<'a> MatrixViewMut<'a> {
     }
 
     /// A view of memory that need not be initialised: a call that overwrites it (all do, unless told to add) leaves
-    /// every element of the view written when it returns `Ok`.
+    /// every element of the view written when it returns `Ok`. [Room for partial sums](crate::Update::partial_sums), which may
+    /// stay unwritten, is refused.
     ///
     /// # Errors
     /// As [`MatrixViewMut::new`].
@@ -307,9 +308,16 @@ impl<'a> Output<'a> {
     }
 
     /// The output as the kernels see it, once its shape is found to be `rows × cols`: writable, for `'a`, at the place of
-    /// every element, of which no two are one. Memory that may be uninitialised is refused where it is to be read.
+    /// every element, of which no two are one. Memory that may be uninitialised is refused where it is to be
+    /// read, or may be left as it is: `needs_values`.
     #[inline(always)]
-    pub(crate) fn sink(&mut self, operand: Operand, rows: usize, cols: usize, is_read: bool) -> Result<Sink, Error> {
+    pub(crate) fn sink(
+        &mut self,
+        operand: Operand,
+        rows: usize,
+        cols: usize,
+        needs_values: bool,
+    ) -> Result<Sink, Error> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
@@ -317,7 +325,7 @@ impl<'a> Output<'a> {
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;
-                if is_read && !view.initialised {
+                if needs_values && !view.initialised {
                     return Err(Error::Uninitialised { operand });
                 }
                 Ok(Sink { ptr: view.first, row_stride: view.row_stride, col_stride: view.col_stride })

@@ -201,3 +201,19 @@ fn parameters_must_be_initialised() {
     );
     assert_eq!(result, Err(Error::Uninitialised { operand: Operand::W }));
 }
+
+/// A call may leave the room as it is, so memory that it is to initialise is no room, needed or not.
+#[test]
+fn room_must_be_initialised() {
+    let layer = Dense::new(4, 2, Activation::Tanh);
+    let max = layer.update_batch().expect("a size");
+    for batch in [0, 1, 3, max, max + 1] {
+        let mut memory = [MaybeUninit::uninit(); 8];
+        let room = MatrixViewMut::from_uninit(&mut memory, 2, 4, 4, 1).expect("a valid view");
+        let (x, y, mut w) = (vec![0.5; 4 * batch], vec![0.5; 2 * batch], [1.0; 8]);
+        let update = Update::new(0.1).partial_sums(room);
+        let result = layer.clone().backward_update(&x, &mut w, &y, Upstream::Activation(&y), update);
+        assert_eq!(result, Err(Error::Uninitialised { operand: Operand::DW }), "batch {batch}");
+        assert_eq!(w, [1.0; 8]);
+    }
+}

@@ -103,9 +103,10 @@ impl Dense {
             saved: saved.source(saved_name, batch, outputs)?,
             upstream: upstream.source(upstream_name, batch, outputs)?,
             dz_kernel,
-            d_w: Target::new(&mut gradients.w, Operand::DW, outputs, inputs)?,
-            d_b: Target::new(&mut gradients.b, Operand::DB, 1, outputs)?,
-            d_a_prev: Target::new(&mut gradients.a_prev, Operand::DAPrev, batch, inputs)?,
+            // Room for partial sums may stay as it is: nobody may take it for written.
+            d_w: Target::new(&mut gradients.w, Operand::DW, outputs, inputs, step.is_some())?,
+            d_b: Target::new(&mut gradients.b, Operand::DB, 1, outputs, false)?,
+            d_a_prev: Target::new(&mut gradients.a_prev, Operand::DAPrev, batch, inputs, false)?,
             d_z: match &mut gradients.z {
                 None => None,
                 Some(d_z) => Some(d_z.sink(Operand::DZ, batch, outputs, false)?),
@@ -164,11 +165,12 @@ impl Target {
         operand: Operand,
         rows: usize,
         cols: usize,
+        may_be_left: bool,
     ) -> Result<Option<Self>, Error> {
         match gradient {
             None => Ok(None),
             Some(Gradient { output, add }) => {
-                Ok(Some(Self { sink: output.sink(operand, rows, cols, *add)?, add: *add }))
+                Ok(Some(Self { sink: output.sink(operand, rows, cols, *add || may_be_left)?, add: *add }))
             }
         }
     }

@@ -108,7 +108,8 @@ impl<'a> Update<'a> {
     }
 
     /// Room of the weights' shape for partial sums of `dw`, which a batch of more than [`Dense::update_batch`] samples
-    /// needs; what stands there afterwards is no gradient. Smaller batches may use it too: a few shapes are faster so.
+    /// needs; what stands there afterwards is no gradient. Smaller batches may use it too: a few shapes are faster so. Since a
+    /// call need not write all of it, it has to be initialised.
     #[must_use]
     pub fn partial_sums(self, room: impl Into<Output<'a>>) -> Self {
         Self { partial_sums: Some(room.into()), ..self }

@@ -1,6 +1,7 @@
 //! Operands in memory: a matrix of any layout, with canaries wherever a call has no business.
 
 use super::compare::same_bits;
+use core::mem::MaybeUninit;
 use core::ops::DerefMut;
 use fused_dense::{Input, MatrixView, MatrixViewMut, Operand, Output};
 
@@ -138,6 +139,18 @@ impl Stored {
             Layout::Slice => data.into(),
             _ => MatrixViewMut::new(data, self.rows, self.cols, row_stride, col_stride).expect("a valid view").into(),
         }
+    }
+
+    /// The same for a call that overwrites: a view of memory that it must take for uninitialised.
+    pub(crate) fn overwritten(&mut self) -> Output<'_> {
+        let ((row_stride, col_stride), view) = (self.strides(), self.view());
+        let data = &mut self.memory[view];
+        if self.layout == Layout::Slice {
+            return data.into();
+        }
+        // SAFETY: the same memory, where a call writes nothing but `f32`s.
+        let data = unsafe { &mut *(core::ptr::from_mut(data) as *mut [MaybeUninit<f32>]) };
+        MatrixViewMut::from_uninit(data, self.rows, self.cols, row_stride, col_stride).expect("a valid view").into()
     }
 
     /// The elements, row by row.
