@@ -150,6 +150,15 @@ pub enum Error {
         /// The layer's inputs.
         found: usize,
     },
+    /// A network's layer was exchanged for one that does not fit its place.
+    Exchanged {
+        /// Which layer, counted from 0.
+        layer: usize,
+        /// `(inputs, outputs)` and the most samples that the network was made with.
+        expected: (usize, usize, usize),
+        /// Those of the layer that was found.
+        found: (usize, usize, usize),
+    },
     /// A network was given more samples than it has room for.
     BatchTooLarge {
         /// The most samples that it was made for.
@@ -221,6 +230,11 @@ impl fmt::Display for Error {
             Self::Chain { layer, expected, found } => write!(
                 f,
                 "network: expected layer {layer} to take the {expected} outputs of the layer before, found {found} inputs"
+            ),
+            Self::Exchanged { layer, expected: (inputs, outputs, max), found: (fi, fo, fm) } => write!(
+                f,
+                "network: expected layer {layer} to be {inputs}→{outputs} with room for {max} samples, found \
+                 {fi}→{fo} with room for {fm}"
             ),
             Self::BatchTooLarge { max, found } => {
                 write!(f, "network: expected a batch of at most {max} samples, found {found}")

@@ -18,6 +18,17 @@ pub enum Cost {
     Quadratic,
 }
 
+impl Cost {
+    /// Whether it fits the last layer.
+    fn check(self, last: &Layer) -> Result<(), Error> {
+        match last.dense.activation() {
+            Activation::Sigmoid => Ok(()),
+            found if self == Self::BinaryCrossEntropy => Err(Error::TargetsNeedSigmoid { found }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// One layer of a [`Network`] with its parameters and their gradients.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -29,6 +40,7 @@ pub struct Layer {
     /// Room for `max_batch` rows.
     a: Vec<f32>,
     d_a: Vec<f32>,
+    max_batch: usize,
 }
 
 impl Layer {
@@ -41,6 +53,7 @@ impl Layer {
             d_b: zeros(Operand::DB, 1, outputs)?,
             a: zeros(Operand::A, max_batch, outputs)?,
             d_a: zeros(Operand::DA, max_batch, outputs)?,
+            max_batch,
             dense,
         })
     }
@@ -115,6 +128,8 @@ pub struct Network {
     layers: Vec<Layer>,
     cost: Cost,
     max_batch: usize,
+    /// Each layer's inputs and outputs, which a layer that takes its place has to have.
+    places: Vec<(usize, usize)>,
     /// The last layer's pre-activation.
     z: Vec<f32>,
 }
@@ -142,11 +157,10 @@ impl Network {
             chain.push(Layer::new(dense, max_batch)?);
         }
         let last = chain.last().ok_or(Error::NoLayers)?;
-        if cost == Cost::BinaryCrossEntropy && last.dense.activation() != Activation::Sigmoid {
-            return Err(Error::TargetsNeedSigmoid { found: last.dense.activation() });
-        }
+        cost.check(last)?;
         let z = zeros(Operand::Z, max_batch, last.dense.outputs())?;
-        Ok(Self { layers: chain, cost, max_batch, z })
+        let places = chain.iter().map(|layer| (layer.dense.inputs(), layer.dense.outputs())).collect();
+        Ok(Self { layers: chain, cost, max_batch, places, z })
     }
 
     /// The layers, from the input's to the output's.
@@ -155,6 +169,9 @@ impl Network {
     }
 
     /// The layers, with parameters to be initialised or changed.
+    ///
+    /// A whole layer may be exchanged for another network's of the same shape with room for as many samples; every call
+    /// refuses what does not fit ([`Error::Exchanged`]).
     pub fn layers_mut(&mut self) -> &mut [Layer] {
         &mut self.layers
     }
@@ -172,7 +189,7 @@ impl Network {
     /// The network's output `a: batch × outputs` for `x: batch × inputs`.
     ///
     /// # Errors
-    /// [`Error::BatchTooLarge`], and where `x` has the wrong size or shape.
+    /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` has the wrong size or shape.
     pub fn forward<'a>(&mut self, x: impl Into<Input<'a>>) -> Result<&[f32], Error> {
         let x = x.into();
         let batch = self.batch(x)?.unwrap_or(0);
@@ -188,7 +205,8 @@ impl Network {
     /// has cost 0 and gradients 0.
     ///
     /// # Errors
-    /// [`Error::BatchTooLarge`], and where `x` or `y` has the wrong size or shape; no gradient is touched then.
+    /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` or `y` has the wrong size or shape; no gradient is
+    /// touched then.
     pub fn gradients<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32]) -> Result<f64, Error> {
         let x = x.into();
         self.in_session(x, |network| network.both_passes(x, y, None))
@@ -235,7 +253,14 @@ impl Network {
 
     /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.
     fn batch(&self, x: Input<'_>) -> Result<Option<usize>, Error> {
-        let first = self.layers.first().ok_or(Error::NoLayers)?;
+        let (first, last) = (self.layers.first().ok_or(Error::NoLayers)?, self.layers.last().ok_or(Error::NoLayers)?);
+        for (index, (layer, &(inputs, outputs))) in self.layers.iter().zip(&self.places).enumerate() {
+            let found = (layer.dense.inputs(), layer.dense.outputs(), layer.max_batch);
+            if (found.0, found.1) != (inputs, outputs) || found.2 < self.max_batch {
+                return Err(Error::Exchanged { layer: index, expected: (inputs, outputs, self.max_batch), found });
+            }
+        }
+        self.cost.check(last)?;
         x.batch(Operand::APrev, first.dense.inputs())?.map(|batch| self.fitting(batch)).transpose()
     }
 
@@ -284,7 +309,7 @@ impl Network {
         let mut targets = (self.cost == Cost::BinaryCrossEntropy).then_some(y);
         let mut above = &mut self.layers[..];
         while let Some((layer, below)) = above.split_last_mut() {
-            let Layer { dense, w, b, a, d_a, d_w, d_b } = layer;
+            let Layer { dense, w, b, a, d_a, d_w, d_b, .. } = layer;
             let a = &a[..batch * dense.outputs()];
             let upstream = match targets.take() {
                 Some(y) => Upstream::Targets(y),

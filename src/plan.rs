@@ -209,7 +209,7 @@ pub(crate) fn plain_tiles(kernels: &Kernels, shape: &ProductShape) -> Option<Pla
     let is_in_place = shape.b_strides.1 == 1;
     let is_plain = shape.k <= SUM_BLOCK
         && !is_narrow(kernels, shape)
-        && m * vectors * shape.k <= CALL_MAX_LEN
+        && m.saturating_mul(vectors).saturating_mul(shape.k) <= CALL_MAX_LEN
         && (shape.b_strides.0 == 1 || is_in_place)
         && shape.has_contiguous_rows()
         && !shape.is_prepacked
@@ -253,7 +253,7 @@ fn is_flipped(kernels: &Kernels, shape: &ProductShape) -> bool {
     let padded = |size: usize| kernels.vectors(size) * kernels.lanes;
     let is_free = shape.b_strides.1 == 1 && shape.has_contiguous_rows() && packing(kernels, shape) == Packing::InPlace;
     // What neither packs nor scatters is only flipped to fill its vectors: small layers need not ask more.
-    let may_gain = !is_free || shape.n * padded(shape.m) < shape.m * padded(shape.n);
+    let may_gain = !is_free || shape.n.saturating_mul(padded(shape.m)) < shape.m.saturating_mul(padded(shape.n));
     may_gain
         && !shape.is_prepacked
         && plain_tiles(kernels, shape).is_none()
@@ -332,7 +332,7 @@ const UPDATE_PAGES_MAX_TERMS: usize = 64;
 /// room to stand in, rather than tile by tile.
 pub(crate) fn updates_behind(batch: usize, outputs: usize, inputs: usize, workers: usize) -> bool {
     let is_short = (2..=UPDATE_PAGES_MAX_TERMS).contains(&batch);
-    outputs * inputs <= UPDATE_MIN_LEN || workers == 1 && is_short && inputs >= PAGE_STRIDE
+    outputs.saturating_mul(inputs) <= UPDATE_MIN_LEN || workers == 1 && is_short && inputs >= PAGE_STRIDE
 }
 
 /// Samples up to which a gradient whose rows meet the same cache sets is written row by row, and its least rows.

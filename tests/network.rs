@@ -223,3 +223,52 @@ fn wrong_arguments_touch_nothing() {
     assert_eq!(network.step(view, &y[..20], 1.0), Err(shape));
     assert_eq!(state(&network), before);
 }
+
+/// `layers_mut` hands out whole layers, which may be exchanged: for such as fit, or every call says which does not.
+#[test]
+fn exchanged_layers_fit_or_are_refused() {
+    let (x, y) = (values(4 * 7, 1, -1.0, 1.0), values(4 * 5, 2, 0.0, 1.0));
+    let refused = |network: &mut Network, error: &Error| {
+        let before = parameters(network);
+        assert_eq!(network.forward(&x).err().as_ref(), Some(error));
+        assert_eq!(network.gradients(&x, &y).err().as_ref(), Some(error));
+        assert_eq!(network.step(&x, &y, 0.5).err().as_ref(), Some(error));
+        assert_eq!(parameters(network), before);
+    };
+    for threads in [Threads::Serial, Threads::from(Team::new(2))] {
+        let new =
+            |max_batch| network_on([const { Threads::Serial }; 3].map(|_| threads.clone()), Cost::Quadratic, max_batch);
+        let (mut found, expected) = (new(4), new(4).forward(&x).unwrap().to_vec());
+
+        // More room, other threads.
+        found.layers_mut().clone_from_slice(new(9).layers());
+        found.layers_mut()[1..2].clone_from_slice(&network(Cost::Quadratic, 4).layers()[1..2]);
+        assert_eq!(found.forward(&x).unwrap(), expected);
+
+        // Less room.
+        let mut smaller = new(3);
+        found.layers_mut().clone_from_slice(smaller.layers());
+        let error = Error::Exchanged { layer: 0, expected: (7, 33, 4), found: (7, 33, 3) };
+        assert_eq!(
+            error.to_string(),
+            "network: expected layer 0 to be 7→33 with room for 4 samples, found 7→33 with room for 3"
+        );
+        refused(&mut found, &error);
+
+        // Other widths.
+        let mut found = new(4);
+        found.layers_mut().swap(0, 1);
+        refused(&mut found, &Error::Exchanged { layer: 0, expected: (7, 33, 4), found: (33, 18, 4) });
+        found.layers_mut().swap(0, 1);
+        core::mem::swap(&mut found.layers_mut()[2], &mut smaller.layers_mut()[1]);
+        refused(&mut found, &Error::Exchanged { layer: 2, expected: (18, 5, 4), found: (33, 18, 3) });
+        core::mem::swap(&mut found.layers_mut()[2], &mut smaller.layers_mut()[1]);
+        assert_eq!(found.forward(&x).unwrap(), expected);
+    }
+
+    // A last layer that the cost does not fit.
+    let mut entropy = Network::new([Dense::new(7, 5, Activation::Sigmoid)], Cost::BinaryCrossEntropy, 4).unwrap();
+    let tanh = Network::new([Dense::new(7, 5, Activation::Tanh)], Cost::Quadratic, 4).unwrap();
+    entropy.layers_mut().clone_from_slice(tanh.layers());
+    refused(&mut entropy, &Error::TargetsNeedSigmoid { found: Activation::Tanh });
+}

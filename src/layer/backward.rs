@@ -6,7 +6,7 @@ pub(super) mod blocks;
 use super::call::Gradient;
 use super::forward::Product;
 use super::update::Step;
-use super::{Dense, Gradients, Saved, Scratch, Upstream, Weights, WorkspaceLayout};
+use super::{Dense, Gradients, MOST_SAMPLES, Saved, Scratch, Upstream, Weights, WorkspaceLayout};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
@@ -40,8 +40,11 @@ impl Dense {
         upstream: Upstream<T>,
         gradients: Gradients<'a>,
     ) -> Result<(), Error> {
+        // Before the workspace is taken: a conversion is the caller's code, which may panic.
+        let (a_prev, w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
+        let w = w.source(self, self.kernels()?)?;
         let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.backward_in(&mut workspace, a_prev, w, saved, upstream, gradients);
+        let result = self.backward_call(&mut workspace, a_prev, &w, saved, upstream, gradients, None);
         self.workspace = workspace;
         result
     }
@@ -116,6 +119,9 @@ impl Dense {
             updates_behind: false,
         };
         let mut scratch = self.scratch(workspace)?;
+        if batch > MOST_SAMPLES {
+            return Err(Error::TooLarge { operand: Operand::APrev });
+        }
         if step.is_some() && call.d_w.is_none() && scratch.slab_rows < batch {
             return Err(Error::NoPartialSums { max: scratch.slab_rows, found: batch });
         }

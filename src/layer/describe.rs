@@ -1,7 +1,7 @@
 //! What a call will do, and why.
 
-use super::{Dense, Weights};
-use crate::error::Error;
+use super::{Dense, MOST_SAMPLES, Weights};
+use crate::error::{Error, Operand};
 use crate::gemm::Gemm;
 use crate::gemm::packed::WeightsSource;
 use crate::isa::{Isa, Kernels};
@@ -53,7 +53,7 @@ impl Dense {
     /// ```
     ///
     /// # Errors
-    /// What is wrong with the instruction set.
+    /// [`Error::TooLarge`] where memory could not hold the batch, and what is wrong with the instruction set.
     pub fn describe(&self, batch: usize) -> Result<Description, Error> {
         let w = Source { ptr: core::ptr::null(), row_stride: self.inputs, col_stride: 1 };
         self.describe_products(batch, &WeightsSource::plain(w))
@@ -63,7 +63,7 @@ impl Dense {
     /// from this thread.
     ///
     /// # Errors
-    /// Where the weights do not fit the layer, and what is wrong with the instruction set.
+    /// Where the weights do not fit the layer, and as [`describe`](Self::describe).
     pub fn describe_with<'a>(&self, batch: usize, w: impl Into<Weights<'a>>) -> Result<Description, Error> {
         let w = w.into().source(self, self.kernels()?)?;
         self.describe_products(batch, &w)
@@ -71,6 +71,11 @@ impl Dense {
 
     fn describe_products(&self, batch: usize, w: &WeightsSource) -> Result<Description, Error> {
         let kernels = self.kernels()?;
+        self.workspace_len()?;
+        for (operand, cols) in [(Operand::APrev, self.inputs), (Operand::A, self.outputs)] {
+            // A row without elements is a row to the plan.
+            batch.checked_mul(cols.max(1)).filter(|len| *len <= MOST_SAMPLES).ok_or(Error::TooLarge { operand })?;
+        }
         let matrix = |cols: usize| Source { ptr: core::ptr::null(), row_stride: cols, col_stride: 1 };
         let output = |cols: usize| Sink { ptr: core::ptr::null_mut(), row_stride: cols, col_stride: 1 };
         let (inputs, outputs) = (self.inputs, self.outputs);

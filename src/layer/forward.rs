@@ -1,6 +1,6 @@
 //! The forward pass: checks, then one product with bias before and activation behind.
 
-use super::{Bias, Dense, Outputs, Weights};
+use super::{Bias, Dense, MOST_SAMPLES, Outputs, Weights};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, driver};
@@ -27,8 +27,10 @@ impl Dense {
         b: impl Into<Bias<'a>>,
         outputs: impl Into<Outputs<'a>>,
     ) -> Result<(), Error> {
+        // Before the workspace is taken: a conversion is the caller's code, which may panic.
+        let (a_prev, w, b, outputs) = (a_prev.into(), w.into(), b.into(), outputs.into());
         let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.forward_in(&mut workspace, a_prev, w, b, outputs);
+        let result = self.forward_call(&mut workspace, a_prev, w, b, outputs);
         self.workspace = workspace;
         result
     }
@@ -73,6 +75,10 @@ impl Dense {
             Some(z) => Some(z.sink(Operand::Z, batch, self.outputs, false)?),
         };
         let scratch = self.scratch(workspace)?;
+        if batch > MOST_SAMPLES {
+            // Without outputs: no memory holds so many elements of `a`.
+            return Ok(());
+        }
 
         let start = match b {
             None => Start::Zero,

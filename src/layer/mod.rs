@@ -163,6 +163,7 @@ impl Dense {
 
     /// Cycles that a call forward and one backward take one core, roughly.
     pub(crate) fn step_cycles(&self, batch: usize) -> f64 {
+        let batch = batch.min(MOST_SAMPLES);
         self.kernels()
             .map_or(0.0, |kernels| self.forward_cycles(kernels, batch) + self.backward_cycles(kernels, batch, 2))
     }
@@ -193,6 +194,9 @@ impl Dense {
         Ok(Scratch { vector, slab, slab_rows, blocks, partials, workers, most_workers })
     }
 }
+
+/// The most samples of a batch that a plan counts with: memory has no more elements.
+const MOST_SAMPLES: usize = usize::MAX / size_of::<f32>();
 
 /// Most blocks of the batch in a slab.
 const SLAB_MAX_BLOCKS: usize = 4;

@@ -169,8 +169,10 @@ impl Dense {
         upstream: Upstream<T>,
         update: Update<'a>,
     ) -> Result<(), Error> {
+        // Before the workspace is taken: a conversion is the caller's code, which may panic.
+        let (a_prev, w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
         let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.backward_update_in(&mut workspace, a_prev, w, saved, upstream, update);
+        let result = self.update_call(&mut workspace, a_prev, w, saved, upstream, update);
         self.workspace = workspace;
         result
     }
@@ -188,7 +190,19 @@ impl Dense {
         upstream: Upstream<T>,
         update: Update<'a>,
     ) -> Result<(), Error> {
-        let (mut w, Update { learning_rate, mut b, partial_sums, others }) = (w.into(), update);
+        self.update_call(workspace, a_prev.into(), w.into(), saved.into(), upstream.into_input(), update)
+    }
+
+    fn update_call(
+        &self,
+        workspace: &mut Workspace,
+        a_prev: Input<'_>,
+        mut w: Parameter<'_>,
+        saved: Saved<'_>,
+        upstream: Upstream<Input<'_>>,
+        update: Update<'_>,
+    ) -> Result<(), Error> {
+        let Update { learning_rate, mut b, partial_sums, others } = update;
         let step = Step {
             w: w.check([Operand::W, Operand::VW], (self.outputs, self.inputs), learning_rate)?,
             b: match &mut b {
@@ -201,15 +215,7 @@ impl Dense {
             Some(room) => others.w(room),
         };
         let weights = WeightsSource::plain(step.w.sink.as_source());
-        self.backward_call(
-            workspace,
-            a_prev.into(),
-            &weights,
-            saved.into(),
-            upstream.into_input(),
-            gradients,
-            Some(&step),
-        )
+        self.backward_call(workspace, a_prev, &weights, saved, upstream, gradients, Some(&step))
     }
 
     /// The most samples that [`backward_update`](Self::backward_update) takes without

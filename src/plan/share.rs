@@ -146,7 +146,7 @@ fn part_cycles(kernels: &Kernels, strategy: &Strategy, rows: usize, cols: usize,
 /// Cycles that an `m × n` product with sums of `k` terms takes on one core, roughly: the question of how many work on
 /// it comes before its strategy.
 pub(crate) fn product_cycles(kernels: &Kernels, m: usize, n: usize, k: usize) -> f64 {
-    let vectors = (m * kernels.vectors(n)).min(n * kernels.vectors(m));
+    let vectors = m.saturating_mul(kernels.vectors(n)).min(n.saturating_mul(kernels.vectors(m)));
     let (m, n, k, vectors) = (m as f64, n as f64, k as f64, vectors as f64);
     (FMA_COST * vectors * k).max(TRAFFIC_COST * (m * k + k * n + m * n))
 }
