@@ -517,7 +517,8 @@ fn a_conversion_that_panics_leaves_the_workspace() {
     let (x, w, b, y) = ([0.5; BATCH * INPUTS], [0.5; OUTPUTS * INPUTS], [0.5; OUTPUTS], [0.5; BATCH * OUTPUTS]);
     let mut layer = layer();
     let above = || Upstream::Targets(&y);
-    let calls: [&dyn Fn(&mut Dense) -> Result<(), Error>; 10] = [
+    type Call<'c> = &'c dyn Fn(&mut Dense) -> Result<(), Error>;
+    let calls: [Call<'_>; 10] = [
         &|layer| layer.forward(Panics, &w, &b, &mut [0.0; BATCH * OUTPUTS]),
         &|layer| layer.forward(&x, Panics, &b, &mut [0.0; BATCH * OUTPUTS]),
         &|layer| layer.forward(&x, &w, Panics, &mut [0.0; BATCH * OUTPUTS]),

@@ -117,7 +117,7 @@ fn single_rows_and_columns_are_slices() {
         let (mut found, mut expected) = (vec![0.0; outputs], vec![0.0; outputs]);
         let bias = vec![0.1; outputs];
         layer.forward(input(x), input(w), &bias, &mut found).unwrap();
-        layer.forward(&x.iter().copied().collect::<Vec<_>>(), &slice(&w.to_owned())[..], &bias, &mut expected).unwrap();
+        layer.forward(&x.iter().copied().collect::<Vec<_>>(), slice(&w.to_owned()), &bias, &mut expected).unwrap();
         assert_eq!(found, expected);
         let column = column_major(&w.to_owned());
         layer.forward(input(x), input(column.view()), &bias, &mut found).unwrap();
