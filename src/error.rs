@@ -1,7 +1,10 @@
 //! The typed errors of every fallible call.
 
-use crate::{Activation, Isa};
+use crate::{Activation, ISA_VARIABLE, Isa};
 use core::fmt;
+
+/// The names of [`Isa::ALL`], as a sentence lists them.
+const ISA_NAMES: &str = "portable, neon, avx2 or avx512";
 
 /// The operand of a call that an [`Error`] speaks of, named as in the formulas of the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +160,7 @@ pub enum Error {
         /// Samples in the batch.
         found: usize,
     },
-    /// The environment variable `FUSED_DENSE_ISA` names no instruction set.
+    /// The environment variable [`ISA_VARIABLE`] names no instruction set.
     UnknownIsa {
         /// Its value.
         found: &'static str,
@@ -225,9 +228,7 @@ impl fmt::Display for Error {
             Self::BatchTooLarge { max, found } => {
                 write!(f, "network: expected a batch of at most {max} samples, found {found}")
             }
-            Self::UnknownIsa { found } => {
-                write!(f, "FUSED_DENSE_ISA: expected portable, neon, avx2 or avx512, found {found:?}")
-            }
+            Self::UnknownIsa { found } => write!(f, "{ISA_VARIABLE}: expected {ISA_NAMES}, found {found:?}"),
             Self::IsaNotBuilt { cap, lowest } => write!(
                 f,
                 "instruction set cap: expected {lowest} or higher (this build holds no lesser kernels), found {cap}"
@@ -237,3 +238,19 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// A text that names no [`Isa`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseIsaError {
+    /// The text.
+    pub found: String,
+}
+
+impl fmt::Display for ParseIsaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "instruction set: expected {ISA_NAMES}, found {:?}", self.found)
+    }
+}
+
+impl core::error::Error for ParseIsaError {}

@@ -20,7 +20,7 @@ mod threads;
 mod workspace;
 
 pub use activation::Activation;
-pub use error::{Error, Operand};
+pub use error::{Error, Operand, ParseIsaError};
 pub use isa::{ISA_VARIABLE, Isa};
 pub use layer::{
     Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, Saved, Update, Upstream,

@@ -448,7 +448,7 @@ fn layer_of(inputs: usize, outputs: usize) -> Dense {
 #[test]
 fn a_cap_below_what_the_build_holds() {
     let lowest = *support::isas::all().last().expect("an instruction set");
-    for cap in Isa::ALL {
+    for &cap in Isa::ALL {
         let layer = Dense::new(1, 1, Activation::Sigmoid).with_isa(cap);
         let mut a = [CANARY];
         let forward = layer.clone().forward(&[1.0], &[1.0], &[0.0], &mut a);
@@ -512,6 +512,23 @@ fn messages() {
         ),
     ] {
         assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn instruction_sets_are_read_from_their_names() {
+    for &isa in Isa::ALL {
+        let name = isa.name();
+        for text in [name.to_string(), name.to_uppercase(), format!(" {name}\t")] {
+            assert_eq!(text.parse(), Ok(isa), "{text:?}");
+        }
+    }
+    for text in ["", " ", "avx", "avx2x", "avx 2", "sse"] {
+        let error = text.parse::<Isa>().expect_err("no instruction set");
+        assert_eq!(error.found, text);
+        let message = error.to_string();
+        assert!(Isa::ALL.iter().all(|isa| message.contains(isa.name())), "{message}");
+        assert!(message.ends_with(&format!("found {text:?}")), "{message}");
     }
 }
 

@@ -11,7 +11,7 @@ mod spec;
 mod tests;
 
 use crate::activation::{self, ACTIVATIONS};
-use crate::error::Error;
+use crate::error::{Error, ParseIsaError};
 use crate::kernel::axpyf::{Axpyf, axpyf};
 use crate::kernel::chain::{Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
@@ -23,6 +23,7 @@ use crate::kernel::update::{self, Update};
 use crate::simd::{self, Simd};
 use crate::summation::SUM_LANES;
 use core::fmt;
+use core::str::FromStr;
 use std::sync::OnceLock;
 
 /// An instruction set that kernels exist for. Those of one architecture stand in ascending order of preference, portable
@@ -40,12 +41,13 @@ pub enum Isa {
     Avx512,
 }
 
-/// The environment variable that caps the instruction set of every layer: `portable`, `neon`, `avx2` or `avx512`.
+/// The environment variable that caps the instruction set of every layer: `portable`, `neon`, `avx2` or `avx512`, in
+/// capitals or not, with or without blanks around it. Where it is empty or blank, it caps nothing.
 pub const ISA_VARIABLE: &str = "FUSED_DENSE_ISA";
 
 impl Isa {
     /// Every instruction set, in ascending order, whether this build and CPU have it or not.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: &'static [Self] = &[Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The instruction sets that this build has kernels for and this CPU can run, best first.
     ///
@@ -56,7 +58,7 @@ impl Isa {
         TABLE.iter().filter(|kernels| (kernels.detect)()).map(|kernels| kernels.isa).collect()
     }
 
-    /// The name that [`ISA_VARIABLE`] takes.
+    /// The name that [`ISA_VARIABLE`] and [`from_str`](FromStr::from_str) take.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -76,6 +78,23 @@ impl Isa {
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// Reads a [name](Isa::name). Neither case nor blanks around it matter.
+///
+/// ```
+/// use fused_dense::Isa;
+/// assert_eq!("AVX2".parse(), Ok(Isa::Avx2));
+/// assert_eq!("avx".parse::<Isa>().unwrap_err().found, "avx");
+/// ```
+impl FromStr for Isa {
+    type Err = ParseIsaError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIsaError> {
+        let name = text.trim();
+        let named = Self::ALL.iter().copied().find(|isa| name.eq_ignore_ascii_case(isa.name()));
+        named.ok_or_else(|| ParseIsaError { found: text.to_string() })
     }
 }
 
@@ -184,13 +203,12 @@ pub(crate) fn select(cap: Isa) -> Result<&'static Kernels, Error> {
 /// [`Error::UnknownIsa`] where the variable names no instruction set, [`Error::IsaNotBuilt`] as [`select`].
 pub(crate) fn select_default() -> Result<&'static Kernels, Error> {
     static SELECTED: OnceLock<Result<&'static Kernels, Error>> = OnceLock::new();
-    SELECTED
-        .get_or_init(|| match std::env::var_os(ISA_VARIABLE) {
-            None => select(Isa::ALL[Isa::ALL.len() - 1]),
-            Some(value) => match Isa::ALL.into_iter().find(|isa| value == isa.name()) {
-                Some(cap) => select(cap),
-                None => Err(Error::UnknownIsa { found: value.to_string_lossy().into_owned().leak() }),
-            },
-        })
-        .clone()
+    let select = || match std::env::var_os(ISA_VARIABLE).map(|value| value.to_string_lossy().into_owned()) {
+        Some(name) if !name.trim().is_empty() => match name.parse() {
+            Ok(cap) => select(cap),
+            Err(ParseIsaError { found }) => Err(Error::UnknownIsa { found: found.leak() }),
+        },
+        _ => select(Isa::ALL[Isa::ALL.len() - 1]),
+    };
+    SELECTED.get_or_init(select).clone()
 }

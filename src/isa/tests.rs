@@ -63,7 +63,7 @@ fn the_last_row_runs_everywhere() {
 
 #[test]
 fn selection_takes_the_best_below_the_cap() {
-    for cap in Isa::ALL {
+    for &cap in Isa::ALL {
         let best = Isa::available().into_iter().find(|isa| *isa <= cap);
         assert_eq!(select(cap).ok().map(|kernels| kernels.isa), best, "{cap}");
     }

@@ -4,7 +4,7 @@ use super::measure::{Caches, Effort};
 use super::shape::{Network, Pass};
 use super::suite::{self, Suite};
 use crate::peers::Sharing;
-use anyhow::{Context, bail};
+use anyhow::{bail, ensure};
 use fused_dense::Isa;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -88,16 +88,15 @@ fn seconds(text: &str) -> anyhow::Result<f64> {
     Ok(seconds)
 }
 
-/// Reads the name of an instruction set that this machine has.
+/// Reads the name of an instruction set that this machine has, as the library's variable is read.
 ///
 /// # Errors
-/// Where it has none of that name.
+/// Where there is none of that name, or this machine has it not.
 pub fn isa(text: &str) -> anyhow::Result<Isa> {
-    let available = Isa::available();
-    available.iter().copied().find(|isa| isa.name() == text).with_context(|| {
-        let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
-        format!("this machine has {}", names.join(", "))
-    })
+    let (isa, available) = (text.parse()?, Isa::available());
+    let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+    ensure!(available.contains(&isa), "this machine has {}", names.join(", "));
+    Ok(isa)
 }
 
 /// What rows are about, with the suite that they belong to.
@@ -184,6 +183,11 @@ mod tests {
         assert_eq!(line.caches(), Caches::Cold);
         for wrong in ["--threads 0", "--suite none", "--shape 1x2", "--seconds -1", "--isa avx3", "--pass up"] {
             assert!(args(wrong).is_err(), "{wrong}");
+        }
+        let best = Isa::available()[0];
+        for name in [best.name().to_string(), best.name().to_uppercase(), format!("{best} ")] {
+            let line = Line::try_parse_from(["bench", "--isa", &name]).unwrap();
+            assert_eq!(line.args.isa, Some(best), "{name:?}");
         }
     }
 
