@@ -1,6 +1,6 @@
 //! The typed errors of every fallible call.
 
-use crate::{Activation, ISA_VARIABLE, Isa};
+use crate::{Activation, Cost, ISA_VARIABLE, Isa};
 use core::fmt;
 
 /// The names of [`Isa::ALL`], as a sentence lists them.
@@ -24,6 +24,8 @@ pub enum Operand {
     DAPrev,
     VW,
     VB,
+    PartialSums,
+    X,
 }
 
 impl fmt::Display for Operand {
@@ -42,6 +44,8 @@ impl fmt::Display for Operand {
             Self::DAPrev => "d_a_prev",
             Self::VW => "v_w",
             Self::VB => "v_b",
+            Self::PartialSums => "partial_sums",
+            Self::X => "x",
         })
     }
 }
@@ -153,6 +157,22 @@ pub enum Error {
         /// The layer's inputs.
         found: usize,
     },
+    /// A network's cost does not fit its last layer.
+    CostNeedsActivation {
+        /// The cost.
+        cost: Cost,
+        /// The activation that the cost asks for.
+        expected: Activation,
+        /// The last layer's activation.
+        found: Activation,
+    },
+    /// A network's memory cannot be had.
+    NetworkTooLarge {
+        /// The layer, counted from 0, whose parameters or activations there is no memory for.
+        layer: usize,
+        /// The most samples that it was to be made for.
+        max_batch: usize,
+    },
     /// A network was given more samples than it has room for.
     BatchTooLarge {
         /// The most samples that it was made for.
@@ -224,6 +244,14 @@ impl fmt::Display for Error {
             Self::Chain { layer, expected, found } => write!(
                 f,
                 "network: expected layer {layer} to take the {expected} outputs of the layer before, found {found} inputs"
+            ),
+            Self::CostNeedsActivation { cost, expected, found } => {
+                write!(f, "network: expected {expected} activation in the last layer for {cost} cost, found {found}")
+            }
+            Self::NetworkTooLarge { layer, max_batch } => write!(
+                f,
+                "network: expected a layer {layer} that fits memory with batches of {max_batch} samples, found one that \
+                 does not"
             ),
             Self::BatchTooLarge { max, found } => {
                 write!(f, "network: expected a batch of at most {max} samples, found {found}")

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod activation;
+mod cost;
 mod error;
 mod gemm;
 mod isa;
@@ -20,6 +21,7 @@ mod threads;
 mod workspace;
 
 pub use activation::Activation;
+pub use cost::Cost;
 pub use error::{Error, Operand, ParseIsaError};
 pub use isa::{ISA_VARIABLE, Isa};
 pub use layer::{
@@ -27,7 +29,7 @@ pub use layer::{
     Weights,
 };
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
-pub use network::{Cost, Layer, Network};
+pub use network::{Layer, Network};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use threads::{Team, Threads};
 pub use workspace::Workspace;

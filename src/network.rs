@@ -1,22 +1,11 @@
 //! Layers in a chain that own their parameters, and one step of gradient descent through all of them.
 
-use crate::activation::Activation;
+use crate::cost::Cost;
 use crate::error::{Error, Operand};
 use crate::layer::{Dense, Gradients, Outputs, Update, Upstream};
 use crate::loss;
 use crate::matrix::{Input, check_len};
 use crate::plan;
-
-/// The cost that a [`Network`] descends, a mean over the batch; [`loss`] has the formulas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cost {
-    /// Cross-entropy of each output on its own. The last layer has to be a sigmoid: the cost is computed from its `z`
-    /// and descended by `dz = a - y`, both exact where the sigmoid has saturated.
-    BinaryCrossEntropy,
-    /// `½‖a-y‖²`, behind any activation.
-    Quadratic,
-}
 
 /// One layer of a [`Network`] with its parameters and their gradients.
 #[derive(Clone, Debug)]
@@ -32,15 +21,16 @@ pub struct Layer {
 }
 
 impl Layer {
-    fn new(dense: Dense, max_batch: usize) -> Result<Self, Error> {
+    /// With all parameters zero; `None` where memory cannot be had.
+    fn new(dense: Dense, max_batch: usize) -> Option<Self> {
         let (inputs, outputs) = (dense.inputs(), dense.outputs());
-        Ok(Self {
-            w: zeros(Operand::W, outputs, inputs)?,
-            b: zeros(Operand::B, 1, outputs)?,
-            d_w: zeros(Operand::DW, outputs, inputs)?,
-            d_b: zeros(Operand::DB, 1, outputs)?,
-            a: zeros(Operand::A, max_batch, outputs)?,
-            d_a: zeros(Operand::DA, max_batch, outputs)?,
+        Some(Self {
+            w: zeros(outputs, inputs)?,
+            b: zeros(1, outputs)?,
+            d_w: zeros(outputs, inputs)?,
+            d_b: zeros(1, outputs)?,
+            a: zeros(max_batch, outputs)?,
+            d_a: zeros(max_batch, outputs)?,
             dense,
         })
     }
@@ -126,9 +116,9 @@ impl Network {
     /// pool, a call enters it once for all of them.
     ///
     /// # Errors
-    /// [`Error::NoLayers`] and [`Error::Chain`] where the layers make no chain, [`Error::TargetsNeedSigmoid`] where
-    /// the cost does not fit the last layer, [`Error::TooLarge`] where memory cannot be had, and what is wrong with
-    /// a layer's instruction set.
+    /// [`Error::NoLayers`] and [`Error::Chain`] where the layers make no chain, [`Error::CostNeedsActivation`] where
+    /// the cost does not fit the last layer, [`Error::NetworkTooLarge`] where memory cannot be had, and what is wrong
+    /// with a layer's instruction set.
     pub fn new(layers: impl IntoIterator<Item = Dense>, cost: Cost, max_batch: usize) -> Result<Self, Error> {
         let mut chain: Vec<Layer> = Vec::new();
         for dense in layers {
@@ -139,13 +129,16 @@ impl Network {
                 let (expected, found) = (before.dense.outputs(), dense.inputs());
                 return Err(Error::Chain { layer: chain.len(), expected, found });
             }
-            chain.push(Layer::new(dense, max_batch)?);
+            let too_large = Error::NetworkTooLarge { layer: chain.len(), max_batch };
+            chain.push(Layer::new(dense, max_batch).ok_or(too_large)?);
         }
-        let last = chain.last().ok_or(Error::NoLayers)?;
-        if cost == Cost::BinaryCrossEntropy && last.dense.activation() != Activation::Sigmoid {
-            return Err(Error::TargetsNeedSigmoid { found: last.dense.activation() });
+        let last = &chain.last().ok_or(Error::NoLayers)?.dense;
+        let found = last.activation();
+        if let Some(expected) = cost.activation().filter(|expected| *expected != found) {
+            return Err(Error::CostNeedsActivation { cost, expected, found });
         }
-        let z = zeros(Operand::Z, max_batch, last.dense.outputs())?;
+        let too_large = Error::NetworkTooLarge { layer: chain.len() - 1, max_batch };
+        let z = zeros(max_batch, last.outputs()).ok_or(too_large)?;
         Ok(Self { layers: chain, cost, max_batch, z })
     }
 
@@ -184,7 +177,7 @@ impl Network {
     /// One pass forward and one backward: the cost of the batch, and its gradients by all parameters
     /// ([`Layer::d_w`], [`Layer::d_b`]), for an optimiser of your own ([`Layer::parameters_mut`]).
     ///
-    /// `x: batch × inputs`, `y: batch × outputs`. Gradients are means over the batch, as the cost is. An empty batch
+    /// `x: batch × inputs`, the targets `y: batch × outputs`. Gradients are means over the batch, as the cost is. An empty batch
     /// has cost 0 and gradients 0.
     ///
     /// # Errors
@@ -208,7 +201,7 @@ impl Network {
 
     /// One step of gradient descent, `w -= η·dw` and `b -= η·db`: returns the cost of the batch before the step.
     ///
-    /// `x: batch × inputs`, `y: batch × outputs`, `η` the learning rate. Each layer is updated within its backward pass
+    /// `x: batch × inputs`, the targets `y: batch × outputs`, `η` the learning rate. Each layer is updated within its backward pass
     /// ([`Dense::backward_update`]), each parameter by one fused multiply-add.
     ///
     /// # Errors
@@ -235,8 +228,11 @@ impl Network {
 
     /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.
     fn batch(&self, x: Input<'_>) -> Result<Option<usize>, Error> {
-        let first = self.layers.first().ok_or(Error::NoLayers)?;
-        x.batch(Operand::APrev, first.dense.inputs())?.map(|batch| self.fitting(batch)).transpose()
+        let inputs = self.layers.first().ok_or(Error::NoLayers)?.dense.inputs();
+        let Some(batch) = x.batch(Operand::X, inputs)? else { return Ok(None) };
+        // Checked here, where it has its own name: the first layer would call it `a_prev`.
+        x.source(Operand::X, batch, inputs)?;
+        self.fitting(batch).map(Some)
     }
 
     fn fitting(&self, batch: usize) -> Result<usize, Error> {
@@ -322,12 +318,11 @@ impl Network {
     }
 }
 
-/// `rows · cols` zeros.
-fn zeros(operand: Operand, rows: usize, cols: usize) -> Result<Vec<f32>, Error> {
-    let too_large = Error::TooLarge { operand };
-    let len = rows.checked_mul(cols).ok_or(too_large.clone())?;
+/// `rows · cols` zeros; `None` where memory cannot be had.
+fn zeros(rows: usize, cols: usize) -> Option<Vec<f32>> {
+    let len = rows.checked_mul(cols)?;
     let mut zeros = Vec::new();
-    zeros.try_reserve_exact(len).map_err(|_| too_large)?;
+    zeros.try_reserve_exact(len).ok()?;
     zeros.resize(len, 0.0);
-    Ok(zeros)
+    Some(zeros)
 }

@@ -11,6 +11,7 @@ const ORDER: &[&str] = &[
     "threads",
     "activation",
     "kernel",
+    "cost",
     "error",
     "isa",
     "matrix",

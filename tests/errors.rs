@@ -4,8 +4,8 @@ mod support;
 
 use core::mem::MaybeUninit;
 use fused_dense::{
-    Activation, Bias, Dense, Error, Gradients, Input, Isa, MatrixView, MatrixViewMut, Operand, Output, Outputs, Saved,
-    Team, Threads, Upstream, Workspace,
+    Activation, Bias, Cost, Dense, Error, Gradients, Input, Isa, MatrixView, MatrixViewMut, Operand, Output, Outputs,
+    Saved, Team, Threads, Upstream, Workspace,
 };
 use support::options::{Above, Kept};
 use support::stored::{CANARY, is_canary};
@@ -500,6 +500,18 @@ fn messages() {
             Error::TargetsNeedSigmoid { found: Activation::Relu },
             "targets: expected a layer with sigmoid activation, found relu",
         ),
+        (
+            Error::CostNeedsActivation {
+                cost: Cost::BinaryCrossEntropy,
+                expected: Activation::Sigmoid,
+                found: Activation::Relu,
+            },
+            "network: expected sigmoid activation in the last layer for binary cross-entropy cost, found relu",
+        ),
+        (
+            Error::NetworkTooLarge { layer: 1, max_batch: 9 },
+            "network: expected a layer 1 that fits memory with batches of 9 samples, found one that does not",
+        ),
         (Error::NotASlice { operand: Operand::Z }, "z: expected a plain slice, found a matrix view"),
         (Error::WorkspaceTooSmall { expected: 9, found: 8 }, "workspace: expected at least 9 elements, found 8"),
         (
@@ -546,6 +558,10 @@ fn operands_are_named_by_their_symbols() {
         (Operand::DW, "d_w"),
         (Operand::DB, "d_b"),
         (Operand::DAPrev, "d_a_prev"),
+        (Operand::VW, "v_w"),
+        (Operand::VB, "v_b"),
+        (Operand::PartialSums, "partial_sums"),
+        (Operand::X, "x"),
     ];
     for (operand, name) in names {
         assert_eq!(operand.to_string(), name);

@@ -194,12 +194,12 @@ fn chains_that_do_not_fit_are_refused() {
     let broken = vec![dense(2, 3, Activation::Relu), dense(4, 1, Activation::Sigmoid)];
     assert_eq!(new(broken, Cost::Quadratic), Some(Error::Chain { layer: 1, expected: 3, found: 4 }));
     let no_sigmoid = vec![dense(2, 3, Activation::Tanh)];
-    let found = Activation::Tanh;
-    assert_eq!(new(no_sigmoid, Cost::BinaryCrossEntropy), Some(Error::TargetsNeedSigmoid { found }));
+    let (cost, expected, found) = (Cost::BinaryCrossEntropy, Activation::Sigmoid, Activation::Tanh);
+    assert_eq!(new(no_sigmoid, cost), Some(Error::CostNeedsActivation { cost, expected, found }));
     for max_batch in [usize::MAX, usize::MAX / 64] {
-        let layers = [dense(1, 3, Activation::Relu)];
+        let layers = [dense(1, 0, Activation::Relu), dense(0, 3, Activation::Relu)];
         let refused = Network::new(layers, Cost::Quadratic, max_batch).err();
-        assert_eq!(refused, Some(Error::TooLarge { operand: Operand::A }));
+        assert_eq!(refused, Some(Error::NetworkTooLarge { layer: 1, max_batch }));
     }
 }
 
@@ -215,11 +215,11 @@ fn wrong_arguments_touch_nothing() {
     let before = state(&network);
     let view = MatrixView::row_major(&x, 4, 6).unwrap();
     assert_eq!(network.step(&x, &y, 1.0), Err(Error::BatchTooLarge { max: 4, found: 5 }));
-    let not_whole = Error::NotWholeRows { operand: Operand::APrev, row_len: 7, found: 13 };
+    let not_whole = Error::NotWholeRows { operand: Operand::X, row_len: 7, found: 13 };
     assert_eq!(network.step(&x[..13], &y[..5], 1.0), Err(not_whole));
     let targets = Error::Length { operand: Operand::Targets, expected: 20, found: 15 };
     assert_eq!(network.step(&x[..28], &y[..15], 1.0), Err(targets));
-    let shape = Error::Shape { operand: Operand::APrev, expected: (4, 7), found: (4, 6) };
+    let shape = Error::Shape { operand: Operand::X, expected: (4, 7), found: (4, 6) };
     assert_eq!(network.step(view, &y[..20], 1.0), Err(shape));
     assert_eq!(state(&network), before);
 }

@@ -178,7 +178,7 @@ fn several_slabs_need_room_for_partial_sums() {
         Upstream::Activation(&y),
         Update::new(0.1).partial_sums(&mut wrong),
     );
-    assert_eq!(result, Err(Error::Length { operand: Operand::DW, expected: 8, found: 7 }));
+    assert_eq!(result, Err(Error::Length { operand: Operand::PartialSums, expected: 8, found: 7 }));
     assert!(w == [1.0; 8] && wrong.into_iter().all(is_canary));
 }
 

@@ -94,6 +94,7 @@ impl Dense {
             None => upstream.batch(upstream_name, self.outputs)?.unwrap_or(0),
         };
         let (inputs, outputs) = (self.inputs, self.outputs);
+        let d_w_name = if step.is_some() { Operand::PartialSums } else { Operand::DW };
         let mut call = Call {
             layer: self,
             kernels,
@@ -103,7 +104,7 @@ impl Dense {
             saved: saved.source(saved_name, batch, outputs)?,
             upstream: upstream.source(upstream_name, batch, outputs)?,
             dz_kernel,
-            d_w: Target::new(&mut gradients.w, Operand::DW, outputs, inputs)?,
+            d_w: Target::new(&mut gradients.w, d_w_name, outputs, inputs)?,
             d_b: Target::new(&mut gradients.b, Operand::DB, 1, outputs)?,
             d_a_prev: Target::new(&mut gradients.a_prev, Operand::DAPrev, batch, inputs)?,
             d_z: match &mut gradients.z {
