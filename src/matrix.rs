@@ -235,6 +235,7 @@ impl<'a> MatrixViewMut<'a> {
 ///
 /// Calls take `impl Into<Input>`, so that `&vec`, `&array`, a slice and a view all fit.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Input<'a> {
     /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
     Slice(&'a [f32]),
@@ -273,6 +274,7 @@ impl<'a> Input<'a> {
 ///
 /// Calls take `impl Into<Output>`, so that `&mut vec`, `&mut array`, a slice and a view all fit.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Output<'a> {
     /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
     Slice(&'a mut [f32]),

@@ -8,6 +8,7 @@ pub const SUM_LANES: usize = 16;
 
 /// The order in which the terms of a sum are added; [`reference`](crate::reference) states both to the bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Summation {
     /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, the product's shorter side `s` (of batch
     /// and outputs; of batch and inputs for `dA_prev`) is at most [`AUTO_LANES_MAX_SIDE`], and the sum has at least

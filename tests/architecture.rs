@@ -168,6 +168,26 @@ fn permissions_are_used() {
     assert_eq!(unused(UNSAFE, &["unsafe"]), [""; 0], "unsafe code");
 }
 
+/// A new variant, or a new field that all can see, must not break a program that matches today's.
+#[test]
+fn what_may_grow_is_not_exhaustive() {
+    let mut exhaustive = Vec::new();
+    for source in sources() {
+        let code = source.code();
+        let lines: Vec<&str> = code.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let is_enum = line.starts_with("pub enum ");
+            let is_open = line.starts_with("pub struct ")
+                && lines[at + 1..].iter().take_while(|line| **line != "}").any(|line| line.starts_with("    pub "));
+            let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+            if (is_enum || is_open) && !attributes.any(|line| *line == "#[non_exhaustive]") {
+                exhaustive.push(format!("{}: {line}", source.path));
+            }
+        }
+    }
+    assert_eq!(exhaustive, [""; 0]);
+}
+
 #[test]
 fn files_are_short() {
     let long = sources().into_iter().map(|source| (source.text.lines().count(), source.path));

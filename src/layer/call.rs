@@ -6,6 +6,7 @@ use crate::matrix::{Input, Output};
 ///
 /// Anything that is an [`Input`] converts, so that `&b` is enough.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Bias<'a> {
     /// `z = a_prev · wᵀ`
     None,
@@ -61,6 +62,7 @@ impl<'a, T: Into<Output<'a>>> From<T> for Outputs<'a> {
 ///
 /// Anything that is an [`Input`] converts to [`Saved::A`], so that `&a` is enough.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Saved<'a> {
     /// The activation `a`.
     A(Input<'a>),
@@ -83,6 +85,7 @@ impl<'a, T: Into<Input<'a>>> From<T> for Saved<'a> {
 
 /// What comes down from the loss or the layer above.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Upstream<T> {
     /// The loss's gradient by the activation, `dA`: `dz = dA ⊙ g'(z)`.
     Activation(T),

@@ -13,6 +13,7 @@ use core::fmt;
 ///
 /// Anything that is an [`Input`] converts, and so does a reference to [`PackedWeights`]: `&w` and `&packed` are enough.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Weights<'a> {
     /// As they lie in the caller's memory.
     Plain(Input<'a>),
