@@ -1,4 +1,4 @@
-//! What a network descends.
+//! The costs that a network can descend.
 
 use crate::activation::Activation;
 use core::fmt;

@@ -389,5 +389,6 @@ fn cost(kernels: &Kernels, shape: &ProductShape) -> f64 {
     (FMA_COST * m * size(kernels.vectors(shape.n)) + pack * n + left * m) * k + scatter * m * n
 }
 
-#[cfg(test)]
+// Figures without memory, many times over: nothing for Miri.
+#[cfg(all(test, not(miri)))]
 mod tests;

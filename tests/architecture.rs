@@ -1,5 +1,7 @@
 //! The house's rules, read off its sources.
 
+#![cfg(not(miri))]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -170,7 +172,7 @@ fn permissions_are_used() {
 
 /// A new variant, or a new field that all can see, must not break a program that matches today's.
 #[test]
-fn what_may_grow_is_not_exhaustive() {
+fn public_enums_and_open_structs_are_not_exhaustive() {
     let mut exhaustive = Vec::new();
     for source in sources() {
         let code = source.code();

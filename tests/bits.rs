@@ -1,5 +1,7 @@
 //! Every kernel against the scalar reference, to the bit, on every instruction set.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use fused_dense::{

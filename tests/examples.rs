@@ -1,5 +1,7 @@
 //! How the examples end where something is wrong: in words for a person.
 
+#![cfg(not(miri))]
+
 use fused_dense::Error;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! The environment variable that caps the instruction set, which a process reads once: each value in a process of its
 //! own.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use fused_dense::{Activation, Dense, Error, ISA_VARIABLE, Isa};

@@ -1,5 +1,7 @@
 //! A network's step against the calls it is made of, and what it learns.
 
+#![cfg(not(miri))]
+
 use fused_dense::{
     Activation, Cost, Dense, Error, Gradients, MatrixView, Network, Operand, Outputs, Team, Threads, Upstream, loss,
 };

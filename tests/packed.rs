@@ -1,5 +1,7 @@
 //! Packed weights: the bits of the plain weights that they were packed from.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use fused_dense::{Activation, Bias, Dense, Error, Gradients, Isa, MatrixView, Operand, Summation, Upstream, Weights};

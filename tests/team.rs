@@ -1,5 +1,7 @@
 //! A team of threads: every part once, whoever comes late, calls at once, panics, or ends.
 
+#![cfg(not(miri))]
+
 #[path = "support/random.rs"]
 mod random;
 

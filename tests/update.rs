@@ -1,5 +1,7 @@
 //! The fused update: the bits of the backward pass with a scalar step behind it.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use core::mem::MaybeUninit;

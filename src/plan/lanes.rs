@@ -37,7 +37,7 @@ pub(crate) fn dot_cols(kernels: &Kernels, rows: usize, is_far: bool) -> usize {
     if is_far { most.min(FAR_MAX_COLS) } else { most }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
     use crate::isa::{self, Isa};

@@ -233,5 +233,5 @@ pub(crate) fn block_workers(blocks: &Blocks, supply: &Supply) -> Option<(usize, 
     (2..=most_workers).map(|workers| (workers, time(workers))).min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests;

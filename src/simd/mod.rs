@@ -32,15 +32,17 @@ pub(crate) const PORTABLE_IS_FUSED: bool = cfg!(any(
     all(target_arch = "aarch64", target_feature = "neon"),
 ));
 
+// Miri runs neither prefetches nor assembly: under `cfg(miri)` the two functions below are plain code.
+
 /// Asks for the cache line at `p` to be brought into the second-level cache; no access, so any address will do.
 #[inline(always)]
 pub(crate) fn prefetch(p: *const f32) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: part of every x86-64; a prefetch never faults.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(p.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
     let _ = p;
 }
 
@@ -48,14 +50,14 @@ pub(crate) fn prefetch(p: *const f32) {
 /// turn independent addresses into a chain of additions, one waiting for the other.
 #[inline(always)]
 pub(crate) fn independent(p: *const f32) -> *const f32 {
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
     {
         let mut p = p;
         // SAFETY: no instruction at all.
         unsafe { core::arch::asm!("/* {p} */", p = inout(reg) p, options(pure, readonly, nostack, preserves_flags)) };
         p
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(any(not(any(target_arch = "x86_64", target_arch = "aarch64")), miri))]
     p
 }
 
@@ -171,7 +173,7 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
 }
 
 /// An instruction set whose vectors hold several quads of lanes, for a row each.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
 pub(crate) trait Quads: Simd {
     /// Quads of a vector, at most four.
     const ROWS: usize = Self::LANES / 4;

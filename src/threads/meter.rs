@@ -87,6 +87,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri's clock counts its own steps")]
     fn every_part_is_passed_on() {
         let (meter, done) = (Meter::new(), AtomicUsize::new(0));
         let work = |member, part| {
