@@ -59,20 +59,24 @@ impl From<Arc<rayon::ThreadPool>> for Threads {
     }
 }
 
+/// 1; but 0 in a build for tests with `RUSTFLAGS="--cfg fused_dense_force_sharing"`, where sharing seems to cost nothing:
+/// all work that has parts is then shared, however small.
+const COSTS: f64 = if cfg!(fused_dense_force_sharing) { 0.0 } else { 1.0 };
+
 /// What it costs to share out one job in a rayon pool, whose workers have gone to sleep, in cycles of a core; and another
 /// job of the same call, for which they wait awake.
-const RAYON_COST: f64 = 60.0e3;
-const AWAKE_COST: f64 = 4.0e3;
+const RAYON_COST: f64 = COSTS * 60.0e3;
+const AWAKE_COST: f64 = COSTS * 4.0e3;
 
 /// The same to read an element that another worker has written, where nothing has been measured.
-const MOVE_COST: f64 = 0.5;
+const MOVE_COST: f64 = COSTS * 0.5;
 
 /// What it costs to share a backward call in a team, as a multiple of what a forward one costs: measured between cores
 /// near each other and far apart.
 const BACKWARD: f64 = 3.5;
 
 /// Cycles of work from which on a sleeping worker of a team is woken for one call alone, and a chain of calls is shared.
-const WAKE_CYCLES: f64 = 100.0e3;
+const WAKE_CYCLES: f64 = COSTS * 100.0e3;
 
 /// Workers that a call may use, and what sharing work out to them costs.
 #[derive(Clone, Copy, Debug)]
