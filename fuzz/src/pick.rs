@@ -37,7 +37,7 @@ pub(crate) fn shape(u: &mut Unstructured<'_>) -> Result<(usize, usize, usize)> {
 pub(crate) fn layout(u: &mut Unstructured<'_>) -> Result<Layout> {
     Ok(match u.int_in_range(0..=7)? {
         0..=3 => Layout::Slice,
-        4 => Layout::FarIdleAxes,
+        4 => Layout::Unused(*u.choose(&[0, 1, 3, usize::MAX])?),
         5 | 6 => Layout::Rows { step: u.int_in_range(1..=3)?, gap: u.int_in_range(0..=20)? },
         _ => Layout::Columns { step: u.int_in_range(1..=3)?, gap: u.int_in_range(0..=20)? },
     })

@@ -24,12 +24,12 @@ pub(crate) enum Layout {
     Rows { step: usize, gap: usize },
     /// A view of column-major memory: `step` from row to row, `gap` behind each column.
     Columns { step: usize, gap: usize },
-    /// A view of contiguous rows, with the longest strides along axes of length 0 and 1, which nobody goes along.
-    FarIdleAxes,
     /// A view of one row, repeated by a stride of 0.
     RepeatedRow,
     /// A view of one column, repeated by a stride of 0.
     RepeatedColumn,
+    /// A view of a plain slice with this stride wherever nothing stands a stride further on.
+    Unused(usize),
 }
 
 impl Layout {
@@ -39,9 +39,12 @@ impl Layout {
             Self::Slice => (cols, 1),
             Self::Rows { step, gap } => (cols * step + gap, step),
             Self::Columns { step, gap } => (step, rows * step + gap),
-            Self::FarIdleAxes => (if rows <= 1 { usize::MAX } else { cols }, if cols <= 1 { usize::MAX } else { 1 }),
             Self::RepeatedRow => (0, 1),
             Self::RepeatedColumn => (1, 0),
+            Self::Unused(stride) => {
+                let is_empty = rows == 0 || cols == 0;
+                (if is_empty || rows == 1 { stride } else { cols }, if is_empty || cols == 1 { stride } else { 1 })
+            }
         }
     }
 }
