@@ -12,7 +12,7 @@ use crate::machine::affinity::{keep_to_core, use_cores};
 use crate::machine::{Ceilings, Machine};
 use crate::peers::{self, Contender, Found, Fused, Plan, Sharing, library};
 use crate::workspace;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use fused_dense::{Activation, Dense, Isa};
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
@@ -257,16 +257,15 @@ impl<'a> Entrance<'a> {
 
 /// The peers that can be had, or those of them that were named.
 fn chosen_peers(args: &Args, isa: Isa) -> anyhow::Result<Vec<Box<dyn Contender>>> {
-    if args.smoke {
-        return Ok(peers::embedded());
-    }
-    let Found { mut contenders, absent } = peers::find(&args.library)?;
-    if let Some(missing) = args.peer.iter().find(|name| contenders.iter().all(|peer| peer.name() != **name)) {
-        let known: Vec<&str> = contenders.iter().map(|peer| peer.name()).collect();
-        bail!("no peer '{missing}' here, only {}", known.join(", "));
-    }
+    let found = if args.smoke { peers::built_in(&args.library)? } else { peers::find(&args.library)? };
+    found.ensure_has(&args.peer)?;
+    let advice = found.advice();
+    let Found { mut contenders, absent } = found;
     for (name, reason) in &absent {
         anstream::eprintln!("{}", format!("without {name}: {reason}").dimmed());
+    }
+    if let Some(advice) = advice {
+        anstream::eprintln!("{}", advice.dimmed());
     }
     let is_named = |peer: &dyn Contender| args.peer.iter().any(|name| name == peer.name());
     for peer in contenders.iter().filter(|peer| !peer.is_held_to(isa)) {
