@@ -65,6 +65,8 @@ const POINTERS: &[&str] = &["*const ", "*mut ", "&raw ", "ptr::"];
 
 const MOST_LINES: usize = 600;
 
+const MOST_ARCHITECTURE_LINES: usize = 150;
+
 /// A source file: its path below `src`, with `/` between folders, and its text.
 struct Source {
     path: String,
@@ -244,6 +246,114 @@ fn the_order_names_modules_that_exist() {
     let sources = sources();
     let missing = ORDER.iter().filter(|module| !sources.iter().any(|source| source.module() == **module));
     assert_eq!(missing.collect::<Vec<_>>(), [&""; 0]);
+}
+
+/// A file of the project, from its folder.
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_architecture_is_told_in_short() {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(lines <= MOST_ARCHITECTURE_LINES, "{lines} lines");
+}
+
+/// Every file in `src/` that ARCHITECTURE.md names is there.
+#[test]
+fn the_architecture_names_files_that_exist() {
+    let text = read("ARCHITECTURE.md");
+    let is_part = |c: char| c.is_alphanumeric() || "/_.".contains(c);
+    let paths = text.split(|c| !is_part(c)).filter(|path| path.starts_with("src/") && path.ends_with(".rs"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let missing: Vec<&str> = paths.filter(|path| !root.join(path).is_file()).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// Targets of the Markdown links in a text: what stands between `](` and `)`.
+fn links(text: &str) -> Vec<&str> {
+    text.match_indices("](").filter_map(|(at, opening)| text[at + opening.len()..].split(')').next()).collect()
+}
+
+/// Names of the Markdown files in a folder of the project, in order.
+fn documents(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_decision_is_in_the_index() {
+    let index = read("docs/decisions/README.md");
+    let listed: Vec<&str> = links(&index).into_iter().filter(|link| !link.contains('/')).collect();
+    let words = index.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut files = documents("docs/decisions");
+    files.retain(|name| name != "README.md");
+    assert_eq!(listed, files, "the index lists each decision once, in order");
+    for (index_of_file, file) in files.iter().enumerate() {
+        assert!(file.starts_with(&format!("{:03}-", index_of_file + 1)), "{file} leaves a gap in the numbers");
+        let text = read(&format!("docs/decisions/{file}"));
+        let question = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+        assert!(question.ends_with('?') && words.contains(question), "{file}: its title is the question in the index");
+        for part in ["**Answer.**", "**Evidence.**", "**Cost.**", "**Reopen when**"] {
+            assert!(text.contains(part), "{file} lacks {part}");
+        }
+    }
+}
+
+/// In the repository, the links between documents lead to files.
+#[test]
+fn documents_link_to_files() {
+    let below = |folder: &str| documents(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>();
+    for document in [vec!["ARCHITECTURE.md".to_string()], below("docs"), below("docs/decisions")].concat() {
+        let text = read(&document);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&document);
+        let folder = path.parent().expect("a document lies in a folder");
+        // Pictures are no part of the package, in which this test runs too.
+        let targets = links(&text).into_iter().filter(|link| !link.starts_with("https://") && !link.ends_with(".svg"));
+        let missing: Vec<&str> = targets.filter(|link| !folder.join(link).exists()).collect();
+        assert_eq!(missing, [""; 0], "links of {document}");
+    }
+}
+
+/// Whether a file belongs to the package, by the list in Cargo.toml.
+fn is_packaged(path: &str) -> bool {
+    let manifest = read("Cargo.toml");
+    let (_, include) = manifest.split_once("include = [").expect("a list of the package's files");
+    let patterns = include.split(']').next().unwrap_or_default().split('"').skip(1).step_by(2);
+    patterns.map(|pattern| pattern.trim_start_matches('/')).any(|pattern| match pattern.split_once("/**/*") {
+        None => pattern == path,
+        Some((folder, ending)) => path.starts_with(folder) && path.ends_with(ending),
+    })
+}
+
+/// The README is shown where relative links and pictures lead nowhere: by the package registry and as the front page of
+/// the documentation. Its links are anchors of its own, pages of the documentation, or files of the package.
+#[test]
+fn the_readme_works_wherever_it_is_shown() {
+    const PAGES: &str = "https://docs.rs/fused-dense/latest/fused_dense/";
+    const FILES: &str = "https://docs.rs/crate/fused-dense/latest/source/";
+
+    let readme = read("README.md");
+    assert!(!readme.contains("![") && !readme.contains("<img"), "a picture that is not served");
+    let links = links(&readme);
+    assert!(!links.is_empty());
+    for link in links {
+        if let Some(path) = link.strip_prefix(FILES) {
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).is_file(), "{path} does not exist");
+            assert!(is_packaged(path), "{path} is no part of the package");
+        } else if let Some(page) = link.strip_prefix(PAGES) {
+            let name = page.trim_end_matches('/').trim_start_matches("struct.").trim_end_matches(".html");
+            assert!(has_word(&read("src/lib.rs"), name), "{name} is no public name");
+        } else {
+            let anchor = |line: &str| line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+            let is_anchor = readme.lines().any(|line| line.starts_with('#') && format!("#{}", anchor(line)) == link);
+            assert!(is_anchor, "{link} resolves only in the repository");
+        }
+    }
 }
 
 /// The reader of `crate::` paths, on which the order rests.
