@@ -4,6 +4,15 @@ use crate::{Activation, Isa};
 use core::fmt;
 
 /// The operand of a call that an [`Error`] speaks of, named as in the formulas of the crate's documentation.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Error, Operand};
+///
+/// let mut layer = Dense::new(2, 1, Activation::Identity);
+/// let error = layer.forward(&[1.0, 2.0], &[1.0, 1.0], &[0.0, 0.0], &mut [0.0]).unwrap_err();
+/// assert!(matches!(error, Error::Length { operand: Operand::B, .. }));
+/// assert_eq!(Operand::B.to_string(), "b");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs)] // each name is the operand's own symbol
@@ -46,6 +55,16 @@ impl fmt::Display for Operand {
 /// What was wrong with a call: the operand, what was expected and what was found.
 ///
 /// A call that returns an error has written to none of its outputs.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Error, Operand};
+///
+/// let mut layer = Dense::new(2, 1, Activation::Identity);
+/// let mut a = [7.0];
+/// let error = layer.forward(&[1.0, 2.0], &[1.0, 1.0, 1.0], &[0.0], &mut a).unwrap_err();
+/// assert_eq!(error, Error::Length { operand: Operand::W, expected: 2, found: 3 });
+/// assert_eq!(a, [7.0], "nothing is written");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {

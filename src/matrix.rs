@@ -123,6 +123,18 @@ impl<'a> MatrixView<'a> {
 /// A writable `rows × cols` matrix over a slice: element `(i, j)` stands at `i · row_stride + j · col_stride`.
 ///
 /// No two elements share a place: of the two strides, one must reach past the whole extent of the other.
+///
+/// ```
+/// use fused_dense::{Activation, Bias, Dense, MatrixView, MatrixViewMut};
+///
+/// let w_by_inputs = [1.0, -1.0, 2.0, -2.0]; // [inputs, outputs]
+/// let w = MatrixView::row_major(&w_by_inputs, 2, 2)?.transposed();
+/// let mut wide = [9.0; 6]; // the outputs go to the first two columns of rows of three
+/// let a = MatrixViewMut::new(&mut wide, 2, 2, 3, 1)?;
+/// Dense::new(2, 2, Activation::Identity).forward(&[1.0, 0.0, 0.0, 1.0], w, Bias::None, a)?;
+/// assert_eq!(wide, [1.0, -1.0, 9.0, 2.0, -2.0, 9.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct MatrixViewMut<'a> {
     /// Valid for writes, for `'a`, at the place of every element, and there alone, as [`MatrixView`]'s.
@@ -234,6 +246,15 @@ impl<'a> MatrixViewMut<'a> {
 /// An input: a plain contiguous row-major slice, or a [`MatrixView`].
 ///
 /// Calls take `impl Into<Input>`, so that `&vec`, `&array`, a slice and a view all fit.
+///
+/// ```
+/// use fused_dense::{Input, MatrixView};
+///
+/// let data = vec![1.0, 2.0, 3.0, 4.0];
+/// assert!(matches!(Input::from(&data), Input::Slice(_)));
+/// assert!(matches!(Input::from(MatrixView::row_major(&data, 2, 2)?), Input::View(_)));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
@@ -272,6 +293,15 @@ impl<'a> Input<'a> {
 /// An output: a plain contiguous row-major slice, or a [`MatrixViewMut`].
 ///
 /// Calls take `impl Into<Output>`, so that `&mut vec`, `&mut array`, a slice and a view all fit.
+///
+/// ```
+/// use fused_dense::{MatrixViewMut, Output};
+///
+/// let mut data = vec![0.0; 4];
+/// assert!(matches!(Output::from(&mut data), Output::Slice(_)));
+/// assert!(matches!(Output::from(MatrixViewMut::row_major(&mut data, 2, 2)?), Output::View(_)));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Output<'a> {
     /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.

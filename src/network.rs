@@ -8,6 +8,15 @@ use crate::matrix::{Input, check_len};
 use crate::plan;
 
 /// The cost that a [`Network`] descends, a mean over the batch; [`loss`] has the formulas.
+///
+/// ```
+/// use fused_dense::{Activation, Cost, Dense, Network};
+///
+/// let layers = [Dense::new(1, 1, Activation::Identity)];
+/// let mut network = Network::new(layers, Cost::Quadratic, 1)?;
+/// assert_eq!(network.gradients(&[1.0], &[2.0])?, 2.0); // ½ (0 - 2)²
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cost {
@@ -19,6 +28,21 @@ pub enum Cost {
 }
 
 /// One layer of a [`Network`] with its parameters and their gradients.
+///
+/// ```
+/// use fused_dense::{Activation, Cost, Dense, Network};
+///
+/// let layers = [Dense::new(1, 1, Activation::Identity)];
+/// let mut network = Network::new(layers, Cost::Quadratic, 1)?;
+/// network.gradients(&[1.0], &[2.0])?;
+/// let layer = &mut network.layers_mut()[0];
+/// assert_eq!((layer.d_w(), layer.d_b()), (&[-2.0][..], &[-2.0][..]));
+/// for (parameter, gradient) in layer.parameters_mut() {
+///     parameter[0] -= 0.5 * gradient[0];
+/// }
+/// assert_eq!(network.forward(&[1.0])?, [2.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Layer {
     dense: Dense,

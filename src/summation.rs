@@ -7,6 +7,17 @@ pub const SUM_BLOCK: usize = 256;
 pub const SUM_LANES: usize = 16;
 
 /// The order in which the terms of a sum are added; [`reference`](crate::reference) states both to the bit.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Summation};
+///
+/// let layer = Dense::new(784, 30, Activation::Sigmoid);
+/// assert_eq!(layer.describe(1)?.forward.summation, Summation::Lanes);
+/// assert_eq!(layer.describe(128)?.forward.summation, Summation::Chain);
+/// let pinned = layer.with_summation(Summation::Chain); // a sample's result no longer depends on its batch
+/// assert_eq!(pinned.describe(1)?.forward.summation, Summation::Chain);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Summation {
     /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, the product's shorter side `s` (of batch

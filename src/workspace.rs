@@ -19,6 +19,17 @@ unsafe impl Pod for Line {}
 /// A [`Dense`](crate::Dense) owns one of the size it needs; a workspace of your own serves several layers in turn
 /// ([`Dense::forward_in`](crate::Dense::forward_in)), as long as it is as large as the largest asks for
 /// ([`Dense::workspace_len`](crate::Dense::workspace_len)).
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Workspace};
+///
+/// let layer = Dense::new(1, 1, Activation::Identity); // may be shared by threads
+/// let mut workspace = Workspace::new(layer.workspace_len()?);
+/// let mut a = [0.0];
+/// layer.forward_in(&mut workspace, &[2.0], &[3.0], &[1.0], &mut a)?;
+/// assert_eq!(a, [7.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Workspace {
     lines: Vec<Line>,

@@ -67,6 +67,8 @@ const MOST_LINES: usize = 600;
 
 const MOST_ARCHITECTURE_LINES: usize = 150;
 
+const MOST_FORMULA_COLUMNS: usize = 80;
+
 /// A source file: its path below `src`, with `/` between folders, and its text.
 struct Source {
     path: String,
@@ -217,6 +219,55 @@ fn exports(root: &str) -> BTreeMap<String, String> {
         }
     }
     exports
+}
+
+/// The lines of the doc comment that ends just before line `index`, attributes left out.
+fn doc_comment<'t>(lines: &[&'t str], index: usize) -> Vec<&'t str> {
+    let above = lines[..index].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
+    above.filter_map(|line| line.strip_prefix("///")).collect()
+}
+
+#[test]
+fn every_public_type_has_an_example() {
+    let sources = sources();
+    let root = sources.iter().find(|source| source.path == "lib.rs").expect("lib.rs").code();
+    let mut types = 0;
+    let mut without = Vec::new();
+    for source in &sources {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            let declared = ["pub struct ", "pub enum "].iter().find_map(|kind| line.strip_prefix(kind));
+            let Some(name) = declared.map(first_name).filter(|name| exports(&root).contains_key(*name)) else {
+                continue;
+            };
+            types += 1;
+            if !doc_comment(&lines, index).iter().any(|line| line.trim() == "```") {
+                without.push(name.to_string());
+            }
+        }
+    }
+    assert!(types > 20, "the types were not found");
+    assert_eq!(without, [""; 0]);
+}
+
+/// Formulas in documentation are shown whole, without a bar to scroll by.
+#[test]
+fn formulas_are_narrow() {
+    let mut wide = Vec::new();
+    for source in sources() {
+        let mut is_formula = false;
+        for line in source.text.lines().map(str::trim_start).filter_map(|line| line.strip_prefix("///")) {
+            match line.trim() {
+                "```text" => is_formula = true,
+                "```" => is_formula = false,
+                formula if is_formula && formula.chars().count() > MOST_FORMULA_COLUMNS => {
+                    wide.push(format!("{}: {formula}", source.path));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(wide, [""; 0]);
 }
 
 #[test]

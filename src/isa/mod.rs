@@ -27,6 +27,15 @@ use std::sync::OnceLock;
 
 /// An instruction set that kernels exist for. Those of one architecture stand in ascending order of preference, portable
 /// kernels below all: as a cap, one of another architecture allows all or nothing but portable kernels.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Isa};
+///
+/// let best = Isa::available()[0];
+/// let layer = Dense::new(3, 2, Activation::Tanh).with_isa(best);
+/// assert_eq!(layer.isa()?, best);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {

@@ -12,6 +12,15 @@ use crate::summation::Summation;
 use core::fmt;
 
 /// How a layer computes its three products for one batch size, with plain slices.
+///
+/// ```
+/// use fused_dense::{Activation, Dense};
+///
+/// let description = Dense::new(784, 30, Activation::Sigmoid).describe(32)?;
+/// assert_eq!((description.threads, description.forward.workers), (1, 1));
+/// println!("{description}");
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Description {
@@ -30,6 +39,16 @@ pub struct Description {
 }
 
 /// How one product is computed.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Summation};
+///
+/// let layer = Dense::new(784, 30, Activation::Sigmoid).with_summation(Summation::Chain);
+/// let plan = layer.describe(32)?.forward;
+/// assert_eq!(plan.summation, Summation::Chain);
+/// println!("tiles of {}×{}", plan.tile.0, plan.tile.1);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProductPlan {

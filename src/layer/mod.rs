@@ -1,9 +1,13 @@
 //! A dense layer: the front door. Checks a call once, then hands pointers down.
 
+// In the order in which the documentation of `Dense` shows their methods.
+mod construct;
+
+mod forward;
+
 mod backward;
 mod call;
 mod describe;
-mod forward;
 mod packed;
 mod standalone;
 mod update;
@@ -14,9 +18,9 @@ pub use packed::{PackedWeights, Weights};
 pub use update::{Parameter, Update};
 
 use crate::activation::Activation;
-use crate::error::{Error, Operand};
+use crate::error::Error;
 use crate::gemm::driver;
-use crate::isa::{self, Isa, Kernels};
+use crate::isa::{Isa, Kernels};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Threads;
 use crate::workspace::{Workspace, apart, padded};
@@ -27,8 +31,12 @@ use backward::blocks::BlocksLayout;
 /// With `a_prev: batch × inputs`, `w: outputs × inputs`, `b: outputs` and `g` the activation:
 ///
 /// ```text
-/// forward    z = a_prev · wᵀ + b      a = g(z)
-/// backward   dz = dA ⊙ g'(z)          dw = s · dzᵀ · a_prev     db = s · Σ_batch dz     dA_prev = dz · w
+/// forward    z = a_prev · wᵀ + b
+///            a = g(z)
+/// backward   dz = dA ⊙ g'(z)
+///            dw = s · dzᵀ · a_prev
+///            db = s · Σ_batch dz
+///            dA_prev = dz · w
 /// ```
 ///
 /// The layer holds no parameters, only the plan and its scratch memory; the caller owns every operand. All matrices
@@ -70,52 +78,6 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Plans a layer: serial, on the best instruction set that the CPU has and the environment variable
-    /// [`ISA_VARIABLE`](crate::ISA_VARIABLE) allows.
-    ///
-    /// This is where scratch memory is allocated ([`workspace_len`](Self::workspace_len)); no call allocates. What is
-    /// wrong with the instruction set (an unknown name in the variable, a cap below what the build holds) is reported
-    /// by every call.
-    #[must_use]
-    pub fn new(inputs: usize, outputs: usize, activation: Activation) -> Self {
-        let layer = Self {
-            inputs,
-            outputs,
-            activation,
-            summation: Summation::Auto,
-            threads: Threads::Serial,
-            kernels: isa::select_default(),
-            layout: Ok(WorkspaceLayout::default()),
-            workspace: Workspace::default(),
-        };
-        layer.with_fresh_workspace()
-    }
-
-    /// Uses no instruction set above `cap`, whatever the environment says.
-    #[must_use]
-    pub fn with_isa(self, cap: Isa) -> Self {
-        Self { kernels: isa::select(cap), ..self }.with_fresh_workspace()
-    }
-
-    /// Where the work may run: a choice of [`Threads`], or a [`Team`](crate::Team).
-    #[must_use]
-    pub fn with_threads(self, threads: impl Into<Threads>) -> Self {
-        Self { threads: threads.into(), ..self }.with_fresh_workspace()
-    }
-
-    /// The order in which the terms of a sum are added.
-    #[must_use]
-    pub fn with_summation(self, summation: Summation) -> Self {
-        Self { summation, ..self }
-    }
-
-    fn with_fresh_workspace(self) -> Self {
-        let too_large = Error::TooLarge { operand: Operand::W };
-        let layout = self.kernels().and_then(|kernels| WorkspaceLayout::new(&self, kernels).ok_or(too_large));
-        let workspace = layout.as_ref().map(|layout| Workspace::new(layout.total)).unwrap_or_default();
-        Self { layout, workspace, ..self }
-    }
-
     /// Values in a row of `a_prev`.
     pub fn inputs(&self) -> usize {
         self.inputs

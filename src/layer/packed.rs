@@ -12,6 +12,20 @@ use core::fmt;
 /// The weights of a call: plain, or packed beforehand.
 ///
 /// Anything that is an [`Input`] converts, and so does a reference to [`PackedWeights`]: `&w` and `&packed` are enough.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Weights};
+///
+/// let mut layer = Dense::new(2, 1, Activation::Identity);
+/// let (x, w, b) = ([1.0, 2.0], [3.0, 4.0], [0.0]);
+/// let packed = layer.pack(&w)?;
+/// for weights in [Weights::from(&w), Weights::from(&packed)] {
+///     let mut a = [0.0];
+///     layer.forward(&x, weights, &b, &mut a)?;
+///     assert_eq!(a, [11.0]);
+/// }
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
     /// As they lie in the caller's memory.

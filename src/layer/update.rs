@@ -11,6 +11,17 @@ use crate::workspace::Workspace;
 /// A layer's weights or bias in an update, with what the optimiser keeps beside them.
 ///
 /// Anything that is an [`Output`] converts, so that `&mut w` is enough for plain gradient descent.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Parameter, Update, Upstream};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Identity);
+/// let (mut w, mut velocity) = ([1.0], [0.0]);
+/// let parameter = Parameter::new(&mut w).momentum(0.5, &mut velocity);
+/// layer.backward_update(&[2.0], parameter, &[2.0], Upstream::PreActivation(&[1.0]), Update::new(0.25))?;
+/// assert_eq!((w, velocity), ([0.5], [2.0])); // dw = 2
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Parameter<'a> {
     value: Output<'a>,
@@ -62,6 +73,17 @@ impl<'a, T: Into<Output<'a>>> From<T> for Parameter<'a> {
 }
 
 /// What a backward pass that updates the weights does besides.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Update, Upstream};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Identity);
+/// let (mut w, mut b) = ([1.0], [0.0]);
+/// let update = Update::new(0.25).b(&mut b).scale(0.5);
+/// layer.backward_update(&[2.0], &mut w, &[2.0], Upstream::PreActivation(&[1.0]), update)?;
+/// assert_eq!((w, b), ([0.75], [-0.125]));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Update<'a> {
     learning_rate: f32,

@@ -21,6 +21,19 @@ use std::sync::Arc;
 /// Where a layer's work may run.
 ///
 /// Whatever is chosen, a call has the same bits, and work that is not worth sharing stays on the calling thread.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Team, Threads};
+///
+/// let team = Team::new(2);
+/// for threads in [Threads::Serial, Threads::CurrentPool { max: 4 }, Threads::from(&team)] {
+///     let mut layer = Dense::new(1, 1, Activation::Identity).with_threads(threads);
+///     let mut a = [0.0];
+///     layer.forward(&[2.0], &[3.0], &[1.0], &mut a)?;
+///     assert_eq!(a, [7.0]);
+/// }
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Threads {
