@@ -316,6 +316,7 @@ mod tests {
     use crate::bench::measure::Caches;
     use crate::bench::shape::Shape;
     use crate::peers::Sharing;
+    use clap::Parser;
     use std::time::Duration;
 
     #[test]
@@ -323,6 +324,29 @@ mod tests {
         let typed = "bench --json a.json --suite mnist --html=b.html --readme --threads 1,2";
         let command = command_line(typed.split(' ').map(str::to_string));
         assert_eq!(command, "cargo xtask bench --suite mnist --threads 1,2");
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn names(line: &str) -> anyhow::Result<Vec<String>> {
+        let Line { args } = Line::try_parse_from(line.split(' '))?;
+        let peers = chosen_peers(&args, Isa::available()[0])?;
+        Ok(peers.iter().map(|peer| peer.name().to_string()).collect())
+    }
+
+    /// In a smoke test too, for which nothing is looked for.
+    #[test]
+    fn named_peers_take_part_and_others_do_not() {
+        assert_eq!(names("bench --smoke").unwrap(), ["matrixmultiply", "faer", "gemm"]);
+        assert_eq!(names("bench --smoke --peer faer").unwrap(), ["faer"]);
+        for line in ["bench --smoke --peer nosuch", "bench --peer faer,nosuch"] {
+            let error = names(line).unwrap_err().to_string();
+            assert!(error.contains("--peer nosuch: expected one of matrixmultiply, faer"), "{error}");
+        }
     }
 
     fn session(ours: Vec<Box<dyn Contender>>, peers: Vec<Box<dyn Contender>>, frameworks_everywhere: bool) -> Session {
