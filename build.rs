@@ -2,7 +2,7 @@
 //! and the ladder of their instances, from the specification in `src/isa/spec.rs`.
 //!
 //! The shims are what Rust's generics cannot say: `#[target_feature(enable = "…")]` takes a literal. Which rows are
-//! written depends on the target alone, never on the machine that builds.
+//! written depends on the target alone (and on whether Miri is to run it), never on the machine that builds.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -22,7 +22,10 @@ fn main() {
     let features: Vec<&str> = features.split(',').collect();
     let is_baseline = |spec: &IsaSpec| spec.features.iter().all(|feature| features.contains(feature));
 
-    let of_arch = ISA_SPECS.iter().filter(|spec| spec.arch.is_none_or(|its| its == arch));
+    // Miri knows only some of the intrinsics: there, portable kernels stand for all.
+    let is_miri = env::var_os("CARGO_CFG_MIRI").is_some();
+    let of_arch =
+        ISA_SPECS.iter().filter(|spec| spec.arch.is_none_or(|its| its == arch) && !(is_miri && spec.arch.is_some()));
     // Best first: the first that every CPU of the target has makes all behind it unreachable.
     let count = of_arch.clone().position(is_baseline).map_or(usize::MAX, |first| first + 1);
     let rows: Vec<&IsaSpec> = of_arch.take(count).collect();
@@ -165,9 +168,9 @@ mod {name} {{
         isa: Isa::{variant},
         detect,
         lanes: {lanes},
+        registers: {registers},
         panel_vectors: {panel_vectors},
         widest_by_rows: &{widest_by_rows:?},
-        masked_loads_are_free: {free},
         tiles: {exact_tiles},
         padded_tiles: {padded_tiles},
         asking_tiles: &[{asking_tiles}],
@@ -191,9 +194,9 @@ mod {name} {{
 }}
 ",
         lanes = spec.lanes,
+        registers = spec.registers,
         factors = spec.factors,
         panel_vectors = spec.panel_vectors,
-        free = spec.masked_loads_are_free,
         narrow = if spec.has_quads { "Some(narrow_rows)" } else { "None" },
         tall_dot_rows = spec.tall_dot_rows,
         exact_tiles = tiles(true),

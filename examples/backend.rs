@@ -6,6 +6,7 @@
 mod support;
 
 use fused_dense::{Activation, Dense, Error, MatrixView, Workspace};
+use std::process::ExitCode;
 use std::thread;
 use support::Random;
 
@@ -33,7 +34,11 @@ impl Linear {
     }
 }
 
-fn main() -> Result<(), Error> {
+fn main() -> ExitCode {
+    support::end(run())
+}
+
+fn run() -> Result<ExitCode, Error> {
     let mut random = Random(1);
     let kernels = Dense::new(INPUTS, OUTPUTS, Activation::Relu);
     let mut layer = Linear { kernels, weights: vec![0.0; INPUTS * OUTPUTS], bias: vec![0.1; OUTPUTS] };
@@ -62,5 +67,5 @@ fn main() -> Result<(), Error> {
     println!("{SAMPLES} samples on {THREADS} threads and on one: the same bits\n");
     println!("with plain slices and {share} samples, a call of this layer runs as");
     println!("{}", layer.kernels.describe(share)?);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

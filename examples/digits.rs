@@ -21,7 +21,11 @@ const BATCH: usize = 10;
 const LEARNING_RATE: f32 = 0.5;
 const WANTED_ACCURACY: f64 = 0.95;
 
-fn main() -> Result<ExitCode, Error> {
+fn main() -> ExitCode {
+    support::end(run())
+}
+
+fn run() -> Result<ExitCode, Error> {
     let mut random = Random(1797);
     let mut samples = load();
     random.shuffle(&mut samples);

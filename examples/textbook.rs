@@ -26,7 +26,11 @@ const LEARNING_RATE: f32 = 0.5;
 /// way, `a-y` on the other. (The one for `dA` is a little more than a half ULP: hence 6, not 5.)
 const BOUND: f32 = 6.0 / (1 << 24) as f32;
 
-fn main() -> Result<ExitCode, Error> {
+fn main() -> ExitCode {
+    support::end(run())
+}
+
+fn run() -> Result<ExitCode, Error> {
     let mut random = Random(569);
     let (training, held_out) = load(&mut random);
     let (x, y, m) = (&training.x, &training.y, training.y.len());

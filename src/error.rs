@@ -1,9 +1,21 @@
 //! The typed errors of every fallible call.
 
-use crate::{Activation, Isa};
+use crate::{Activation, Cost, ISA_VARIABLE, Isa, Tuning};
 use core::fmt;
 
+/// The names of [`Isa::ALL`], as a sentence lists them.
+const ISA_NAMES: &str = "portable, neon, avx2 or avx512";
+
 /// The operand of a call that an [`Error`] speaks of, named as in the formulas of the crate's documentation.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Error, Operand};
+///
+/// let mut layer = Dense::new(2, 1, Activation::Identity);
+/// let error = layer.forward(&[1.0, 2.0], &[1.0, 1.0], &[0.0, 0.0], &mut [0.0]).unwrap_err();
+/// assert!(matches!(error, Error::Length { operand: Operand::B, .. }));
+/// assert_eq!(Operand::B.to_string(), "b");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs)] // each name is the operand's own symbol
@@ -21,6 +33,8 @@ pub enum Operand {
     DAPrev,
     VW,
     VB,
+    PartialSums,
+    X,
 }
 
 impl fmt::Display for Operand {
@@ -39,6 +53,8 @@ impl fmt::Display for Operand {
             Self::DAPrev => "d_a_prev",
             Self::VW => "v_w",
             Self::VB => "v_b",
+            Self::PartialSums => "partial_sums",
+            Self::X => "x",
         })
     }
 }
@@ -46,6 +62,16 @@ impl fmt::Display for Operand {
 /// What was wrong with a call: the operand, what was expected and what was found.
 ///
 /// A call that returns an error has written to none of its outputs.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Error, Operand};
+///
+/// let mut layer = Dense::new(2, 1, Activation::Identity);
+/// let mut a = [7.0];
+/// let error = layer.forward(&[1.0, 2.0], &[1.0, 1.0, 1.0], &[0.0], &mut a).unwrap_err();
+/// assert_eq!(error, Error::Length { operand: Operand::W, expected: 2, found: 3 });
+/// assert_eq!(a, [7.0], "nothing is written");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
@@ -97,7 +123,7 @@ pub enum Error {
         /// Its stride.
         found: isize,
     },
-    /// An output that the call adds to was given as uninitialised memory.
+    /// An output that the call adds to, or room for partial sums, was given as uninitialised memory.
     Uninitialised {
         /// Which operand.
         operand: Operand,
@@ -150,6 +176,31 @@ pub enum Error {
         /// The layer's inputs.
         found: usize,
     },
+    /// A network's layer was exchanged for one that does not fit its place.
+    Exchanged {
+        /// Which layer, counted from 0.
+        layer: usize,
+        /// `(inputs, outputs)` and the most samples that the network was made with.
+        expected: (usize, usize, usize),
+        /// Those of the layer that was found.
+        found: (usize, usize, usize),
+    },
+    /// A network's cost does not fit its last layer.
+    CostNeedsActivation {
+        /// The cost.
+        cost: Cost,
+        /// The activation that the cost asks for.
+        expected: Activation,
+        /// The last layer's activation.
+        found: Activation,
+    },
+    /// A network's memory cannot be had.
+    NetworkTooLarge {
+        /// The layer, counted from 0, whose parameters or activations there is no memory for.
+        layer: usize,
+        /// The most samples that it was to be made for.
+        max_batch: usize,
+    },
     /// A network was given more samples than it has room for.
     BatchTooLarge {
         /// The most samples that it was made for.
@@ -157,9 +208,21 @@ pub enum Error {
         /// Samples in the batch.
         found: usize,
     },
-    /// The environment variable `FUSED_DENSE_ISA` names no instruction set.
+    /// The environment variable [`ISA_VARIABLE`] names no instruction set.
     UnknownIsa {
         /// Its value.
+        found: &'static str,
+    },
+    /// The environment variable `FUSED_DENSE_TUNING` names no tuning row.
+    UnknownTuning {
+        /// Its value.
+        found: &'static str,
+    },
+    /// A tuning row is for another instruction set than the layer's.
+    TuningForIsa {
+        /// The layer's instruction set.
+        expected: Isa,
+        /// The row's name.
         found: &'static str,
     },
     /// No kernel at or below the wanted cap is in this build (builds for a newer CPU leave the lesser kernels out).
@@ -222,11 +285,29 @@ impl fmt::Display for Error {
                 f,
                 "network: expected layer {layer} to take the {expected} outputs of the layer before, found {found} inputs"
             ),
+            Self::Exchanged { layer, expected: (inputs, outputs, max), found: (fi, fo, fm) } => write!(
+                f,
+                "network: expected layer {layer} to be {inputs}→{outputs} with room for {max} samples, found \
+                 {fi}→{fo} with room for {fm}"
+            ),
+            Self::CostNeedsActivation { cost, expected, found } => {
+                write!(f, "network: expected {expected} activation in the last layer for {cost} cost, found {found}")
+            }
+            Self::NetworkTooLarge { layer, max_batch } => write!(
+                f,
+                "network: expected a layer {layer} that fits memory with batches of {max_batch} samples, found one that \
+                 does not"
+            ),
             Self::BatchTooLarge { max, found } => {
                 write!(f, "network: expected a batch of at most {max} samples, found {found}")
             }
-            Self::UnknownIsa { found } => {
-                write!(f, "FUSED_DENSE_ISA: expected portable, neon, avx2 or avx512, found {found:?}")
+            Self::UnknownIsa { found } => write!(f, "{ISA_VARIABLE}: expected {ISA_NAMES}, found {found:?}"),
+            Self::UnknownTuning { found } => {
+                let names: Vec<&str> = Tuning::all().iter().map(Tuning::name).collect();
+                write!(f, "FUSED_DENSE_TUNING: expected one of {}, found {found:?}", names.join(", "))
+            }
+            Self::TuningForIsa { expected, found } => {
+                write!(f, "tuning: expected a row for {expected}, found {found}")
             }
             Self::IsaNotBuilt { cap, lowest } => write!(
                 f,
@@ -237,3 +318,24 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// A text that names no [`Isa`].
+///
+/// ```
+/// let error = "sse".parse::<fused_dense::Isa>().unwrap_err();
+/// assert_eq!(error.found, "sse");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseIsaError {
+    /// The text.
+    pub found: String,
+}
+
+impl fmt::Display for ParseIsaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "instruction set: expected {ISA_NAMES}, found {:?}", self.found)
+    }
+}
+
+impl core::error::Error for ParseIsaError {}

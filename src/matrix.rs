@@ -15,6 +15,15 @@ fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Optio
     last_row.checked_add(last_col)?.checked_add(1)
 }
 
+/// The strides that count. Along an axis of one element, or of an empty matrix, nothing follows, and whatever its stride is
+/// said to be cannot show: it becomes what it is where rows stand one behind the other, as in a slice.
+fn counting(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> (usize, usize) {
+    let col_stride = if cols <= 1 || rows == 0 { 1 } else { col_stride };
+    // No more than twice the span of a row, which fits memory.
+    let row_stride = if rows <= 1 || cols == 0 { cols * col_stride } else { row_stride };
+    (row_stride, col_stride)
+}
+
 fn check_bounds(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<(), Error> {
     let expected = span(rows, cols, row_stride, col_stride);
     match expected {
@@ -26,7 +35,8 @@ fn check_bounds(len: usize, rows: usize, cols: usize, row_stride: usize, col_str
 /// A read-only `rows × cols` matrix over a slice: element `(i, j)` stands at `i · row_stride + j · col_stride`.
 ///
 /// Strides count elements. A stride of 0 repeats a row or column. Negative strides cannot be expressed: reverse the
-/// data instead.
+/// data instead. The row stride of a single row, and the column stride of a single column, may be any number: nothing
+/// stands there, and views that are the same memory give the same results.
 ///
 /// ```
 /// use fused_dense::MatrixView;
@@ -74,6 +84,7 @@ impl<'a> MatrixView<'a> {
         row_stride: usize,
         col_stride: usize,
     ) -> Self {
+        let (row_stride, col_stride) = counting(rows, cols, row_stride, col_stride);
         Self { first, data: PhantomData, rows, cols, row_stride, col_stride }
     }
 
@@ -88,7 +99,9 @@ impl<'a> MatrixView<'a> {
     /// The same elements with rows and columns exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {
-        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+        let (rows, cols) = (self.cols, self.rows);
+        let (row_stride, col_stride) = counting(rows, cols, self.col_stride, self.row_stride);
+        Self { rows, cols, row_stride, col_stride, ..self }
     }
 
     /// Element `(row, col)`, or `None` outside the matrix.
@@ -109,12 +122,12 @@ impl<'a> MatrixView<'a> {
         self.cols
     }
 
-    /// Elements from one row to the next.
+    /// Elements from one row to the next; of a single row, or none, as if rows stood one behind the other.
     pub fn row_stride(&self) -> usize {
         self.row_stride
     }
 
-    /// Elements from one column to the next.
+    /// Elements from one column to the next; of a single column, or none, 1.
     pub fn col_stride(&self) -> usize {
         self.col_stride
     }
@@ -123,6 +136,18 @@ impl<'a> MatrixView<'a> {
 /// A writable `rows × cols` matrix over a slice: element `(i, j)` stands at `i · row_stride + j · col_stride`.
 ///
 /// No two elements share a place: of the two strides, one must reach past the whole extent of the other.
+///
+/// ```
+/// use fused_dense::{Activation, Bias, Dense, MatrixView, MatrixViewMut};
+///
+/// let w_by_inputs = [1.0, -1.0, 2.0, -2.0]; // [inputs, outputs]
+/// let w = MatrixView::row_major(&w_by_inputs, 2, 2)?.transposed();
+/// let mut wide = [9.0; 6]; // the outputs go to the first two columns of rows of three
+/// let a = MatrixViewMut::new(&mut wide, 2, 2, 3, 1)?;
+/// Dense::new(2, 2, Activation::Identity).forward(&[1.0, 0.0, 0.0, 1.0], w, Bias::None, a)?;
+/// assert_eq!(wide, [1.0, -1.0, 9.0, 2.0, -2.0, 9.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct MatrixViewMut<'a> {
     /// Valid for writes, for `'a`, at the place of every element, and there alone, as [`MatrixView`]'s.
@@ -167,7 +192,8 @@ impl<'a> MatrixViewMut<'a> {
     }
 
     /// A view of memory that need not be initialised: a call that overwrites it (all do, unless told to add) leaves
-    /// every element of the view written when it returns `Ok`.
+    /// every element of the view written when it returns `Ok`. [Room for partial sums](crate::Update::partial_sums), which may
+    /// stay unwritten, is refused.
     ///
     /// # Errors
     /// As [`MatrixViewMut::new`].
@@ -208,6 +234,7 @@ impl<'a> MatrixViewMut<'a> {
             || apart(rows, row_stride, cols, col_stride)
             || apart(cols, col_stride, rows, row_stride)
         {
+            let (row_stride, col_stride) = counting(rows, cols, row_stride, col_stride);
             Ok(Self { first, data: PhantomData, initialised: true, rows, cols, row_stride, col_stride })
         } else {
             Err(Error::Overlapping { shape: (rows, cols), strides: (row_stride, col_stride) })
@@ -217,7 +244,9 @@ impl<'a> MatrixViewMut<'a> {
     /// The same elements with rows and columns exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {
-        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+        let (rows, cols) = (self.cols, self.rows);
+        let (row_stride, col_stride) = counting(rows, cols, self.col_stride, self.row_stride);
+        Self { rows, cols, row_stride, col_stride, ..self }
     }
 
     /// Number of rows.
@@ -234,7 +263,17 @@ impl<'a> MatrixViewMut<'a> {
 /// An input: a plain contiguous row-major slice, or a [`MatrixView`].
 ///
 /// Calls take `impl Into<Input>`, so that `&vec`, `&array`, a slice and a view all fit.
+///
+/// ```
+/// use fused_dense::{Input, MatrixView};
+///
+/// let data = vec![1.0, 2.0, 3.0, 4.0];
+/// assert!(matches!(Input::from(&data), Input::Slice(_)));
+/// assert!(matches!(Input::from(MatrixView::row_major(&data, 2, 2)?), Input::View(_)));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Input<'a> {
     /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
     Slice(&'a [f32]),
@@ -272,7 +311,17 @@ impl<'a> Input<'a> {
 /// An output: a plain contiguous row-major slice, or a [`MatrixViewMut`].
 ///
 /// Calls take `impl Into<Output>`, so that `&mut vec`, `&mut array`, a slice and a view all fit.
+///
+/// ```
+/// use fused_dense::{MatrixViewMut, Output};
+///
+/// let mut data = vec![0.0; 4];
+/// assert!(matches!(Output::from(&mut data), Output::Slice(_)));
+/// assert!(matches!(Output::from(MatrixViewMut::row_major(&mut data, 2, 2)?), Output::View(_)));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Output<'a> {
     /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
     Slice(&'a mut [f32]),
@@ -291,9 +340,16 @@ impl<'a> Output<'a> {
     }
 
     /// The output as the kernels see it, once its shape is found to be `rows × cols`: writable, for `'a`, at the place of
-    /// every element, of which no two are one. Memory that may be uninitialised is refused where it is to be read.
+    /// every element, of which no two are one. Memory that may be uninitialised is refused where it is to be
+    /// read, or may be left as it is: `needs_values`.
     #[inline(always)]
-    pub(crate) fn sink(&mut self, operand: Operand, rows: usize, cols: usize, is_read: bool) -> Result<Sink, Error> {
+    pub(crate) fn sink(
+        &mut self,
+        operand: Operand,
+        rows: usize,
+        cols: usize,
+        needs_values: bool,
+    ) -> Result<Sink, Error> {
         match self {
             Self::Slice(data) => {
                 check_len(operand, data.len(), rows, cols)?;
@@ -301,7 +357,7 @@ impl<'a> Output<'a> {
             }
             Self::View(view) => {
                 check_shape(operand, (rows, cols), (view.rows, view.cols))?;
-                if is_read && !view.initialised {
+                if needs_values && !view.initialised {
                     return Err(Error::Uninitialised { operand });
                 }
                 Ok(Sink { ptr: view.first, row_stride: view.row_stride, col_stride: view.col_stride })

@@ -75,8 +75,8 @@ impl<'a> TryFrom<ArrayViewMut1<'a, f32>> for MatrixViewMut<'a> {
 /// Strides that count forwards.
 fn strides((rows, cols): (usize, usize), strides: &[isize]) -> Result<(usize, usize), Error> {
     let stride = |axis: usize, len: usize| match strides[axis] {
-        // Nothing follows the only element of an axis, whatever its stride.
-        found if len <= 1 => Ok(found.unsigned_abs()),
+        // Nothing follows the only element of an axis, nor any of an empty array, whatever the stride.
+        found if len <= 1 || rows == 0 || cols == 0 => Ok(found.unsigned_abs()),
         found => usize::try_from(found).map_err(|_| Error::NegativeStride { axis, found }),
     };
     Ok((stride(0, rows)?, stride(1, cols)?))

@@ -1,24 +1,27 @@
 //! Layers in a chain that own their parameters, and one step of gradient descent through all of them.
 
-use crate::activation::Activation;
+use crate::cost::Cost;
 use crate::error::{Error, Operand};
 use crate::layer::{Dense, Gradients, Outputs, Update, Upstream};
 use crate::loss;
 use crate::matrix::{Input, check_len};
-use crate::plan;
-
-/// The cost that a [`Network`] descends, a mean over the batch; [`loss`] has the formulas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cost {
-    /// Cross-entropy of each output on its own. The last layer has to be a sigmoid: the cost is computed from its `z`
-    /// and descended by `dz = a - y`, both exact where the sigmoid has saturated.
-    BinaryCrossEntropy,
-    /// `½‖a-y‖²`, behind any activation.
-    Quadratic,
-}
 
 /// One layer of a [`Network`] with its parameters and their gradients.
+///
+/// ```
+/// use fused_dense::{Activation, Cost, Dense, Network};
+///
+/// let layers = [Dense::new(1, 1, Activation::Identity)];
+/// let mut network = Network::new(layers, Cost::Quadratic, 1)?;
+/// network.gradients(&[1.0], &[2.0])?;
+/// let layer = &mut network.layers_mut()[0];
+/// assert_eq!((layer.d_w(), layer.d_b()), (&[-2.0][..], &[-2.0][..]));
+/// for (parameter, gradient) in layer.parameters_mut() {
+///     parameter[0] -= 0.5 * gradient[0];
+/// }
+/// assert_eq!(network.forward(&[1.0])?, [2.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Layer {
     dense: Dense,
@@ -29,18 +32,21 @@ pub struct Layer {
     /// Room for `max_batch` rows.
     a: Vec<f32>,
     d_a: Vec<f32>,
+    max_batch: usize,
 }
 
 impl Layer {
-    fn new(dense: Dense, max_batch: usize) -> Result<Self, Error> {
+    /// With all parameters zero; `None` where memory cannot be had.
+    fn new(dense: Dense, max_batch: usize) -> Option<Self> {
         let (inputs, outputs) = (dense.inputs(), dense.outputs());
-        Ok(Self {
-            w: zeros(Operand::W, outputs, inputs)?,
-            b: zeros(Operand::B, 1, outputs)?,
-            d_w: zeros(Operand::DW, outputs, inputs)?,
-            d_b: zeros(Operand::DB, 1, outputs)?,
-            a: zeros(Operand::A, max_batch, outputs)?,
-            d_a: zeros(Operand::DA, max_batch, outputs)?,
+        Some(Self {
+            w: zeros(outputs, inputs)?,
+            b: zeros(1, outputs)?,
+            d_w: zeros(outputs, inputs)?,
+            d_b: zeros(1, outputs)?,
+            a: zeros(max_batch, outputs)?,
+            d_a: zeros(max_batch, outputs)?,
+            max_batch,
             dense,
         })
     }
@@ -88,8 +94,9 @@ impl Layer {
 
 /// Dense layers in a chain, trained by gradient descent on mini-batches.
 ///
-/// The network owns parameters, activations and gradients, all allocated when it is made: no call allocates. Parameters
-/// start at zero; give the weights values of your own, since layers of equal weights stay equal.
+/// The network owns parameters, activations and gradients, all allocated when it is made: no call allocates, but for
+/// what a rayon pool's tasks take. Parameters start at zero; give the weights values of your own, since layers of equal
+/// weights stay equal.
 ///
 /// ```
 /// use fused_dense::{Activation, Cost, Dense, Network};
@@ -115,6 +122,8 @@ pub struct Network {
     layers: Vec<Layer>,
     cost: Cost,
     max_batch: usize,
+    /// Each layer's inputs and outputs, which a layer that takes its place has to have.
+    places: Vec<(usize, usize)>,
     /// The last layer's pre-activation.
     z: Vec<f32>,
 }
@@ -126,9 +135,9 @@ impl Network {
     /// pool, a call enters it once for all of them.
     ///
     /// # Errors
-    /// [`Error::NoLayers`] and [`Error::Chain`] where the layers make no chain, [`Error::TargetsNeedSigmoid`] where
-    /// the cost does not fit the last layer, [`Error::TooLarge`] where memory cannot be had, and what is wrong with
-    /// a layer's instruction set.
+    /// [`Error::NoLayers`] and [`Error::Chain`] where the layers make no chain, [`Error::CostNeedsActivation`] where
+    /// the cost does not fit the last layer, [`Error::NetworkTooLarge`] where memory cannot be had, and what is wrong
+    /// with a layer's instruction set.
     pub fn new(layers: impl IntoIterator<Item = Dense>, cost: Cost, max_batch: usize) -> Result<Self, Error> {
         let mut chain: Vec<Layer> = Vec::new();
         for dense in layers {
@@ -139,14 +148,15 @@ impl Network {
                 let (expected, found) = (before.dense.outputs(), dense.inputs());
                 return Err(Error::Chain { layer: chain.len(), expected, found });
             }
-            chain.push(Layer::new(dense, max_batch)?);
+            let too_large = Error::NetworkTooLarge { layer: chain.len(), max_batch };
+            chain.push(Layer::new(dense, max_batch).ok_or(too_large)?);
         }
-        let last = chain.last().ok_or(Error::NoLayers)?;
-        if cost == Cost::BinaryCrossEntropy && last.dense.activation() != Activation::Sigmoid {
-            return Err(Error::TargetsNeedSigmoid { found: last.dense.activation() });
-        }
-        let z = zeros(Operand::Z, max_batch, last.dense.outputs())?;
-        Ok(Self { layers: chain, cost, max_batch, z })
+        let last = &chain.last().ok_or(Error::NoLayers)?.dense;
+        check_cost(cost, last)?;
+        let too_large = Error::NetworkTooLarge { layer: chain.len() - 1, max_batch };
+        let z = zeros(max_batch, last.outputs()).ok_or(too_large)?;
+        let places = chain.iter().map(|layer| (layer.dense.inputs(), layer.dense.outputs())).collect();
+        Ok(Self { layers: chain, cost, max_batch, places, z })
     }
 
     /// The layers, from the input's to the output's.
@@ -155,6 +165,9 @@ impl Network {
     }
 
     /// The layers, with parameters to be initialised or changed.
+    ///
+    /// A whole layer may be exchanged for another network's of the same shape with room for as many samples; every call
+    /// refuses what does not fit ([`Error::Exchanged`]).
     pub fn layers_mut(&mut self) -> &mut [Layer] {
         &mut self.layers
     }
@@ -172,7 +185,7 @@ impl Network {
     /// The network's output `a: batch × outputs` for `x: batch × inputs`.
     ///
     /// # Errors
-    /// [`Error::BatchTooLarge`], and where `x` has the wrong size or shape.
+    /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` has the wrong size or shape.
     pub fn forward<'a>(&mut self, x: impl Into<Input<'a>>) -> Result<&[f32], Error> {
         let x = x.into();
         let batch = self.batch(x)?.unwrap_or(0);
@@ -184,11 +197,12 @@ impl Network {
     /// One pass forward and one backward: the cost of the batch, and its gradients by all parameters
     /// ([`Layer::d_w`], [`Layer::d_b`]), for an optimiser of your own ([`Layer::parameters_mut`]).
     ///
-    /// `x: batch × inputs`, `y: batch × outputs`. Gradients are means over the batch, as the cost is. An empty batch
+    /// `x: batch × inputs`, the targets `y: batch × outputs`. Gradients are means over the batch, as the cost is. An empty batch
     /// has cost 0 and gradients 0.
     ///
     /// # Errors
-    /// [`Error::BatchTooLarge`], and where `x` or `y` has the wrong size or shape; no gradient is touched then.
+    /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` or `y` has the wrong size or shape; no gradient is
+    /// touched then.
     pub fn gradients<'a>(&mut self, x: impl Into<Input<'a>>, y: &[f32]) -> Result<f64, Error> {
         let x = x.into();
         self.in_session(x, |network| network.both_passes(x, y, None))
@@ -208,7 +222,7 @@ impl Network {
 
     /// One step of gradient descent, `w -= η·dw` and `b -= η·db`: returns the cost of the batch before the step.
     ///
-    /// `x: batch × inputs`, `y: batch × outputs`, `η` the learning rate. Each layer is updated within its backward pass
+    /// `x: batch × inputs`, the targets `y: batch × outputs`, `η` the learning rate. Each layer is updated within its backward pass
     /// ([`Dense::backward_update`]), each parameter by one fused multiply-add.
     ///
     /// # Errors
@@ -229,14 +243,29 @@ impl Network {
         let batch = self.batch(x)?.unwrap_or(0);
         let cycles = self.layers.iter().map(|layer| layer.dense.step_cycles(batch)).sum();
         let parameters = self.layers.iter().map(|layer| layer.w.len()).sum();
-        let pays = plan::step_pays(cycles, parameters, &threads.here());
+        let pays = self.layers.first().is_some_and(|layer| layer.dense.step_pays(cycles, parameters));
         threads.session(cycles, pays, || step(self))
     }
 
     /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.
     fn batch(&self, x: Input<'_>) -> Result<Option<usize>, Error> {
-        let first = self.layers.first().ok_or(Error::NoLayers)?;
-        x.batch(Operand::APrev, first.dense.inputs())?.map(|batch| self.fitting(batch)).transpose()
+        self.check_layers()?;
+        let inputs = self.layers.first().ok_or(Error::NoLayers)?.dense.inputs();
+        let Some(batch) = x.batch(Operand::X, inputs)? else { return Ok(None) };
+        // Checked here, where it has its own name: the first layer would call it `a_prev`.
+        x.source(Operand::X, batch, inputs)?;
+        self.fitting(batch).map(Some)
+    }
+
+    /// Whether each layer still fits its place: a caller may have exchanged it for another.
+    fn check_layers(&self) -> Result<(), Error> {
+        for (index, (layer, &(inputs, outputs))) in self.layers.iter().zip(&self.places).enumerate() {
+            let found = (layer.dense.inputs(), layer.dense.outputs(), layer.max_batch);
+            if (found.0, found.1) != (inputs, outputs) || found.2 < self.max_batch {
+                return Err(Error::Exchanged { layer: index, expected: (inputs, outputs, self.max_batch), found });
+            }
+        }
+        self.layers.last().map_or(Ok(()), |last| check_cost(self.cost, &last.dense))
     }
 
     fn fitting(&self, batch: usize) -> Result<usize, Error> {
@@ -284,7 +313,7 @@ impl Network {
         let mut targets = (self.cost == Cost::BinaryCrossEntropy).then_some(y);
         let mut above = &mut self.layers[..];
         while let Some((layer, below)) = above.split_last_mut() {
-            let Layer { dense, w, b, a, d_a, d_w, d_b } = layer;
+            let Layer { dense, w, b, a, d_a, d_w, d_b, .. } = layer;
             let a = &a[..batch * dense.outputs()];
             let upstream = match targets.take() {
                 Some(y) => Upstream::Targets(y),
@@ -322,12 +351,20 @@ impl Network {
     }
 }
 
-/// `rows · cols` zeros.
-fn zeros(operand: Operand, rows: usize, cols: usize) -> Result<Vec<f32>, Error> {
-    let too_large = Error::TooLarge { operand };
-    let len = rows.checked_mul(cols).ok_or(too_large.clone())?;
+/// Whether the cost fits the last layer.
+fn check_cost(cost: Cost, last: &Dense) -> Result<(), Error> {
+    let found = last.activation();
+    match cost.activation() {
+        Some(expected) if expected != found => Err(Error::CostNeedsActivation { cost, expected, found }),
+        _ => Ok(()),
+    }
+}
+
+/// `rows · cols` zeros; `None` where memory cannot be had.
+fn zeros(rows: usize, cols: usize) -> Option<Vec<f32>> {
+    let len = rows.checked_mul(cols)?;
     let mut zeros = Vec::new();
-    zeros.try_reserve_exact(len).map_err(|_| too_large)?;
+    zeros.try_reserve_exact(len).ok()?;
     zeros.resize(len, 0.0);
-    Ok(zeros)
+    Some(zeros)
 }

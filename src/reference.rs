@@ -33,7 +33,8 @@ pub fn chain(old: Option<f32>, start: f32, scale: f32, len: usize, term: impl Fn
 /// The lanes order: `old + scale · (start + Σ a·b)` over the terms `(a, b)` of `0..len`.
 ///
 /// ```text
-/// lane l of 16 takes the terms p ≡ l (mod 16), ascending:  lane[l] = fma(a, b, lane[l])
+/// lane l of 16 takes the terms p ≡ l (mod 16), ascending:
+///     lane[l] = fma(a, b, lane[l])
 ///     (the terms padded with a = b = 0 to a multiple of 16)
 /// for half in 8, 4, 2, 1:  lane[l] = lane[l] + lane[l + half] for l < half
 /// sum = start + lane[0], where there is a start, else lane[0]
@@ -134,7 +135,8 @@ pub fn backward_b(layer: &Dense, batch: usize, dz: &[f32], scale: f32, old: Opti
 /// One parameter's step of gradient descent: its value afterwards and, where it has a velocity, that.
 ///
 /// ```text
-/// g = fma(weight_decay, parameter, gradient), or the gradient itself where weight_decay is 0
+/// g = fma(weight_decay, parameter, gradient)
+///     or the gradient itself where weight_decay is 0
 /// v = fma(momentum, velocity, g), or g where there is no velocity
 /// parameter = fma(-learning_rate, v, parameter)
 /// ```
@@ -249,9 +251,10 @@ fn logistic(scale: f32, y: f32) -> f32 {
 /// The hyperbolic tangent.
 ///
 /// ```text
-/// e^-2|z| = 2^n · e^r,  r = high + low,  e^r - 1 = w + w_low = high + (low + r²·P(r))
+/// e^-2|z| = 2^n · e^r,  r = high + low
+/// e^r - 1 = w + w_low = high + (low + r²·P(r))
 /// (e^-2|z| - 1) / 2 = m + m_low = (2^(n-1) - 1/2) + 2^(n-1) · (w + w_low)
-/// tanh |z| = -m / (1 + m), corrected for what is left of the dividend and for m_low
+/// tanh |z| = -m / (1 + m), corrected for the rest of the dividend and for m_low
 /// ```
 fn tanh(z: f32) -> f32 {
     let x2 = 2.0 * at_least(-z.abs(), -9.03);

@@ -7,12 +7,28 @@ pub const SUM_BLOCK: usize = 256;
 pub const SUM_LANES: usize = 16;
 
 /// The order in which the terms of a sum are added; [`reference`](crate::reference) states both to the bit.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Summation};
+///
+/// let layer = Dense::new(784, 30, Activation::Sigmoid);
+/// assert_eq!(layer.describe(1)?.forward.summation, Summation::Lanes);
+/// assert_eq!(layer.describe(128)?.forward.summation, Summation::Chain);
+/// let pinned = layer.with_summation(Summation::Chain); // a sample's result no longer depends on its batch
+/// assert_eq!(pinned.describe(1)?.forward.summation, Summation::Chain);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Summation {
     /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, the product's shorter side `s` (of batch
     /// and outputs; of batch and inputs for `dA_prev`) is at most [`AUTO_LANES_MAX_SIDE`], and the sum has at least
-    /// [`AUTO_LANES_TERMS`]` · (s - 1)` terms; [`Chain`](Self::Chain) elsewhere. A function of shapes and of the
-    /// weights' layout alone.
+    /// [`AUTO_LANES_TERMS`]` · (s - 1)` terms; [`Chain`](Self::Chain) elsewhere. `dw` and `db` are always chains.
+    ///
+    /// Weights lie along the inputs where the column stride of their view is no larger than its row stride, else along the
+    /// outputs. So the bits depend on the batch and on the weights' layout: of a sample on its own and among 64, or of
+    /// weights stored `[outputs, inputs]` and `[inputs, outputs]`, they may differ. Nothing else counts, no other operand's
+    /// strides and no thread; pinned to one of the other two, the order depends on nothing.
     #[default]
     Auto,
     /// Blocks of 256 fused multiply-adds, in ascending order.

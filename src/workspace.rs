@@ -1,27 +1,85 @@
 //! Scratch memory: allocated once, aligned to cache lines, handed out in pieces.
 
-use bytemuck::{Pod, Zeroable};
+use crate::plan::Plans;
+use crate::tuning::SHARED_SETS_STRIDE;
 
 /// `f32`s in one cache line.
-const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
+/// Elements from the start of a cache line on, zero at first.
+///
+/// An allocation aligned to lines would be zeroed by hand, and all of it touched; one of plain elements may come from the
+/// system as pages that cost nothing until they are used.
+#[derive(Default)]
+pub(crate) struct Lines {
+    elements: Box<[f32]>,
+    /// Where the first line begins.
+    start: usize,
+}
 
-// SAFETY: all zero bits are sixteen zeros.
-unsafe impl Zeroable for Line {}
-// SAFETY: sixteen `f32`s fill the 64 bytes, so there is no padding, and any bits are valid.
-unsafe impl Pod for Line {}
+impl Lines {
+    /// `len` elements, rounded up to whole lines; none where the memory cannot be had.
+    pub(crate) fn new(len: usize) -> Self {
+        let room = padded(len).filter(|len| *len > 0).and_then(|len| len.checked_add(LINE - 1));
+        let elements = room.and_then(|room| bytemuck::allocation::try_zeroed_slice_box(room).ok());
+        Self::on(elements.unwrap_or_default())
+    }
+
+    fn on(elements: Box<[f32]>) -> Self {
+        let first = elements.as_ptr() as usize / size_of::<f32>();
+        Self { start: first.wrapping_neg() % LINE, elements }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.elements.len() / LINE * LINE
+    }
+
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        self.elements.get(self.start..self.start + self.len()).unwrap_or_default()
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        let end = self.start + self.len();
+        self.elements.get_mut(self.start..end).unwrap_or_default()
+    }
+}
+
+impl Clone for Lines {
+    fn clone(&self) -> Self {
+        let mut copy = Self::on(self.elements.clone());
+        copy.as_mut_slice().copy_from_slice(self.as_slice());
+        copy
+    }
+}
 
 /// Scratch memory for the calls of one thread at a time.
 ///
 /// A [`Dense`](crate::Dense) owns one of the size it needs; a workspace of your own serves several layers in turn
 /// ([`Dense::forward_in`](crate::Dense::forward_in)), as long as it is as large as the largest asks for
-/// ([`Dense::workspace_len`](crate::Dense::workspace_len)).
-#[derive(Clone, Default)]
+/// ([`Dense::workspace_len`](crate::Dense::workspace_len)). Pages of it that no call has used take no memory, where the
+/// system gives memory page by page. A clone is as large, and has nothing of the contents.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Workspace};
+///
+/// let layer = Dense::new(1, 1, Activation::Identity); // may be shared by threads
+/// let mut workspace = Workspace::new(layer.workspace_len()?);
+/// let mut a = [0.0];
+/// layer.forward_in(&mut workspace, &[2.0], &[3.0], &[1.0], &mut a)?;
+/// assert_eq!(a, [7.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Default)]
 pub struct Workspace {
-    lines: Vec<Line>,
+    lines: Lines,
+    /// The plans of the last calls; none where there is no memory.
+    plans: Option<Box<Plans>>,
+}
+
+impl Clone for Workspace {
+    fn clone(&self) -> Self {
+        Self::new(self.len())
+    }
 }
 
 impl Workspace {
@@ -29,25 +87,23 @@ impl Workspace {
     #[must_use]
     pub fn new(len: usize) -> Self {
         // Memory that cannot be had leaves the workspace empty, which every call reports.
-        Self { lines: bytemuck::allocation::try_zeroed_vec(len.div_ceil(LINE)).unwrap_or_default() }
+        Self { lines: Lines::new(len), plans: Some(Box::default()) }
     }
 
     /// Elements (`f32`) that it holds.
     pub fn len(&self) -> usize {
-        self.lines.len() * LINE
+        self.lines.len()
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.len() == 0
     }
 
-    pub(crate) fn as_slice(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.lines)
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(&mut self.lines)
+    /// The memory, and the plans; `None` where there is neither.
+    #[inline(always)]
+    pub(crate) fn parts_mut(&mut self) -> Option<(&mut [f32], &mut Plans)> {
+        Some((self.lines.as_mut_slice(), self.plans.as_deref_mut()?))
     }
 }
 
@@ -66,5 +122,5 @@ pub(crate) fn padded(len: usize) -> Option<usize> {
 /// would share a few sets of the caches and drive each other out. `None` on overflow.
 pub(crate) fn apart(len: usize) -> Option<usize> {
     let len = if len > LINE { padded(len)? } else { len };
-    if len > 0 && len.is_multiple_of(512) { len.checked_add(LINE) } else { Some(len) }
+    if len > 0 && len.is_multiple_of(SHARED_SETS_STRIDE) { len.checked_add(LINE) } else { Some(len) }
 }

@@ -1,21 +1,25 @@
 //! The house's rules, read off its sources.
 
+#![cfg(not(miri))]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// The modules from the ground up: each may use those before it.
 const ORDER: &[&str] = &[
+    "tuning",
     "simd",
     "summation",
     "threads",
     "activation",
     "kernel",
+    "cost",
     "error",
     "isa",
     "matrix",
-    "workspace",
     "plan",
+    "workspace",
     "gemm",
     "layer",
     "reference",
@@ -28,21 +32,46 @@ const ORDER: &[&str] = &[
 const MUTUAL: (&str, &str) = ("error", "isa");
 
 /// Where raw pointers are allowed: the kernels, the loops around them, the boundaries at which checked views become
-/// pointers, and the views.
+/// pointers, the views, and a comparison of addresses (`isa/target.rs`).
 const RAW_POINTERS: &[&str] = &[
     "simd/",
     "threads/",
     "kernel/",
     "gemm/",
+    "isa/target.rs",
     "layer/forward.rs",
-    "layer/backward.rs",
-    "layer/backward/blocks.rs",
+    "layer/backward/",
     "layer/describe.rs",
     "matrix.rs",
 ];
 
-/// Where `unsafe` is allowed: with the pointers, and where a function pointer of the kernel table, an aligned line of
-/// scratch memory or a foreign array comes in.
+/// Where constants with a number may stand: the tuning rows, the numeric contract, the kernel specification, and the
+/// coefficients of functions.
+const NUMBERS: &[&str] =
+    &["tuning.rs", "summation.rs", "isa/spec.rs", "activation/", "simd/", "loss.rs", "reference.rs"];
+
+/// Constants elsewhere that say how code is built or what fits a type, and that no row could change.
+const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
+    ("kernel/mod.rs", &["STRETCH"]),
+    ("kernel/chain.rs", &["GROUP_ROWS", "LINE", "MOST_POINTERS", "MOST_GROUPS"]),
+    ("kernel/dot.rs", &["FAR_MAX_COLS", "ALIGNED_MAX_ROWS"]),
+    ("kernel/outer.rs", &["STRIP", "MAX_TERMS"]),
+    ("kernel/axpyf.rs", &["TERMS", "WIDEST_REST"]),
+    ("kernel/narrow.rs", &["MAX_COLS"]),
+    ("kernel/elementwise.rs", &["GROUP", "SLAB_GROUP"]),
+    ("kernel/update.rs", &["GROUP"]),
+    ("threads/board.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
+    ("threads/team.rs", &["FREE", "LED", "MAX_THREADS"]),
+    ("threads/rayon_pool.rs", &["SEATS"]),
+    ("threads/sync.rs", &["ROUND"]),
+    ("plan/share.rs", &["LINE"]),
+    ("plan/keep.rs", &["SLOTS"]),
+    ("workspace.rs", &["LINE"]),
+    ("layer/mod.rs", &["MOST_SAMPLES"]),
+];
+
+/// Where `unsafe` is allowed: with the pointers, and where a function pointer of the kernel table or a foreign array comes
+/// in.
 const UNSAFE: &[&str] = &[
     "simd/",
     "threads/",
@@ -50,20 +79,23 @@ const UNSAFE: &[&str] = &[
     "gemm/",
     "isa/mod.rs",
     "isa/tests.rs",
+    "plan/mod.rs",
     "layer/forward.rs",
-    "layer/backward.rs",
-    "layer/backward/blocks.rs",
+    "layer/backward/",
     "layer/packed.rs",
     "layer/standalone.rs",
     "matrix.rs",
     "ndarray.rs",
-    "workspace.rs",
 ];
 
 /// What a raw pointer looks like.
 const POINTERS: &[&str] = &["*const ", "*mut ", "&raw ", "ptr::"];
 
 const MOST_LINES: usize = 600;
+
+const MOST_ARCHITECTURE_LINES: usize = 150;
+
+const MOST_FORMULA_COLUMNS: usize = 80;
 
 /// A source file: its path below `src`, with `/` between folders, and its text.
 struct Source {
@@ -167,6 +199,58 @@ fn permissions_are_used() {
     assert_eq!(unused(UNSAFE, &["unsafe"]), [""; 0], "unsafe code");
 }
 
+/// A new variant, or a new field that all can see, must not break a program that matches today's.
+#[test]
+fn public_enums_and_open_structs_are_not_exhaustive() {
+    let mut exhaustive = Vec::new();
+    for source in sources() {
+        let code = source.code();
+        let lines: Vec<&str> = code.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let is_enum = line.starts_with("pub enum ");
+            let is_open = line.starts_with("pub struct ")
+                && lines[at + 1..].iter().take_while(|line| **line != "}").any(|line| line.starts_with("    pub "));
+            let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+            if (is_enum || is_open) && !attributes.any(|line| *line == "#[non_exhaustive]") {
+                exhaustive.push(format!("{}: {line}", source.path));
+            }
+        }
+    }
+    assert_eq!(exhaustive, [""; 0]);
+}
+
+/// A number about speed stands in the tuning rows, where it can be measured anew for another CPU.
+#[test]
+fn numbers_about_speed_stand_in_the_tuning_rows() {
+    let types = ["usize", "u32", "u64", "f32", "f64", "Duration"];
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_below(NUMBERS) && !source.path.contains("tests")) {
+        let allowed = SHAPES_OF_CODE.iter().find(|(path, _)| *path == source.path).map_or(&[][..], |(_, names)| names);
+        for line in source.code().lines() {
+            let declared = line.split_once("const ").and_then(|(_, rest)| rest.split_once(':'));
+            let Some((name, rest)) = declared else { continue };
+            let is_number = types
+                .iter()
+                .any(|its| rest.trim_start().strip_prefix(its).is_some_and(|r| r.trim_start().starts_with('=')));
+            if is_number && !allowed.contains(&name) {
+                found.push(format!("{}: {name}", source.path));
+            }
+        }
+        // Thresholds without a name, where decisions are made and carried out.
+        for (word, place) in [("plan/", "plan"), ("gemm/", "gemm"), ("layer/", "layer")] {
+            if source.path.starts_with(word) {
+                // The name of a decision's file begins with its number.
+                let code =
+                    source.code().lines().filter(|line| !line.contains("decision:")).collect::<Vec<_>>().join("\n");
+                let numbers = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_');
+                let large = numbers.filter(|number| number.parse::<f64>().is_ok_and(|n| n > 16.0 || n.fract() != 0.0));
+                found.extend(large.map(|number| format!("{} in {place}: {number}", source.path)));
+            }
+        }
+    }
+    assert_eq!(found, [""; 0]);
+}
+
 #[test]
 fn files_are_short() {
     let long = sources().into_iter().map(|source| (source.text.lines().count(), source.path));
@@ -217,6 +301,55 @@ fn exports(root: &str) -> BTreeMap<String, String> {
     exports
 }
 
+/// The lines of the doc comment that ends just before line `index`, attributes left out.
+fn doc_comment<'t>(lines: &[&'t str], index: usize) -> Vec<&'t str> {
+    let above = lines[..index].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
+    above.filter_map(|line| line.strip_prefix("///")).collect()
+}
+
+#[test]
+fn every_public_type_has_an_example() {
+    let sources = sources();
+    let root = sources.iter().find(|source| source.path == "lib.rs").expect("lib.rs").code();
+    let mut types = 0;
+    let mut without = Vec::new();
+    for source in &sources {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            let declared = ["pub struct ", "pub enum "].iter().find_map(|kind| line.strip_prefix(kind));
+            let Some(name) = declared.map(first_name).filter(|name| exports(&root).contains_key(*name)) else {
+                continue;
+            };
+            types += 1;
+            if !doc_comment(&lines, index).iter().any(|line| line.trim() == "```") {
+                without.push(name.to_string());
+            }
+        }
+    }
+    assert!(types > 20, "the types were not found");
+    assert_eq!(without, [""; 0]);
+}
+
+/// Formulas in documentation are shown whole, without a bar to scroll by.
+#[test]
+fn formulas_are_narrow() {
+    let mut wide = Vec::new();
+    for source in sources() {
+        let mut is_formula = false;
+        for line in source.text.lines().map(str::trim_start).filter_map(|line| line.strip_prefix("///")) {
+            match line.trim() {
+                "```text" => is_formula = true,
+                "```" => is_formula = false,
+                formula if is_formula && formula.chars().count() > MOST_FORMULA_COLUMNS => {
+                    wide.push(format!("{}: {formula}", source.path));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(wide, [""; 0]);
+}
+
 #[test]
 fn modules_use_only_those_before_them() {
     let sources = sources();
@@ -244,6 +377,114 @@ fn the_order_names_modules_that_exist() {
     let sources = sources();
     let missing = ORDER.iter().filter(|module| !sources.iter().any(|source| source.module() == **module));
     assert_eq!(missing.collect::<Vec<_>>(), [&""; 0]);
+}
+
+/// A file of the project, from its folder.
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_architecture_is_told_in_short() {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(lines <= MOST_ARCHITECTURE_LINES, "{lines} lines");
+}
+
+/// Every file in `src/` that ARCHITECTURE.md names is there.
+#[test]
+fn the_architecture_names_files_that_exist() {
+    let text = read("ARCHITECTURE.md");
+    let is_part = |c: char| c.is_alphanumeric() || "/_.".contains(c);
+    let paths = text.split(|c| !is_part(c)).filter(|path| path.starts_with("src/") && path.ends_with(".rs"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let missing: Vec<&str> = paths.filter(|path| !root.join(path).is_file()).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// Targets of the Markdown links in a text: what stands between `](` and `)`.
+fn links(text: &str) -> Vec<&str> {
+    text.match_indices("](").filter_map(|(at, opening)| text[at + opening.len()..].split(')').next()).collect()
+}
+
+/// Names of the Markdown files in a folder of the project, in order.
+fn documents(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_decision_is_in_the_index() {
+    let index = read("docs/decisions/README.md");
+    let listed: Vec<&str> = links(&index).into_iter().filter(|link| !link.contains('/')).collect();
+    let words = index.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut files = documents("docs/decisions");
+    files.retain(|name| name != "README.md");
+    assert_eq!(listed, files, "the index lists each decision once, in order");
+    for (index_of_file, file) in files.iter().enumerate() {
+        assert!(file.starts_with(&format!("{:03}-", index_of_file + 1)), "{file} leaves a gap in the numbers");
+        let text = read(&format!("docs/decisions/{file}"));
+        let question = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+        assert!(question.ends_with('?') && words.contains(question), "{file}: its title is the question in the index");
+        for part in ["**Answer.**", "**Evidence.**", "**Cost.**", "**Reopen when**"] {
+            assert!(text.contains(part), "{file} lacks {part}");
+        }
+    }
+}
+
+/// In the repository, the links between documents lead to files.
+#[test]
+fn documents_link_to_files() {
+    let below = |folder: &str| documents(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>();
+    for document in [vec!["ARCHITECTURE.md".to_string()], below("docs"), below("docs/decisions")].concat() {
+        let text = read(&document);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&document);
+        let folder = path.parent().expect("a document lies in a folder");
+        // Pictures are no part of the package, in which this test runs too.
+        let targets = links(&text).into_iter().filter(|link| !link.starts_with("https://") && !link.ends_with(".svg"));
+        let missing: Vec<&str> = targets.filter(|link| !folder.join(link).exists()).collect();
+        assert_eq!(missing, [""; 0], "links of {document}");
+    }
+}
+
+/// Whether a file belongs to the package, by the list in Cargo.toml.
+fn is_packaged(path: &str) -> bool {
+    let manifest = read("Cargo.toml");
+    let (_, include) = manifest.split_once("include = [").expect("a list of the package's files");
+    let patterns = include.split(']').next().unwrap_or_default().split('"').skip(1).step_by(2);
+    patterns.map(|pattern| pattern.trim_start_matches('/')).any(|pattern| match pattern.split_once("/**/*") {
+        None => pattern == path,
+        Some((folder, ending)) => path.starts_with(folder) && path.ends_with(ending),
+    })
+}
+
+/// The README is shown where relative links and pictures lead nowhere: by the package registry and as the front page of
+/// the documentation. Its links are anchors of its own, pages of the documentation, or files of the package.
+#[test]
+fn the_readme_works_wherever_it_is_shown() {
+    const PAGES: &str = "https://docs.rs/fused-dense/latest/fused_dense/";
+    const FILES: &str = "https://docs.rs/crate/fused-dense/latest/source/";
+
+    let readme = read("README.md");
+    assert!(!readme.contains("![") && !readme.contains("<img"), "a picture that is not served");
+    let links = links(&readme);
+    assert!(!links.is_empty());
+    for link in links {
+        if let Some(path) = link.strip_prefix(FILES) {
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).is_file(), "{path} does not exist");
+            assert!(is_packaged(path), "{path} is no part of the package");
+        } else if let Some(page) = link.strip_prefix(PAGES) {
+            let name = page.trim_end_matches('/').trim_start_matches("struct.").trim_end_matches(".html");
+            assert!(has_word(&read("src/lib.rs"), name), "{name} is no public name");
+        } else {
+            let anchor = |line: &str| line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+            let is_anchor = readme.lines().any(|line| line.starts_with('#') && format!("#{}", anchor(line)) == link);
+            assert!(is_anchor, "{link} resolves only in the repository");
+        }
+    }
 }
 
 /// The reader of `crate::` paths, on which the order rests.

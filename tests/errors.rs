@@ -4,8 +4,8 @@ mod support;
 
 use core::mem::MaybeUninit;
 use fused_dense::{
-    Activation, Bias, Dense, Error, Gradients, Input, Isa, MatrixView, MatrixViewMut, Operand, Output, Outputs, Saved,
-    Team, Threads, Upstream, Workspace,
+    Activation, Bias, Cost, Dense, Error, Gradients, Input, Isa, MatrixView, MatrixViewMut, Network, Operand, Output,
+    Outputs, Saved, Team, Threads, Update, Upstream, Workspace,
 };
 use support::options::{Above, Kept};
 use support::stored::{CANARY, is_canary};
@@ -367,7 +367,13 @@ fn accepted_views_are_sound() {
                 assert_eq!((view.get(rows, 0), view.get(0, cols)), (None, None));
                 let transposed = view.transposed();
                 assert_eq!((transposed.rows(), transposed.cols()), (cols, rows));
-                assert_eq!((transposed.row_stride(), transposed.col_stride()), (col_stride, row_stride));
+                let same = MatrixView::new(&data, cols, rows, col_stride, row_stride).expect("a valid view");
+                let strides = |view: MatrixView<'_>| (view.row_stride(), view.col_stride());
+                assert_eq!(strides(transposed), strides(same));
+                if rows > 1 && cols > 1 {
+                    assert_eq!(strides(view), (row_stride, col_stride));
+                    assert_eq!(strides(transposed), (col_stride, row_stride));
+                }
             }
 
             let reaches_past = |outer: (usize, usize), inner: (usize, usize)| {
@@ -440,6 +446,97 @@ fn sizes_that_overflow() {
     assert!(a.into_iter().all(is_canary));
 }
 
+/// No number is too large to be asked about: what does not fit is an error, also with threads.
+#[test]
+fn numbers_as_large_as_they_come() {
+    const MAX: usize = usize::MAX;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
+    let threads = [Threads::Serial, Threads::Team(Team::new(2)), Threads::Pool(pool.into())];
+    let sizes = [0, 1, 3, 1000, MAX / 64, MAX / 16, MAX / 5, MAX / 4, MAX / 4 + 1, MAX / 2, MAX - 1, MAX];
+    for threads in threads {
+        for (inputs, outputs) in sizes.into_iter().flat_map(|inputs| sizes.map(|outputs| (inputs, outputs))) {
+            let layer = layer_of(inputs, outputs).with_threads(threads.clone());
+            for batch in sizes {
+                let too_large = |operand| Err(Error::TooLarge { operand });
+                let expected = match layer.workspace_len() {
+                    Err(error) => Err(error),
+                    Ok(_) if batch.saturating_mul(inputs.max(1)) > MAX / 4 => too_large(Operand::APrev),
+                    Ok(_) if batch.saturating_mul(outputs.max(1)) > MAX / 4 => too_large(Operand::A),
+                    Ok(_) => Ok(()),
+                };
+                assert_eq!(layer.describe(batch).map(|_| ()), expected, "{batch}×{inputs}→{outputs}");
+            }
+            let weights = MatrixView::new(&[1.0], outputs, inputs, 0, 0);
+            let Ok(weights) = weights else { continue };
+            assert_eq!(layer.describe_with(1, weights).map(|_| ()), layer.describe(1).map(|_| ()));
+            if inputs.max(outputs) > 1000 && inputs.min(outputs) > 0 {
+                assert_eq!(
+                    layer.pack(weights).err(),
+                    Some(Error::TooLarge { operand: Operand::W }),
+                    "{inputs}→{outputs}"
+                );
+            }
+        }
+
+        // As many samples of one, repeated.
+        let samples = |cols: usize| MatrixView::new(&[1.0; 3][..cols], MAX, cols, 0, 1).expect("a valid view");
+        let (mut d_w, mut d_b) = ([CANARY; 6], [CANARY; 2]);
+        let gradients = Gradients::new().w(&mut d_w).b(&mut d_b);
+        let upstream = Upstream::Activation(samples(2));
+        let mut layer = layer_of(3, 2).with_threads(threads.clone());
+        let result = layer.backward(samples(3), &[1.0; 6], samples(2), upstream, gradients);
+        assert_eq!(result, Err(Error::TooLarge { operand: Operand::APrev }));
+        assert!(d_w.into_iter().chain(d_b).all(is_canary));
+        let mut layer = layer_of(3, 0).with_threads(threads.clone());
+        assert_eq!(layer.forward(samples(3), &[], Bias::None, &mut []), Ok(()), "nothing to compute");
+        let mut network =
+            Network::new([layer_of(3, 0).with_threads(threads.clone())], Cost::Quadratic, MAX).expect("a chain");
+        assert_eq!(network.forward(samples(3)), Ok(&[][..]));
+    }
+    assert!(Workspace::new(MAX).is_empty() && Workspace::new(MAX / 4).is_empty());
+}
+
+/// An argument whose conversion panics.
+struct Panics;
+
+impl From<Panics> for Input<'_> {
+    fn from(_: Panics) -> Self {
+        panic!("as it was told to");
+    }
+}
+
+impl From<Panics> for Output<'_> {
+    fn from(_: Panics) -> Self {
+        panic!("as it was told to");
+    }
+}
+
+/// A panic of the caller's own, on the way into a call, leaves the layer as it was.
+#[test]
+fn a_conversion_that_panics_leaves_the_workspace() {
+    let (x, w, b, y) = ([0.5; BATCH * INPUTS], [0.5; OUTPUTS * INPUTS], [0.5; OUTPUTS], [0.5; BATCH * OUTPUTS]);
+    let mut layer = layer();
+    let above = || Upstream::Targets(&y);
+    type Call<'c> = &'c dyn Fn(&mut Dense) -> Result<(), Error>;
+    let calls: [Call<'_>; 10] = [
+        &|layer| layer.forward(Panics, &w, &b, &mut [0.0; BATCH * OUTPUTS]),
+        &|layer| layer.forward(&x, Panics, &b, &mut [0.0; BATCH * OUTPUTS]),
+        &|layer| layer.forward(&x, &w, Panics, &mut [0.0; BATCH * OUTPUTS]),
+        &|layer| layer.forward(&x, &w, &b, Panics),
+        &|layer| layer.backward(Panics, &w, &y, above(), Gradients::new()),
+        &|layer| layer.backward(&x, &w, Panics, above(), Gradients::new()),
+        &|layer| layer.backward(&x, &w, &y, Upstream::Targets(Panics), Gradients::new()),
+        &|layer| layer.backward_update(Panics, &mut w.clone(), &y, above(), Update::new(0.1)),
+        &|layer| layer.backward_update(&x, Panics, &y, above(), Update::new(0.1)),
+        &|layer| layer.backward_update(&x, &mut w.clone(), &y, Upstream::Targets(Panics), Update::new(0.1)),
+    ];
+    for (index, call) in calls.iter().enumerate() {
+        let panicked = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| call(&mut layer)));
+        assert!(panicked.is_err(), "call {index}");
+        assert_eq!(layer.forward(&x, &w, &b, &mut [0.0; BATCH * OUTPUTS]), Ok(()), "after call {index}");
+    }
+}
+
 fn layer_of(inputs: usize, outputs: usize) -> Dense {
     Dense::new(inputs, outputs, Activation::Sigmoid)
 }
@@ -448,7 +545,7 @@ fn layer_of(inputs: usize, outputs: usize) -> Dense {
 #[test]
 fn a_cap_below_what_the_build_holds() {
     let lowest = *support::isas::all().last().expect("an instruction set");
-    for cap in Isa::ALL {
+    for &cap in Isa::ALL {
         let layer = Dense::new(1, 1, Activation::Sigmoid).with_isa(cap);
         let mut a = [CANARY];
         let forward = layer.clone().forward(&[1.0], &[1.0], &[0.0], &mut a);
@@ -500,6 +597,18 @@ fn messages() {
             Error::TargetsNeedSigmoid { found: Activation::Relu },
             "targets: expected a layer with sigmoid activation, found relu",
         ),
+        (
+            Error::CostNeedsActivation {
+                cost: Cost::BinaryCrossEntropy,
+                expected: Activation::Sigmoid,
+                found: Activation::Relu,
+            },
+            "network: expected sigmoid activation in the last layer for binary cross-entropy cost, found relu",
+        ),
+        (
+            Error::NetworkTooLarge { layer: 1, max_batch: 9 },
+            "network: expected a layer 1 that fits memory with batches of 9 samples, found one that does not",
+        ),
         (Error::NotASlice { operand: Operand::Z }, "z: expected a plain slice, found a matrix view"),
         (Error::WorkspaceTooSmall { expected: 9, found: 8 }, "workspace: expected at least 9 elements, found 8"),
         (
@@ -512,6 +621,23 @@ fn messages() {
         ),
     ] {
         assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn instruction_sets_are_read_from_their_names() {
+    for &isa in Isa::ALL {
+        let name = isa.name();
+        for text in [name.to_string(), name.to_uppercase(), format!(" {name}\t")] {
+            assert_eq!(text.parse(), Ok(isa), "{text:?}");
+        }
+    }
+    for text in ["", " ", "avx", "avx2x", "avx 2", "sse"] {
+        let error = text.parse::<Isa>().expect_err("no instruction set");
+        assert_eq!(error.found, text);
+        let message = error.to_string();
+        assert!(Isa::ALL.iter().all(|isa| message.contains(isa.name())), "{message}");
+        assert!(message.ends_with(&format!("found {text:?}")), "{message}");
     }
 }
 
@@ -529,6 +655,10 @@ fn operands_are_named_by_their_symbols() {
         (Operand::DW, "d_w"),
         (Operand::DB, "d_b"),
         (Operand::DAPrev, "d_a_prev"),
+        (Operand::VW, "v_w"),
+        (Operand::VB, "v_b"),
+        (Operand::PartialSums, "partial_sums"),
+        (Operand::X, "x"),
     ];
     for (operand, name) in names {
         assert_eq!(operand.to_string(), name);

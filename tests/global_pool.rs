@@ -1,6 +1,8 @@
 //! Outside of any pool a layer never starts rayon's global one. Alone in its binary: the global pool is one per
 //! process.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use fused_dense::{Activation, Dense, Threads};

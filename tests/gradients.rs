@@ -1,6 +1,8 @@
 //! The mathematics: gradients are those of the cost, by finite differences in `f64`; the four equations of
 //! backpropagation; the ways back through a layer agree; and the error of the sums is within its bound.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use fused_dense::{Activation, Dense, Gradients, Operand, Outputs, Saved, Summation, Upstream, loss};

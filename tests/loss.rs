@@ -1,5 +1,7 @@
 //! The costs against independent `f64` oracles, at their exact limits, and against their own gradients.
 
+#![cfg(not(miri))]
+
 use fused_dense::{Activation, Dense, Error, Gradients, Operand, Upstream, loss};
 
 /// Deterministic values in `0..1`, of 24 bits.

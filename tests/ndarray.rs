@@ -93,6 +93,37 @@ fn backward_running_axes_are_refused() {
     assert_eq!(MatrixViewMut::try_from(array.row_mut(1).slice_mut(s![..;-1])).err(), found(1, -1));
     // With one element there is no direction.
     assert_eq!(MatrixView::try_from(array.slice(s![1..2;-1, ..])).unwrap().get(0, 2), Some(array[[1, 2]]));
+    let backwards = array.slice(s![..;-1, 2..3;-1]);
+    assert_eq!(MatrixView::try_from(backwards).err(), found(0, -4));
+    assert!(MatrixViewMut::try_from(array.slice_mut(s![.., 2..3;-1])).is_ok());
+    // Nor is there without any.
+    for shape in [(0, 4), (4, 0), (0, 0)] {
+        let mut empty = Array2::<f32>::zeros(shape);
+        for backwards in [empty.slice(s![..;-1, ..]), empty.slice(s![.., ..;-1]), empty.slice(s![..;-1, ..;-1])] {
+            assert_eq!((input(backwards).rows(), input(backwards).cols()), shape);
+        }
+        assert!(MatrixViewMut::try_from(empty.slice_mut(s![..;-1, ..;-1])).is_ok());
+    }
+}
+
+/// ndarray chooses the strides of axes of one element, which must not choose the order of the sums.
+#[test]
+fn single_rows_and_columns_are_slices() {
+    let (x, w) = (values(1, 40), values(1, 40));
+    for (x, w, inputs, outputs) in
+        [(x.view(), w.view(), 40, 1), (x.slice(s![.., ..1]), w.view().reversed_axes(), 1, 40)]
+    {
+        let mut layer = Dense::new(inputs, outputs, Activation::Identity);
+        let (mut found, mut expected) = (vec![0.0; outputs], vec![0.0; outputs]);
+        let bias = vec![0.1; outputs];
+        layer.forward(input(x), input(w), &bias, &mut found).unwrap();
+        layer.forward(&x.iter().copied().collect::<Vec<_>>(), slice(&w.to_owned()), &bias, &mut expected).unwrap();
+        assert_eq!(found, expected);
+        let column = column_major(&w.to_owned());
+        layer.forward(input(x), input(column.view()), &bias, &mut found).unwrap();
+        assert_eq!(found, expected);
+        assert_eq!((input(w).row_stride(), input(w).col_stride()), (inputs, 1));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A network's step against the calls it is made of, and what it learns.
 
+#![cfg(not(miri))]
+
 use fused_dense::{
     Activation, Cost, Dense, Error, Gradients, MatrixView, Network, Operand, Outputs, Team, Threads, Upstream, loss,
 };
@@ -194,12 +196,12 @@ fn chains_that_do_not_fit_are_refused() {
     let broken = vec![dense(2, 3, Activation::Relu), dense(4, 1, Activation::Sigmoid)];
     assert_eq!(new(broken, Cost::Quadratic), Some(Error::Chain { layer: 1, expected: 3, found: 4 }));
     let no_sigmoid = vec![dense(2, 3, Activation::Tanh)];
-    let found = Activation::Tanh;
-    assert_eq!(new(no_sigmoid, Cost::BinaryCrossEntropy), Some(Error::TargetsNeedSigmoid { found }));
+    let (cost, expected, found) = (Cost::BinaryCrossEntropy, Activation::Sigmoid, Activation::Tanh);
+    assert_eq!(new(no_sigmoid, cost), Some(Error::CostNeedsActivation { cost, expected, found }));
     for max_batch in [usize::MAX, usize::MAX / 64] {
-        let layers = [dense(1, 3, Activation::Relu)];
+        let layers = [dense(1, 0, Activation::Relu), dense(0, 3, Activation::Relu)];
         let refused = Network::new(layers, Cost::Quadratic, max_batch).err();
-        assert_eq!(refused, Some(Error::TooLarge { operand: Operand::A }));
+        assert_eq!(refused, Some(Error::NetworkTooLarge { layer: 1, max_batch }));
     }
 }
 
@@ -215,11 +217,67 @@ fn wrong_arguments_touch_nothing() {
     let before = state(&network);
     let view = MatrixView::row_major(&x, 4, 6).unwrap();
     assert_eq!(network.step(&x, &y, 1.0), Err(Error::BatchTooLarge { max: 4, found: 5 }));
-    let not_whole = Error::NotWholeRows { operand: Operand::APrev, row_len: 7, found: 13 };
+    let not_whole = Error::NotWholeRows { operand: Operand::X, row_len: 7, found: 13 };
     assert_eq!(network.step(&x[..13], &y[..5], 1.0), Err(not_whole));
     let targets = Error::Length { operand: Operand::Targets, expected: 20, found: 15 };
     assert_eq!(network.step(&x[..28], &y[..15], 1.0), Err(targets));
-    let shape = Error::Shape { operand: Operand::APrev, expected: (4, 7), found: (4, 6) };
+    let shape = Error::Shape { operand: Operand::X, expected: (4, 7), found: (4, 6) };
     assert_eq!(network.step(view, &y[..20], 1.0), Err(shape));
     assert_eq!(state(&network), before);
+}
+
+/// `layers_mut` hands out whole layers, which may be exchanged: for such as fit, or every call says which does not.
+#[test]
+fn exchanged_layers_fit_or_are_refused() {
+    let (x, y) = (values(4 * 7, 1, -1.0, 1.0), values(4 * 5, 2, 0.0, 1.0));
+    let refused = |network: &mut Network, error: &Error| {
+        let before = parameters(network);
+        assert_eq!(network.forward(&x).err().as_ref(), Some(error));
+        assert_eq!(network.gradients(&x, &y).err().as_ref(), Some(error));
+        assert_eq!(network.step(&x, &y, 0.5).err().as_ref(), Some(error));
+        assert_eq!(parameters(network), before);
+    };
+    for threads in [Threads::Serial, Threads::from(Team::new(2))] {
+        let new =
+            |max_batch| network_on([const { Threads::Serial }; 3].map(|_| threads.clone()), Cost::Quadratic, max_batch);
+        let (mut found, expected) = (new(4), new(4).forward(&x).unwrap().to_vec());
+
+        // More room, other threads.
+        found.layers_mut().clone_from_slice(new(9).layers());
+        found.layers_mut()[1..2].clone_from_slice(&network(Cost::Quadratic, 4).layers()[1..2]);
+        assert_eq!(found.forward(&x).unwrap(), expected);
+
+        // Less room.
+        let mut smaller = new(3);
+        found.layers_mut().clone_from_slice(smaller.layers());
+        let error = Error::Exchanged { layer: 0, expected: (7, 33, 4), found: (7, 33, 3) };
+        assert_eq!(
+            error.to_string(),
+            "network: expected layer 0 to be 7→33 with room for 4 samples, found 7→33 with room for 3"
+        );
+        refused(&mut found, &error);
+
+        // Other widths.
+        let mut found = new(4);
+        found.layers_mut().swap(0, 1);
+        refused(&mut found, &Error::Exchanged { layer: 0, expected: (7, 33, 4), found: (33, 18, 4) });
+        found.layers_mut().swap(0, 1);
+        core::mem::swap(&mut found.layers_mut()[2], &mut smaller.layers_mut()[1]);
+        refused(&mut found, &Error::Exchanged { layer: 2, expected: (18, 5, 4), found: (33, 18, 3) });
+        core::mem::swap(&mut found.layers_mut()[2], &mut smaller.layers_mut()[1]);
+        assert_eq!(found.forward(&x).unwrap(), expected);
+    }
+
+    // A last layer that the cost does not fit.
+    let mut entropy = Network::new([Dense::new(7, 5, Activation::Sigmoid)], Cost::BinaryCrossEntropy, 4).unwrap();
+    let tanh = Network::new([Dense::new(7, 5, Activation::Tanh)], Cost::Quadratic, 4).unwrap();
+    entropy.layers_mut().clone_from_slice(tanh.layers());
+    refused(
+        &mut entropy,
+        &Error::CostNeedsActivation {
+            cost: Cost::BinaryCrossEntropy,
+            expected: Activation::Sigmoid,
+            found: Activation::Tanh,
+        },
+    );
 }

@@ -1,5 +1,7 @@
 //! NaN, infinities, subnormals and signed zeros: as IEEE 754 says, wherever in a row they stand.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use fused_dense::{Activation, Dense, Isa, Saved, Summation};

@@ -1,6 +1,8 @@
 //! Random calls of several callers at once, on teams of 1 to 16 threads, while others hold the team and the cores up:
 //! the bits of a serial call each time.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use core::sync::atomic::{AtomicBool, Ordering};

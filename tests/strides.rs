@@ -1,10 +1,12 @@
 //! Views of any strides give the bits of plain slices, and nothing beside a view is written or used.
 
+#![cfg(not(miri))]
+
 mod support;
 
-use fused_dense::{Activation, Operand, Summation};
+use fused_dense::{Activation, MatrixView, MatrixViewMut, Operand, Summation};
 use support::isas;
-use support::options::{BackwardOptions, Cycle};
+use support::options::{BackwardOptions, Cycle, UpdateOptions};
 use support::problem::Problem;
 use support::stored::{Layout, Placement, Stored};
 use support::sweep::sweep;
@@ -102,6 +104,61 @@ fn rows_pages_apart() {
                 Problem::new(layer, batch).check(&forward, &backward, &Placement::views(&|_| layout));
             }
         }
+    }
+}
+
+/// Along an axis of one element, or of an empty matrix, nothing follows: its stride shows neither in the bits nor in the
+/// plan, however large it is.
+#[test]
+fn strides_that_lead_nowhere() {
+    let sizes = [0, 1, 2, 40];
+    let shapes = sizes.into_iter().flat_map(|m| sizes.into_iter().flat_map(move |k| sizes.map(|n| (m, k, n))));
+    // Longer sums over single rows and columns, which the order of sums and the plan tell apart.
+    let shapes = shapes.chain([(1, 300, 1), (300, 1, 1), (1, 1, 300), (300, 1, 70), (1, 300, 70), (70, 300, 1)]);
+    for stride in [0, 1, 2, 40, usize::MAX / 2 + 1, usize::MAX] {
+        let layout = |_| Layout::Unused(stride);
+        let placement = Placement::views(&layout);
+        sweep(shapes.clone(), |problem, forward, backward| {
+            for problem in [problem, &problem.with_packed_weights()] {
+                let [views, plain] = [&placement, &Placement::PLAIN]
+                    .map(|placement| (problem.forward(forward, placement), problem.backward(backward, placement)));
+                problem.assert_equal(&views.0, &plain.0, forward);
+                problem.assert_equal(&views.1, &plain.1, &(stride, backward));
+            }
+            let steps = [&placement, &Placement::PLAIN]
+                .map(|placement| problem.update(backward, &UpdateOptions::ALL[7], placement));
+            problem.assert_equal(&steps[0], &steps[1], &(stride, backward));
+
+            let w = Stored::new(&placement, Operand::W, problem.layer.outputs(), problem.layer.inputs(), &problem.w);
+            let layer = &problem.layer;
+            assert_eq!(layer.describe_with(problem.batch, w.input()), layer.describe(problem.batch), "{problem}");
+        });
+    }
+}
+
+#[test]
+fn views_of_the_same_memory_have_the_same_strides() {
+    let mut data = [1.0; 40];
+    let strides = |view: MatrixView<'_>| (view.rows(), view.cols(), view.row_stride(), view.col_stride());
+    for any in [0, 1, 7, 40, usize::MAX] {
+        let view = |rows, cols, row_stride, col_stride| MatrixView::new(&data, rows, cols, row_stride, col_stride);
+        let view = |rows, cols, rs, cs| view(rows, cols, rs, cs).expect("a valid view");
+        assert_eq!(strides(view(40, 1, 1, any)), (40, 1, 1, 1));
+        assert_eq!(strides(view(1, 40, any, 1)), (1, 40, 40, 1));
+        assert_eq!(strides(view(1, 40, any, 1).transposed()), (40, 1, 1, 1));
+        assert_eq!(strides(view(40, 1, 1, any).transposed()), (1, 40, 40, 1));
+        assert_eq!(strides(view(1, 10, any, 4)), (1, 10, 40, 4), "as if another row stood behind it");
+        assert_eq!(strides(view(10, 1, 4, any)), (10, 1, 4, 1));
+        assert_eq!(strides(view(1, 1, any, any)), (1, 1, 1, 1));
+        assert_eq!(strides(view(0, 9, any, any)), (0, 9, 9, 1));
+        assert_eq!(strides(view(9, 0, any, any)), (9, 0, 0, 1));
+        assert_eq!(strides(view(9, 0, any, any).transposed()), (0, 9, 9, 1));
+        assert_eq!(view(1, 1, any, any).get(0, 0), Some(1.0));
+        assert_eq!(view(1, 40, any, 1).get(0, 39), Some(1.0));
+        assert_eq!(view(9, 0, any, any).get(8, 0), None);
+        assert!(MatrixViewMut::new(&mut data, 40, 1, 1, any).is_ok());
+        assert!(MatrixViewMut::new(&mut data, 1, 40, any, 1).is_ok());
+        assert!(MatrixViewMut::new(&mut data, 9, 0, any, any).is_ok());
     }
 }
 

@@ -1,14 +1,22 @@
 //! A team of threads: every part once, whoever comes late, calls at once, panics, or ends.
 
+#![cfg(not(miri))]
+
+#[cfg(target_os = "linux")]
+#[path = "support/asleep.rs"]
+mod asleep;
+#[path = "support/patience.rs"]
+mod patience;
 #[path = "support/random.rs"]
 mod random;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use fused_dense::Team;
+use patience::{PATIENCE, wait_until};
 use random::Random;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,9 +90,7 @@ fn a_worker_that_is_kept_from_running_is_not_waited_for() {
     team.for_each(2, |_| {
         ids.lock().expect("no panic").insert(thread::current().id());
         both.fetch_add(1, Ordering::Relaxed);
-        while both.load(Ordering::Relaxed) < 2 {
-            thread::yield_now();
-        }
+        wait_until("both parts are begun", || both.load(Ordering::Relaxed) == 2);
         if thread::current().id() != here {
             thread::sleep(Duration::from_millis(3));
         }
@@ -131,18 +137,15 @@ fn callers_do_not_wait_for_each_other() {
     });
 }
 
-/// Two parts that wait for each other: whether they are on two threads. A team that is asleep is waited for.
-fn is_shared(team: &Team) -> bool {
-    let (both, ids) = (AtomicUsize::new(0), Mutex::new(HashSet::new()));
-    let start = Instant::now();
-    team.for_each(2, |_| {
+/// Hands in a part for each member, which wait for each other: they take place on as many threads, whoever is asleep.
+fn check_shared(team: &Team, why: &str) {
+    let (begun, ids) = (AtomicUsize::new(0), Mutex::new(HashSet::new()));
+    team.for_each(team.threads(), |_| {
         ids.lock().expect("no panic").insert(thread::current().id());
-        both.fetch_add(1, Ordering::Relaxed);
-        while both.load(Ordering::Relaxed) < 2 && start.elapsed() < Duration::from_secs(1) {
-            thread::yield_now();
-        }
+        begun.fetch_add(1, Ordering::Relaxed);
+        wait_until(why, || begun.load(Ordering::Relaxed) == team.threads());
     });
-    ids.into_inner().expect("no panic").len() == 2
+    assert_eq!(ids.into_inner().expect("no panic").len(), team.threads(), "{why}");
 }
 
 /// A team that is kept for a thread serves its calls, and nobody else's, until that is over.
@@ -152,7 +155,7 @@ fn a_team_is_held_for_one_thread() {
     let here = thread::current().id();
     let result = team.hold(|| {
         for _ in 0..20 {
-            assert!(is_shared(&team), "a call of the holder's");
+            check_shared(&team, "a call of the holder's is shared");
             thread::sleep(Duration::from_micros(200));
             thread::scope(|scope| {
                 scope.spawn(|| {
@@ -162,20 +165,20 @@ fn a_team_is_held_for_one_thread() {
                 });
             });
         }
-        team.hold(|| assert!(is_shared(&team), "held twice"));
-        assert!(is_shared(&team), "still held");
+        team.hold(|| check_shared(&team, "a team held twice is shared"));
+        check_shared(&team, "a team still held is shared");
         team.for_each(1, |_| team.hold(|| team.for_each(4, |_| assert_eq!(thread::current().id(), here))));
         7
     });
     assert_eq!(result, 7);
     thread::scope(|scope| {
-        scope.spawn(|| assert!(is_shared(&team), "another thread's call, afterwards"));
+        scope.spawn(|| check_shared(&team, "another thread's call afterwards is shared"));
     });
 
     let panic = catch_unwind(AssertUnwindSafe(|| team.hold(|| panic!("while it is held"))));
     assert!(panic.is_err());
     thread::scope(|scope| {
-        scope.spawn(|| assert!(is_shared(&team), "another thread's call, after a panic"));
+        scope.spawn(|| check_shared(&team, "another thread's call after a panic is shared"));
     });
 }
 
@@ -298,7 +301,7 @@ fn workers_are_pinned_by_their_start() {
     let here = thread::current().id();
     for pause in [0, 0, 2] {
         thread::sleep(Duration::from_millis(pause));
-        assert!(is_shared(&team));
+        check_shared(&team, "the pinned worker helps");
         team.for_each(8, |_| {
             // SAFETY: the call has no requirements.
             let core = unsafe { libc::sched_getcpu() };
@@ -314,14 +317,7 @@ fn everybody_is_woken() {
         let team = Team::new(threads);
         for pause in [0, 1, 3] {
             thread::sleep(Duration::from_millis(pause));
-            let (there, start) = (AtomicUsize::new(0), Instant::now());
-            team.for_each(threads, |_| {
-                there.fetch_add(1, Ordering::Relaxed);
-                while there.load(Ordering::Relaxed) < threads {
-                    assert!(start.elapsed() < Duration::from_secs(20), "somebody sleeps");
-                    thread::yield_now();
-                }
-            });
+            check_shared(&team, "everybody is awake");
         }
     }
 }
@@ -341,42 +337,84 @@ fn a_team_has_at_least_one_thread_and_at_most_its_limit() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_idle_team_uses_no_processor_time() {
-    let times = Arc::new(Mutex::new(Vec::new()));
+    let workers = Arc::new(Mutex::new(Vec::new()));
     let team = Team::with_start(3, {
-        let times = Arc::clone(&times);
-        move |_| {
-            // SAFETY: the call has no requirements.
-            times.lock().expect("no panic").push(unsafe { libc::syscall(libc::SYS_gettid) });
-        }
+        let workers = Arc::clone(&workers);
+        move |_| workers.lock().expect("no panic").push(asleep::this_thread())
     });
-    check_job(&team, 8, |_| ());
-    let used = || -> u64 {
-        let tids = times.lock().expect("no panic").clone();
-        let nanoseconds = |tid| std::fs::read_to_string(format!("/proc/self/task/{tid}/schedstat"));
-        tids.iter()
-            .map(|tid| nanoseconds(tid).map_or(0, |s| s.split(' ').next().map_or(0, |n| n.parse().unwrap_or(0))))
-            .sum()
+    let check_idle = |when: &str| {
+        check_shared(&team, "all workers have begun");
+        let workers = workers.lock().expect("no panic").clone();
+        let used = || -> u64 {
+            let nanoseconds = |tid: &i32| std::fs::read_to_string(format!("/proc/self/task/{tid}/schedstat"));
+            let first = |stat: String| stat.split(' ').next().and_then(|first| first.parse().ok());
+            workers.iter().map(|tid| nanoseconds(tid).ok().and_then(first).unwrap_or(0)).sum::<u64>()
+        };
+        wait_until("the workers sleep", || workers.iter().all(|worker| asleep::is_asleep(*worker)));
+        let before = used();
+        thread::sleep(Duration::from_millis(200));
+        let spent = used() - before;
+        assert!(spent < 1_000_000, "{spent} ns in 200 ms, {when}");
     };
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        // Once free, once held by a thread that asks for nothing.
-        for holds in [false, true] {
-            if holds {
-                let (team, is_over) = (&team, &is_over);
-                scope.spawn(move || {
-                    team.hold(|| {
-                        while !is_over.load(Ordering::Relaxed) {
-                            thread::sleep(Duration::from_millis(5));
-                        }
-                    });
+    check_idle("free");
+    team.hold(|| check_idle("held by a thread that asks for nothing"));
+}
+
+/// A payload that panics when it is dropped, with another of its kind.
+struct Relentless;
+
+impl Drop for Relentless {
+    fn drop(&mut self) {
+        std::panic::panic_any(Relentless);
+    }
+}
+
+/// Whoever panics, and whatever becomes of the payloads that the caller does not get: it gets one, and the team lives on.
+#[test]
+fn payloads_that_panic_when_dropped_hold_up_nobody() {
+    let (done, is_done) = mpsc::channel();
+    let check = move || {
+        let team = Team::new(3);
+        for round in 0..50 {
+            // Each on a thread of its own: two or three panics, those of the helpers with or without the caller's.
+            let (begun, here) = (AtomicUsize::new(0), thread::current().id());
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                team.for_each(3, |_| {
+                    begun.fetch_add(1, Ordering::Relaxed);
+                    wait_until("all are at work", || begun.load(Ordering::Relaxed) == 3);
+                    if round % 2 == 0 || thread::current().id() != here {
+                        std::panic::panic_any(Relentless);
+                    }
                 });
-            }
-            thread::sleep(Duration::from_millis(50));
-            let before = used();
-            thread::sleep(Duration::from_millis(200));
-            let spent = used() - before;
-            is_over.store(holds, Ordering::Relaxed);
-            assert!(spent < 1_000_000, "{spent} ns in 200 ms");
+            }));
+            let payload = result.expect_err("a panic");
+            assert!(payload.is::<Relentless>());
+            core::mem::forget(payload);
+            check_job(&team, 9, |_| ());
         }
-    });
+        drop(team);
+        // A start that panics leaves a payload for whoever ends the team.
+        drop(Team::with_start(2, |_| std::panic::panic_any(Relentless)));
+        done.send(()).expect("somebody listens");
+    };
+    thread::spawn(check);
+    is_done.recv_timeout(PATIENCE).expect("neither a hang nor a panic");
+}
+
+/// The last handle may be a worker's own, which then ends by itself.
+#[test]
+fn a_worker_may_drop_the_last_handle() {
+    for threads in [2, 3, 5] {
+        let (hand_over, handles) = mpsc::channel::<Team>();
+        let (tell, drops) = mpsc::channel();
+        let handles = Mutex::new(handles);
+        let team = Team::with_start(threads, move |worker| {
+            if worker == 1 {
+                let team = handles.lock().expect("no panic").recv().expect("a team");
+                tell.send(catch_unwind(AssertUnwindSafe(|| drop(team))).is_ok()).expect("somebody listens");
+            }
+        });
+        hand_over.send(team).expect("a worker listens");
+        assert_eq!(drops.recv_timeout(PATIENCE), Ok(true), "{threads} threads");
+    }
 }

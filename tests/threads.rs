@@ -1,5 +1,7 @@
 //! The same bits on every number of threads, and one layer shared by several callers.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use fused_dense::{

@@ -1,5 +1,7 @@
 //! The fused update: the bits of the backward pass with a scalar step behind it.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use core::mem::MaybeUninit;
@@ -178,7 +180,7 @@ fn several_slabs_need_room_for_partial_sums() {
         Upstream::Activation(&y),
         Update::new(0.1).partial_sums(&mut wrong),
     );
-    assert_eq!(result, Err(Error::Length { operand: Operand::DW, expected: 8, found: 7 }));
+    assert_eq!(result, Err(Error::Length { operand: Operand::PartialSums, expected: 8, found: 7 }));
     assert!(w == [1.0; 8] && wrong.into_iter().all(is_canary));
 }
 
@@ -200,4 +202,20 @@ fn parameters_must_be_initialised() {
         Update::new(0.1),
     );
     assert_eq!(result, Err(Error::Uninitialised { operand: Operand::W }));
+}
+
+/// A call may leave the room as it is, so memory that it is to initialise is no room, needed or not.
+#[test]
+fn room_must_be_initialised() {
+    let layer = Dense::new(4, 2, Activation::Tanh);
+    let max = layer.update_batch().expect("a size");
+    for batch in [0, 1, 3, max, max + 1] {
+        let mut memory = [MaybeUninit::uninit(); 8];
+        let room = MatrixViewMut::from_uninit(&mut memory, 2, 4, 4, 1).expect("a valid view");
+        let (x, y, mut w) = (vec![0.5; 4 * batch], vec![0.5; 2 * batch], [1.0; 8]);
+        let update = Update::new(0.1).partial_sums(room);
+        let result = layer.clone().backward_update(&x, &mut w, &y, Upstream::Activation(&y), update);
+        assert_eq!(result, Err(Error::Uninitialised { operand: Operand::PartialSums }), "batch {batch}");
+        assert_eq!(w, [1.0; 8]);
+    }
 }

@@ -1,5 +1,16 @@
-//! What the examples share: random numbers that are the same on every run.
+//! What the examples share: how they end, and random numbers that are the same on every run.
 #![allow(dead_code)] // no example uses all of it
+
+use fused_dense::Error;
+use std::process::ExitCode;
+
+/// Ends a program. An error says in its own words what is wrong; returned from `main`, it would show its fields instead.
+pub(crate) fn end(result: Result<ExitCode, Error>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): a few lines, and good enough to shuffle and to initialise.
 pub(crate) struct Random(pub(crate) u64);

@@ -35,6 +35,15 @@ use core::fmt;
 ///
 /// Tanh is monotone. So is the sigmoid, save that at 368 pairs of neighbouring floats out of all it steps back by one
 /// float.
+///
+/// ```
+/// use fused_dense::Activation;
+///
+/// let mut a = [0.0; 3];
+/// Activation::Relu.forward(&[-1.0, 0.0, 2.0], &mut a)?;
+/// assert_eq!(a, [0.0, 0.0, 2.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Activation {

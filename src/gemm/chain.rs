@@ -3,7 +3,7 @@
 //! ```text
 //! 1  for each panel of nr columns
 //! 2    for each block of SUM_BLOCK terms
-//!        pack the right operand's panel, if the strategy says so
+//!        pack the right operand's panel, if the plan says so
 //! 3      for each run of tiles of mr rows
 //!          micro-kernel; behind the last block the activation, or the update of parameters by their gradient,
 //!          while they are in the first-level cache
@@ -17,53 +17,23 @@ use crate::isa::Kernels;
 use crate::kernel::chain::{Ahead, LINE, Start, Tiles};
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
-use crate::plan::{PAGE_STRIDE, Packing, Part, Strategy};
+use crate::plan::{Part, RightOperand, TileLoops, TileOrder, Totals};
 use crate::summation::SUM_BLOCK;
-
-/// Rows of a strip of totals that leave the second-level cache room for the panel beside it.
-const STRIP_MAX_ROWS: usize = 1024;
-
-/// Elements of the left operand that stay in the second-level cache while all prepacked panels pass by. Panels that are
-/// packed on the way would be packed again for each such piece.
-const LEFT_MAX_LEN: usize = 96 << 10;
-
-/// Elements of the left operand from which on its next tile is asked for ahead.
-const LEFT_NEAR_LEN: usize = 64 << 10;
-
-/// Terms of the left operand that are packed at a time where they share cache sets: as many lines as a set holds stay until the
-/// next tile reads on in them.
-const LEFT_TERMS: usize = 8;
-
-/// Elements of the right operand that stay in the caches while tiles of one height pass by.
-const RIGHT_MAX_LEN: usize = 32 << 10;
 
 /// Computes one worker's part of a product in the chain order.
 ///
 /// # Safety
 /// As [`super::driver::run`].
-pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
-    let is_direct =
-        strategy.packing == Packing::InPlace && !strategy.strip && gemm.k <= SUM_BLOCK && !gemm.has_pass_behind();
-    let piece = if is_direct { direct } else { blocks };
-    // As many rows at a time as the scratch holds of what they need there.
-    let strip = if strategy.strip { kernels.nr() } else { 0 };
-    let left = if strategy.pack_left { gemm.k } else { 0 };
-    let room = scratch.len() - SUM_BLOCK * kernels.nr() - kernels.lanes;
-    let mut most = room.checked_div(strip + left).unwrap_or(usize::MAX).max(1);
-    if strategy.strip {
-        most = most.min(STRIP_MAX_ROWS);
-    }
-    if strategy.packing == Packing::Prepacked {
-        most = most.min((LEFT_MAX_LEN / gemm.k.max(1)).max(kernels.mr(1)));
-    }
-    if part.rows.len() <= most {
+pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, scratch: &mut [f32]) {
+    let piece = if plan.order == TileOrder::Blocks { blocks } else { direct };
+    if part.rows.len() <= plan.rows {
         // SAFETY: the caller's promise; the scratch holds what the rows need.
-        return unsafe { piece(kernels, gemm, strategy, part, scratch) };
+        return unsafe { piece(kernels, gemm, plan, part, scratch) };
     }
-    for rows in Pieces::new(part.rows.clone(), most, 1) {
+    for rows in Pieces::new(part.rows.clone(), plan.rows, 1) {
         let part = Part { rows, cols: part.cols.clone() };
         // SAFETY: the caller's promise, for some of the rows, of which the scratch holds what they need.
-        unsafe { piece(kernels, gemm, strategy, &part, scratch) };
+        unsafe { piece(kernels, gemm, plan, &part, scratch) };
     }
 }
 
@@ -76,14 +46,14 @@ struct Cut {
 
 impl Cut {
     #[inline(always)]
-    fn new(kernels: &Kernels, strategy: &Strategy, part: &Part) -> Self {
-        let panel_width = strategy.panel_vectors * kernels.lanes;
-        let panels = match strategy.packing {
-            Packing::Prepacked => Pieces::of_len(part.cols.clone(), panel_width),
+    fn new(kernels: &Kernels, plan: &TileLoops, part: &Part) -> Self {
+        let panel_width = plan.panel_vectors * kernels.lanes;
+        let panels = match plan.right {
+            RightOperand::Prepacked => Pieces::of_len(part.cols.clone(), panel_width),
             _ => Pieces::new(part.cols.clone(), panel_width, kernels.lanes),
         };
         let widest = kernels.vectors(panels.longest());
-        let is_masked = strategy.packing == Packing::InPlace && part.cols.len() & (kernels.lanes - 1) != 0;
+        let is_masked = plan.right == RightOperand::InPlace && part.cols.len() & (kernels.lanes - 1) != 0;
         let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
         Self { panels, tiles: Pieces::new(part.rows.clone(), most_rows, 1) }
     }
@@ -95,12 +65,12 @@ struct Left<'g> {
     /// Where it stands packed: a tile's rows one tile behind the other, all terms of one before the next.
     packed: Option<*const f32>,
     first_row: usize,
-    /// Whether it is more than stays in the second-level cache.
-    is_far: bool,
+    /// Whether tiles prefetch the next one.
+    prefetches: bool,
 }
 
 impl<'g> Left<'g> {
-    /// Packs it where the strategy says so.
+    /// Packs it where the plan says so.
     ///
     /// # Safety
     /// As [`run`], where the scratch has room for the packed operand and a vector more.
@@ -108,15 +78,14 @@ impl<'g> Left<'g> {
     unsafe fn new(
         kernels: &Kernels,
         gemm: &'g Gemm<'_>,
-        strategy: &Strategy,
+        plan: &TileLoops,
         part: &Part,
         tiles: &Pieces,
         scratch: &mut [f32],
     ) -> Self {
-        let packed = strategy.pack_left.then_some(scratch.as_mut_ptr());
+        let packed = scratch.as_mut_ptr();
         let first_row = part.rows.start;
-        if let Some(packed) = packed {
-            let terms = if gemm.a.col_stride.is_multiple_of(PAGE_STRIDE) { LEFT_TERMS } else { gemm.k };
+        if let Some(terms) = plan.pack_left_terms {
             for first in (0..gemm.k).step_by(terms) {
                 let depth = terms.min(gemm.k - first);
                 for rows in tiles.clone() {
@@ -131,8 +100,8 @@ impl<'g> Left<'g> {
                 }
             }
         }
-        let is_far = part.rows.len() * gemm.k > LEFT_NEAR_LEN;
-        Self { gemm, packed: packed.map(<*mut f32>::cast_const), first_row, is_far }
+        let packed = plan.pack_left_terms.is_some().then_some(packed.cast_const());
+        Self { gemm, packed, first_row, prefetches: plan.prefetches }
     }
 
     /// Pointer, and strides of rows, terms, tiles and lines, of a run of tiles from one term on.
@@ -157,14 +126,14 @@ impl<'g> Left<'g> {
 ///
 /// # Safety
 /// As [`run`], for such a product.
-unsafe fn direct(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
-    let Cut { panels, tiles } = Cut::new(kernels, strategy, part);
+unsafe fn direct(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, scratch: &mut [f32]) {
+    let Cut { panels, tiles } = Cut::new(kernels, plan, part);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands.
     unsafe {
-        let left = Left::new(kernels, gemm, strategy, part, &tiles, scratch);
+        let left = Left::new(kernels, gemm, plan, part, &tiles, scratch);
         // Tiles of each height go over all panels, unless these are too many to stay near until the next height comes.
         let [higher, tiles, _] = tiles.runs();
-        if strategy.along_rows {
+        if plan.order == TileOrder::AlongRows {
             let panels = panels.runs();
             for tiles in [higher, tiles] {
                 for index in 0..tiles.count {
@@ -176,7 +145,7 @@ unsafe fn direct(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Par
             }
             return;
         }
-        if higher.count == 0 || gemm.k * part.cols.len() <= RIGHT_MAX_LEN {
+        if higher.count == 0 || plan.order == TileOrder::ByHeights {
             let panels = panels.runs();
             for tiles in [higher, tiles].iter().filter(|run| run.count > 0) {
                 for panels in panels.iter().filter(|run| run.count > 0) {
@@ -214,7 +183,7 @@ unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, 
             a_depth_stride,
             a_tile_stride,
             a_line_stride,
-            a_is_far: left.is_far,
+            a_is_far: left.prefetches,
             ahead: &[],
             b: gemm.b.at(0, panels.start),
             b_depth_stride: gemm.b.row_stride,
@@ -232,21 +201,22 @@ unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, 
 ///
 /// # Safety
 /// As [`run`].
-unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
-    let Cut { panels, tiles } = Cut::new(kernels, strategy, part);
+unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, scratch: &mut [f32]) {
+    let Cut { panels, tiles } = Cut::new(kernels, plan, part);
     let (right, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
-    let (strip, rest) = rest.split_at_mut(if strategy.strip { part.rows.len() * kernels.nr() } else { 0 });
+    let (strip, rest) =
+        rest.split_at_mut(if plan.totals != Totals::InPlace { part.rows.len() * kernels.nr() } else { 0 });
     // SAFETY: every panel lies inside the part, where the caller vouches for all operands; `run` has chosen the part so
     // that the strip and the packed left operand fit the scratch.
     unsafe {
-        let left = Left::new(kernels, gemm, strategy, part, &tiles, rest);
+        let left = Left::new(kernels, gemm, plan, part, &tiles, rest);
         let updated = gemm.update.map(Updated::parameter);
         for cols in panels {
             let panel = Part { rows: part.rows.clone(), cols };
-            let totals = if strategy.strip {
+            let totals = if plan.totals != Totals::InPlace {
                 let row_stride = kernels.vectors(panel.cols.len()) * kernels.lanes;
                 let strip = Sink { ptr: strip.as_mut_ptr(), row_stride, col_stride: 1 };
-                if gemm.add && !strategy.strip_by_runs {
+                if gemm.add && plan.totals == Totals::Staged {
                     collect(gemm.c, panel.rows.clone(), panel.cols.clone(), strip);
                 }
                 strip
@@ -255,9 +225,9 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Par
                 Sink { ptr: totals.at(panel.rows.start, panel.cols.start), ..totals }
             };
             let next_col = Some(panel.cols.end).filter(|&col| col < part.cols.end);
-            let call = PanelCall { kernels, gemm, strategy, left: &left, tiles: &tiles, updated: updated.as_ref() };
+            let call = PanelCall { kernels, gemm, plan, left: &left, tiles: &tiles, updated: updated.as_ref() };
             call.run(&panel, next_col, totals, right);
-            if strategy.strip && !strategy.strip_by_runs && updated.is_none() {
+            if plan.totals == Totals::Staged && updated.is_none() {
                 finish_strip(kernels, gemm, &panel, totals);
             }
         }
@@ -271,7 +241,7 @@ const NOTHING: Ahead = Ahead { ptr: core::ptr::null(), row_stride: 0, rows: 0 };
 struct PanelCall<'c> {
     kernels: &'c Kernels,
     gemm: &'c Gemm<'c>,
-    strategy: &'c Strategy,
+    plan: &'c TileLoops,
     left: &'c Left<'c>,
     tiles: &'c Pieces,
     updated: Option<&'c Parameter>,
@@ -301,21 +271,21 @@ impl PanelCall<'_> {
     /// As [`PanelCall::run`], for a term that there is, or the first of none.
     #[inline(never)]
     unsafe fn block(&self, panel: &Part, first: usize, next_col: Option<usize>, totals: Sink, right: &mut [f32]) {
-        let Self { kernels, gemm, strategy, left, tiles, updated } = *self;
+        let Self { kernels, gemm, plan, left, tiles, updated } = *self;
         let width = panel.cols.len();
         let vectors = kernels.vectors(width);
         let padding = vectors * kernels.lanes - width;
         // A panel of whole vectors needs no mask.
-        let is_masked = strategy.packing == Packing::InPlace && padding > 0;
+        let is_masked = plan.right == RightOperand::InPlace && padding > 0;
         let table = (if is_masked { kernels.tiles } else { kernels.padded_tiles })[vectors - 1];
-        let can_ask = left.is_far && !is_masked && vectors == kernels.panel_vectors;
+        let can_ask = left.prefetches && !is_masked && vectors == kernels.panel_vectors;
         // Tiles that are complete after one block, and by which parameters are updated at once, make room for the next.
         let is_passing = updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add;
         let depth = SUM_BLOCK.min(gemm.k - first);
         let is_last = first + depth == gemm.k;
-        let is_activated = is_last && !strategy.strip && gemm.has_pass_behind();
-        let is_collected = strategy.strip_by_runs && first == 0 && gemm.add;
-        let is_finished = strategy.strip_by_runs && is_last && updated.is_none();
+        let is_activated = is_last && plan.totals == Totals::InPlace && gemm.has_epilogue();
+        let is_collected = plan.totals == Totals::StagedByRuns && first == 0 && gemm.add;
+        let is_finished = plan.totals == Totals::StagedByRuns && is_last && updated.is_none();
         let updated = updated.filter(|_| is_last);
         let next = if is_last { next_col.map(|col| (0, col)) } else { Some((first + depth, panel.cols.start)) };
         let next = next.filter(|_| can_ask).and_then(|(term, col)| self.next_block(term, col, depth));
@@ -327,7 +297,7 @@ impl PanelCall<'_> {
         // for the room; a right panel has at most SUM_BLOCK rows of at most nr columns.
         unsafe {
             let (b, b_depth_stride) = self.right(panel, first, depth, right);
-            for tiles in Runs::activated(tiles.clone(), if is_visited { width } else { 0 }, last) {
+            for tiles in Runs::activated(tiles.clone(), if is_visited { width } else { 0 }, plan.epilogue_len, last) {
                 let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(&tiles, first);
                 let row = if is_passing { 0 } else { tiles.start - panel.rows.start };
                 let totals = Sink { ptr: totals.at(row, 0), ..totals };
@@ -357,7 +327,7 @@ impl PanelCall<'_> {
                     a_depth_stride,
                     a_tile_stride,
                     a_line_stride,
-                    a_is_far: left.is_far,
+                    a_is_far: left.prefetches,
                     ahead,
                     b,
                     b_depth_stride,
@@ -390,9 +360,9 @@ impl PanelCall<'_> {
     /// The block of the right operand from this term and column on, where it is to be copied from rows of its own, and how many
     /// tiles `depth` terms deep it takes to ask for it: the last ones, or it would be gone again.
     fn next_block(&self, term: usize, col: usize, depth: usize) -> Option<(usize, Ahead)> {
-        let Self { gemm, strategy, .. } = *self;
+        let Self { gemm, plan, .. } = *self;
         let rows = depth / LINE;
-        if strategy.packing != Packing::Copy || gemm.b.col_stride != 1 || rows == 0 {
+        if plan.right != RightOperand::Copied || rows == 0 {
             return None;
         }
         let terms = SUM_BLOCK.min(gemm.k - term);
@@ -405,21 +375,21 @@ impl PanelCall<'_> {
     /// As [`PanelCall::run`], for a block of the sum.
     #[inline(always)]
     unsafe fn right(&self, panel: &Part, first: usize, depth: usize, scratch: &mut [f32]) -> (*const f32, usize) {
-        let Self { kernels, gemm, strategy, .. } = *self;
+        let Self { kernels, gemm, plan, .. } = *self;
         let (cols, width) = (&panel.cols, panel.cols.len());
         let padded = kernels.vectors(width) * kernels.lanes;
         let source = Source { ptr: gemm.b.at(first, cols.start), ..gemm.b };
         let dst = scratch.as_mut_ptr();
         let packed = Panel { source, depth, width, dst, dst_stride: padded, padding: padded - width };
-        match strategy.packing {
-            Packing::InPlace => return (source.ptr, source.row_stride),
-            Packing::Prepacked => return (gemm.b.at(0, cols.start).wrapping_add(first * padded), padded),
+        match plan.right {
+            RightOperand::InPlace => return (source.ptr, source.row_stride),
+            RightOperand::Prepacked => return (gemm.b.at(0, cols.start).wrapping_add(first * padded), padded),
             // SAFETY: the caller's promise.
-            Packing::Transpose => unsafe { (kernels.transpose_pack)(&packed) },
+            RightOperand::Transposed => unsafe { (kernels.transpose_pack)(&packed) },
             // SAFETY: as above.
-            Packing::Copy if source.col_stride == 1 => unsafe { (kernels.copy_pack)(&packed) },
+            RightOperand::Copied => unsafe { (kernels.copy_pack)(&packed) },
             // SAFETY: as above.
-            Packing::Copy => unsafe { gather(&packed) },
+            RightOperand::Gathered => unsafe { gather(&packed) },
         }
         (dst, padded)
     }

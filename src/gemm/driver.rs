@@ -1,11 +1,4 @@
-//! The loops around the micro-kernels.
-//!
-//! ```text
-//! chain:  see `chain`
-//! lanes:  see `lanes`
-//!
-//! outer products, and the chain order for one row: one kernel each
-//! ```
+//! Walks a plan: rectangle by rectangle, each by its route.
 
 use super::epilogue::{activate, collect};
 use super::pieces::Pieces;
@@ -13,92 +6,145 @@ use super::update::Parameter;
 use super::{Gemm, chain, lanes};
 use crate::isa::Kernels;
 use crate::kernel::Sink;
-use crate::kernel::axpyf::{self, Axpyf};
-use crate::kernel::chain::{LINE, Start, Tiles};
+use crate::kernel::axpyf::Axpyf;
+use crate::kernel::chain::{Start, Tiles};
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::Panel;
-use crate::plan::{self, Part, PlainTiles, Routine, Strategy};
-use crate::summation::{SUM_BLOCK, Summation};
+use crate::plan::{self, Grid, LINE, OuterProduct, Part, Plan, Rectangle, Route, SingleCall, SingleRow};
+use crate::summation::SUM_BLOCK;
 
-/// Elements of scratch that one worker needs for any product with no dimension but the batch above `longest`, and
-/// samples taken `slab_rows` at a time.
+/// Elements of scratch that one of so many workers needs for its parts of any product with no dimension but the batch above
+/// `longest`, and samples taken `slab_rows` at a time.
+///
+/// That is a strip and the packed left operand of a part's rows. The more workers, the fewer rows: of a square output cut
+/// for `p` of them, one part in `√p`. Where a part has more, [`chain::run`] takes them in pieces, which costs little: each
+/// piece packs the right operand anew, so a hundred rows pay for it. A worker on its own gets the pieces of all.
 ///
 /// `None` where the number overflows.
-pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize) -> Option<usize> {
-    let rows = longest.checked_mul(slab_rows + kernels.nr())?;
+pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize, workers: usize) -> Option<usize> {
+    // Sixteenths, so that two or three workers do not count as one or two.
+    let root = workers.checked_mul(16 * 16)?.isqrt();
+    let rows = longest.checked_mul(16)?.div_ceil(root);
+    // A row at least, however long its sum.
+    let least = longest.max(slab_rows).checked_add(kernels.nr())?;
+    let rows = rows.checked_mul(slab_rows + kernels.nr())?.max(least);
     let chain = rows.checked_add(SUM_BLOCK * kernels.nr() + kernels.lanes)?;
     let dot = longest.checked_mul(kernels.dot_rows() + kernels.dot_cols(1))?;
     Some(chain.max(dot))
 }
 
-/// Rows of an outer product by which parameters are updated at a time.
-const OUTER_ROWS: usize = 8;
-
-/// Plans and computes a product, whole.
+/// Computes a product, whole.
 ///
 /// # Safety
 /// As [`run`], for all of the output.
-pub(crate) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, summation: Summation, scratch: &mut [f32]) {
-    if gemm.m == 0 || gemm.n == 0 {
+#[inline(always)]
+pub(crate) unsafe fn run_whole(plan: &Plan, gemm: &Gemm, scratch: &mut [f32]) {
+    let kernels = plan.target.kernels;
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Small products end here.
+        match plan.single_route() {
+            Some(Route::SingleCall(call)) => single_call(kernels, gemm, call, scratch),
+            Some(Route::DotProducts(dots)) => lanes::run_whole(kernels, gemm, dots, scratch),
+            _ => rectangles(plan, gemm, None, scratch),
+        }
+    }
+}
+
+/// Computes part `index` of a product: a part of each rectangle.
+///
+/// # Safety
+/// - the plan was made for this product, of kernels that `isa::select` returned;
+/// - the operands are readable, the outputs writable (with `add` readable) at all their elements inside the part, and
+///   no output overlaps an input or another worker's part; where parameters are updated, they and their velocities are
+///   the outputs, and `c` is an input (with `add`) or not used;
+/// - `scratch` has at least as many elements as the plan was told.
+pub(crate) unsafe fn run(plan: &Plan, gemm: &Gemm, index: usize, scratch: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { rectangles(plan, gemm, Some(index), scratch) };
+}
+
+/// All rectangles, whole or their parts of this index.
+///
+/// # Safety
+/// As [`run`].
+#[inline(never)]
+unsafe fn rectangles(plan: &Plan, gemm: &Gemm, index: Option<usize>, scratch: &mut [f32]) {
+    let kernels = plan.target.kernels;
+    for rectangle in plan.rectangles() {
+        let Rectangle { col, cols, transposed, .. } = *rectangle;
+        let some_cols;
+        let mut product = gemm;
+        if cols < gemm.n {
+            some_cols = gemm.of_cols(col..col + cols);
+            product = &some_cols;
+        }
+        let flipped;
+        if transposed {
+            flipped = product.transposed();
+            product = &flipped;
+        }
+        // SAFETY: the caller's promise, for some columns of the output; transposed, a product is the same.
+        unsafe {
+            match index {
+                Some(index) if plan.parts() > 1 => {
+                    let grid = rectangle.grid;
+                    for part in plan::share(grid.parts(), 1, index, plan.parts()) {
+                        route(kernels, product, rectangle, &grid.part(product.m, product.n, part), scratch);
+                    }
+                }
+                _ => route(kernels, product, rectangle, &Grid::WHOLE.part(product.m, product.n, 0), scratch),
+            }
+        }
+    }
+}
+
+/// A part of a rectangle, whose product is transposed if the plan says so.
+///
+/// # Safety
+/// As [`run`], for this part.
+#[inline(always)]
+unsafe fn route(kernels: &Kernels, gemm: &Gemm, rectangle: &Rectangle, part: &Part, scratch: &mut [f32]) {
+    if part.rows.is_empty() || part.cols.is_empty() {
         return;
     }
     // SAFETY: the caller's promise.
     unsafe {
-        if summation == Summation::Lanes {
-            lanes::run_whole(kernels, gemm, scratch);
-        } else if let Some(plain) = plan::plain_tiles(kernels, &gemm.shape()) {
-            plain_tiles(kernels, gemm, plain, scratch);
-        } else {
-            chain_whole(kernels, gemm, summation, scratch);
+        match &rectangle.route {
+            Route::Nothing => {}
+            Route::SingleCall(call) => single_call(kernels, gemm, call, scratch),
+            Route::Tiles(tiles) => chain::run(kernels, gemm, tiles, part, scratch),
+            Route::DotProducts(dots) => lanes::run(kernels, gemm, dots, part, scratch),
+            Route::SingleRow(row) => single_row(kernels, gemm, row, part, scratch),
+            Route::FewColumns(kernel) => few_columns(*kernel, gemm, part),
+            Route::OuterProduct(outer) => match gemm.update {
+                None => {
+                    let to = Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c };
+                    outer_product(kernels, gemm, outer, part, to);
+                }
+                Some(update) => outer_update(kernels, gemm, outer, &update.parameter(), part, scratch),
+            },
         }
     }
 }
 
-/// A product in the chain order that needs a strategy, or two, for columns each.
+/// A product of a call or two: so little work that loops would take as long.
 ///
 /// # Safety
-/// As [`run_whole`].
-#[inline(never)]
-unsafe fn chain_whole(kernels: &Kernels, gemm: &Gemm, summation: Summation, scratch: &mut [f32]) {
-    let shape = gemm.shape();
-    let behind = plan::split_cols(kernels, &shape);
-    // SAFETY: the caller's promise, for some columns each; transposed, a product is the same.
-    unsafe {
-        if behind > 0 {
-            let first = gemm.n - behind;
-            run_whole(kernels, &gemm.of_cols(0..first), summation, scratch);
-            return run_whole(kernels, &gemm.of_cols(first..gemm.n), summation, scratch);
-        }
-        let strategy = plan::strategy(kernels, &shape, summation);
-        if strategy.transposed {
-            let part = Part { rows: 0..gemm.n, cols: 0..gemm.m };
-            run(kernels, &gemm.transposed(), &strategy, &part, scratch);
-        } else {
-            run(kernels, gemm, &strategy, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch);
-        }
-    }
-}
-
-/// A product of a call or two: so little work that the loops would take as long.
-///
-/// # Safety
-/// As [`run_whole`], for a product for which [`plan::plain_tiles`] gives these tiles.
-unsafe fn plain_tiles(kernels: &Kernels, gemm: &Gemm, plain: PlainTiles, scratch: &mut [f32]) {
+/// As [`run_whole`], for a product for which this call was planned.
+#[inline(always)]
+unsafe fn single_call(kernels: &Kernels, gemm: &Gemm, plan: &SingleCall, scratch: &mut [f32]) {
     let Gemm { m, n, k, a, b, .. } = *gemm;
-    let PlainTiles { vectors, height } = plain;
     let totals = gemm.totals();
-    let width = vectors * kernels.lanes;
-    // Packed panels are read by whole vectors; in place, only those of whole vectors need no mask.
-    let table = if n >= width || b.col_stride != 1 { kernels.padded_tiles } else { kernels.tiles };
     let mut call = Tiles {
-        panels: 1,
-        tiles: if height == m { 1 } else { m / height },
+        panels: plan.panels,
+        tiles: plan.tiles,
         depth: k,
         a: a.ptr,
         a_row_stride: a.row_stride,
         a_depth_stride: a.col_stride,
-        a_tile_stride: height * a.row_stride,
+        a_tile_stride: plan.height.wrapping_mul(a.row_stride),
         a_is_far: false,
         a_line_stride: 0,
         ahead: &[],
@@ -106,7 +152,7 @@ unsafe fn plain_tiles(kernels: &Kernels, gemm: &Gemm, plain: PlainTiles, scratch
         b_depth_stride: b.row_stride,
         c: totals.ptr,
         c_row_stride: totals.row_stride,
-        tail: kernels.lanes - width.saturating_sub(n),
+        tail: plan.tail,
         start: gemm.start,
         scale: gemm.scale,
         add: gemm.add,
@@ -114,79 +160,45 @@ unsafe fn plain_tiles(kernels: &Kernels, gemm: &Gemm, plain: PlainTiles, scratch
     // SAFETY: the caller's promise; the plan has chosen tiles that there are, and the scratch has room for SUM_BLOCK rows
     // of a panel.
     unsafe {
-        if b.col_stride != 1 {
-            let (dst, padding) = (scratch.as_mut_ptr(), width - n);
-            (kernels.transpose_pack)(&Panel { source: b, depth: k, width: n, dst, dst_stride: width, padding });
-            (call.b, call.b_depth_stride) = (dst, width);
+        if plan.packs_right {
+            let (dst, dst_stride) = (scratch.as_mut_ptr(), plan.width);
+            (kernels.transpose_pack)(&Panel {
+                source: b,
+                depth: k,
+                width: n,
+                dst,
+                dst_stride,
+                padding: plan.width - n,
+            });
+            (call.b, call.b_depth_stride) = (dst, dst_stride);
         }
-        let mut col = width;
-        if n > width {
-            call.panels = n / width;
-            col = call.panels * width;
-        }
-        table[vectors - 1][height - 1](&call);
-        if col < n {
-            let vectors = kernels.vectors(n - col);
-            let tail = n - col + kernels.lanes - vectors * kernels.lanes;
-            let table = if tail == kernels.lanes { kernels.padded_tiles } else { kernels.tiles };
+        (plan.kernel)(&call);
+        if let Some((kernel, tail)) = plan.rest {
+            let col = plan.panels * plan.width;
             let (c, start) = (totals.at(0, col), gemm.start.at(0, col));
-            table[vectors - 1][height - 1](&Tiles { panels: 1, b: b.at(0, col), c, tail, start, ..call });
+            kernel(&Tiles { panels: 1, b: b.at(0, col), c, tail, start, ..call });
         }
         activate(kernels, gemm, &Part { rows: 0..m, cols: 0..n }, &mut []);
     }
 }
 
-/// Computes one worker's part of a product.
-///
-/// # Safety
-/// - `kernels` is a row that `isa::select` returned;
-/// - the operands are readable, the outputs writable (with `add` readable) at all their elements inside the part, and
-///   no output overlaps an input or another worker's part; where parameters are updated, they and their velocities are
-///   the outputs, and `c` is an input (with `add`) or not used;
-/// - `strategy` was made for this problem, and `part` lies inside it (of the transposed problem, where the strategy
-///   says so);
-/// - `scratch` has at least [`scratch_len`] elements.
-pub(crate) unsafe fn run(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
-    if part.rows.is_empty() || part.cols.is_empty() {
-        return;
-    }
-    // SAFETY: the caller's promise.
-    unsafe {
-        match strategy.summation {
-            Summation::Lanes => lanes::run(kernels, gemm, strategy.is_far, part, scratch),
-            Summation::Auto | Summation::Chain => match (strategy.routine, gemm.update) {
-                (Routine::Tiles, _) => chain::run(kernels, gemm, strategy, part, scratch),
-                (Routine::Narrow, _) => narrow(kernels, gemm, part),
-                (Routine::Axpyf, _) => row(kernels, gemm, strategy, part, scratch),
-                (Routine::Outer, None) => {
-                    let to = Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c };
-                    outer(kernels, gemm, part, to);
-                }
-                (Routine::Outer, Some(update)) => outer_update(kernels, gemm, &update.parameter(), part, scratch),
-            },
-        }
-    }
-}
-
-/// Columns of a row whose sums stay in the first-level cache.
-const ROW_MAX_COLS: usize = 4096;
-
 /// The chain order for one row, by fused axpys.
 ///
 /// # Safety
 /// As [`run`]; the part has one row, and the columns of output and right operand are contiguous.
-unsafe fn row(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, scratch: &mut [f32]) {
+unsafe fn single_row(kernels: &Kernels, gemm: &Gemm, row: &SingleRow, part: &Part, scratch: &mut [f32]) {
     let i = part.rows.start;
     let totals = gemm.totals();
-    for cols in Pieces::new(part.cols.clone(), scratch.len().min(ROW_MAX_COLS), 1) {
+    for cols in Pieces::new(part.cols.clone(), row.cols, 1) {
         for start in (0..gemm.k).step_by(SUM_BLOCK) {
             // SAFETY: the terms lie inside the sum and the columns inside the part, where the caller vouches for all
             // operands; the scratch has room for one element a column.
             unsafe {
                 (kernels.axpyf)(&Axpyf {
                     depth: SUM_BLOCK.min(gemm.k - start),
-                    group: if strategy.is_far { axpyf::TERMS } else { SUM_BLOCK },
+                    group: row.terms,
                     cols: cols.len(),
+                    is_aligned: row.aligned,
                     a: gemm.a.at(i, start),
                     a_stride: gemm.a.col_stride,
                     b: gemm.b.at(start, cols.start),
@@ -207,9 +219,8 @@ unsafe fn row(kernels: &Kernels, gemm: &Gemm, strategy: &Strategy, part: &Part, 
 /// The chain order for few columns.
 ///
 /// # Safety
-/// As [`run`]; the strategy is one for few columns.
-unsafe fn narrow(kernels: &Kernels, gemm: &Gemm, part: &Part) {
-    let Some(kernel) = kernels.narrow else { return };
+/// As [`run`]; the plan is one for few columns.
+unsafe fn few_columns(kernel: unsafe fn(&Narrow), gemm: &Gemm, part: &Part) {
     let (i, j) = (part.rows.start, part.cols.start);
     for start in (0..gemm.k).step_by(SUM_BLOCK) {
         // SAFETY: the caller's promise; the terms lie inside the sum.
@@ -236,12 +247,13 @@ unsafe fn narrow(kernels: &Kernels, gemm: &Gemm, part: &Part) {
 /// # Safety
 /// As [`run`], where `to` is writable at as many rows and columns, which are contiguous.
 #[inline(always)]
-unsafe fn outer(kernels: &Kernels, gemm: &Gemm, part: &Part, to: Sink) {
+unsafe fn outer_product(kernels: &Kernels, gemm: &Gemm, plan: &OuterProduct, part: &Part, to: Sink) {
     // SAFETY: the caller's promise.
     unsafe {
         (kernels.outer)(&Outer {
             rows: part.rows.len(),
             cols: part.cols.len(),
+            is_aligned: plan.aligned,
             a: gemm.a.at(part.rows.start, 0),
             depth: gemm.k,
             a_row_stride: gemm.a.row_stride,
@@ -260,11 +272,16 @@ unsafe fn outer(kernels: &Kernels, gemm: &Gemm, part: &Part, to: Sink) {
 ///
 /// # Safety
 /// As [`run`].
-unsafe fn outer_update(kernels: &Kernels, gemm: &Gemm, parameter: &Parameter, part: &Part, scratch: &mut [f32]) {
-    // The scratch holds at least SUM_BLOCK terms of a panel.
-    let most_cols = SUM_BLOCK * kernels.nr() / OUTER_ROWS;
-    for rows in Pieces::new(part.rows.clone(), OUTER_ROWS, 1) {
-        for cols in Pieces::new(part.cols.clone(), most_cols, LINE) {
+unsafe fn outer_update(
+    kernels: &Kernels,
+    gemm: &Gemm,
+    plan: &OuterProduct,
+    parameter: &Parameter,
+    part: &Part,
+    scratch: &mut [f32],
+) {
+    for rows in Pieces::new(part.rows.clone(), plan.update_rows, 1) {
+        for cols in Pieces::new(part.cols.clone(), plan.update_cols, LINE) {
             let piece = Part { rows: rows.clone(), cols };
             let to = Sink { ptr: scratch.as_mut_ptr(), row_stride: piece.cols.len(), col_stride: 1 };
             // SAFETY: the piece lies inside the part, for which the caller vouches, and has room in the scratch.
@@ -272,7 +289,7 @@ unsafe fn outer_update(kernels: &Kernels, gemm: &Gemm, parameter: &Parameter, pa
                 if gemm.add {
                     collect(gemm.c, piece.rows.clone(), piece.cols.clone(), to);
                 }
-                outer(kernels, gemm, &piece, to);
+                outer_product(kernels, gemm, plan, &piece, to);
                 parameter.update(kernels, &piece, to.as_source());
             }
         }

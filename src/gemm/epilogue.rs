@@ -69,7 +69,7 @@ pub(super) unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, s
 /// As [`super::driver::run`], where the totals of the part have been computed.
 #[inline(always)]
 pub(super) unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
-    if gemm.has_pass_behind() {
+    if gemm.has_epilogue() {
         // SAFETY: the caller's promise.
         unsafe { activate_part(kernels, gemm, part, scratch) };
     }

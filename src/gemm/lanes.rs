@@ -14,41 +14,35 @@ use crate::isa::Kernels;
 use crate::kernel::Source;
 use crate::kernel::dot::DotTile;
 use crate::kernel::pack::{Panel, gather};
-use crate::plan::{self, LanesPlan, Part};
+use crate::plan::{DotProducts, Part};
 use core::ops::Range;
 
-/// Plans and computes a product, whole. A function of its own: with others inlined beside it, it would have their frame.
+/// Computes a product in the lanes order, whole. A function of its own: with others inlined beside it, it would have their frame.
 ///
 /// # Safety
 /// As [`super::driver::run_whole`].
 #[inline(never)]
-pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, scratch: &mut [f32]) {
-    let LanesPlan { transposed, is_far } = plan::lanes(&gemm.shape());
-    // SAFETY: the caller's promise; transposed, the product is the same.
-    unsafe {
-        if transposed {
-            let part = Part { rows: 0..gemm.n, cols: 0..gemm.m };
-            run(kernels, &gemm.transposed(), is_far, &part, scratch);
-        } else {
-            run(kernels, gemm, is_far, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch);
-        }
-    }
+pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, scratch: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { run(kernels, gemm, plan, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch) };
 }
 
-/// Computes one worker's part of a product in the lanes order, whose right operand comes from the outer caches or not.
+/// Computes one worker's part of a product in the lanes order.
 ///
 /// # Safety
 /// As [`super::driver::run`].
 #[inline(always)]
-pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, is_far: bool, part: &Part, scratch: &mut [f32]) {
-    let rows = Pieces::new(part.rows.clone(), plan::dot_rows(kernels, part.rows.len(), is_far), 1);
-    let cols = Pieces::new(part.cols.clone(), plan::dot_cols(kernels, rows.longest(), is_far), 1);
+pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, part: &Part, scratch: &mut [f32]) {
+    let rows = Pieces::new(part.rows.clone(), plan.rows, 1);
+    // The lower a tile is, the wider it can be.
+    let most_cols = kernels.dot_cols(rows.longest()).min(plan.cols);
+    let cols = Pieces::new(part.cols.clone(), most_cols, 1);
     // SAFETY: every tile lies inside the part, for which the caller vouches.
     unsafe {
         if part.rows.len() == rows.longest() {
-            row_of_tiles(kernels, gemm, is_far, &part.rows, cols, scratch);
+            row_of_tiles(kernels, gemm, plan, &part.rows, cols, scratch);
         } else {
-            grid_of_tiles(kernels, gemm, is_far, &rows, &cols, scratch);
+            grid_of_tiles(kernels, gemm, plan, &rows, &cols, scratch);
         }
         activate(kernels, gemm, part, scratch);
     }
@@ -56,7 +50,7 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, is_far: bool, part: &Pa
 
 /// A tile's call, but for where the tile lies.
 #[inline(always)]
-fn call(gemm: &Gemm, is_far: bool) -> DotTile {
+fn call(gemm: &Gemm, plan: &DotProducts) -> DotTile {
     let totals = gemm.totals();
     DotTile {
         depth: gemm.k,
@@ -64,7 +58,8 @@ fn call(gemm: &Gemm, is_far: bool) -> DotTile {
         a_row_stride: gemm.a.row_stride,
         b: gemm.b.ptr,
         b_col_stride: gemm.b.col_stride,
-        is_far,
+        is_far: plan.is_far,
+        is_aligned: plan.aligned,
         c: totals.ptr,
         c_row_stride: totals.row_stride,
         c_col_stride: totals.col_stride,
@@ -82,22 +77,22 @@ fn call(gemm: &Gemm, is_far: bool) -> DotTile {
 unsafe fn row_of_tiles(
     kernels: &Kernels,
     gemm: &Gemm,
-    is_far: bool,
+    plan: &DotProducts,
     rows: &Range<usize>,
     cols: Pieces,
     scratch: &mut [f32],
 ) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, by_cols) = (gemm.totals(), kernels.dot_tiles[rows.len() - 1]);
-    let mut call = call(gemm, is_far);
+    let mut call = call(gemm, plan);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at most as
     // many rows of k as the scratch has room for.
     unsafe {
         let left = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a };
-        (call.a, call.a_row_stride) = contiguous_rows(left, rows.len(), gemm.k, left_scratch);
+        (call.a, call.a_row_stride) = contiguous_rows(plan.gathers_left, left, rows.len(), gemm.k, left_scratch);
         for cols in cols {
             let right = Source { ptr: gemm.b.at(0, cols.start), ..gemm.b }.transposed();
-            (call.b, call.b_col_stride) = contiguous_rows(right, cols.len(), gemm.k, right_scratch);
+            (call.b, call.b_col_stride) = contiguous_rows(plan.gathers_right, right, cols.len(), gemm.k, right_scratch);
             call.c = totals.at(rows.start, cols.start);
             call.start = gemm.start.at(rows.start, cols.start);
             by_cols[cols.len() - 1](&call);
@@ -113,7 +108,7 @@ unsafe fn row_of_tiles(
 unsafe fn grid_of_tiles(
     kernels: &Kernels,
     gemm: &Gemm,
-    is_far: bool,
+    plan: &DotProducts,
     rows: &Pieces,
     cols: &Pieces,
     scratch: &mut [f32],
@@ -121,12 +116,12 @@ unsafe fn grid_of_tiles(
     let (rows, cols) = (rows.runs(), cols.runs());
     for cols in cols.iter().filter(|run| run.count > 0) {
         // What comes from the outer caches comes once for tiles of all heights.
-        let step = if is_far { 1 } else { cols.count };
+        let step = if plan.is_far { 1 } else { cols.count };
         for first in (0..cols.count).step_by(step) {
             let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };
             for rows in rows.iter().filter(|run| run.count > 0) {
                 // SAFETY: the caller's promise.
-                unsafe { tiles(kernels, gemm, is_far, rows, &cols, scratch) };
+                unsafe { tiles(kernels, gemm, plan, rows, &cols, scratch) };
             }
         }
     }
@@ -137,18 +132,18 @@ unsafe fn grid_of_tiles(
 /// # Safety
 /// As [`run`], for rows and columns inside the part.
 #[inline(always)]
-unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, is_far: bool, rows: &Run, cols: &Run, scratch: &mut [f32]) {
+unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, rows: &Run, cols: &Run, scratch: &mut [f32]) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, kernel) = (gemm.totals(), kernels.dot_tiles[rows.len - 1][cols.len - 1]);
-    let mut call = call(gemm, is_far);
+    let mut call = call(gemm, plan);
     for j in cols.starts() {
         // SAFETY: as in `row_of_tiles`.
         unsafe {
             let right = Source { ptr: gemm.b.at(0, j), ..gemm.b }.transposed();
-            (call.b, call.b_col_stride) = contiguous_rows(right, cols.len, gemm.k, right_scratch);
+            (call.b, call.b_col_stride) = contiguous_rows(plan.gathers_right, right, cols.len, gemm.k, right_scratch);
             for i in rows.starts() {
                 let left = Source { ptr: gemm.a.at(i, 0), ..gemm.a };
-                (call.a, call.a_row_stride) = contiguous_rows(left, rows.len, gemm.k, left_scratch);
+                (call.a, call.a_row_stride) = contiguous_rows(plan.gathers_left, left, rows.len, gemm.k, left_scratch);
                 call.c = totals.at(i, j);
                 call.start = gemm.start.at(i, j);
                 kernel(&call);
@@ -157,13 +152,19 @@ unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, is_far: bool, rows: &Run, cols: 
     }
 }
 
-/// `rows × len` elements with contiguous rows: in place where they are, else gathered. Returns pointer and row stride.
+/// `rows × len` elements with contiguous rows: in place, or gathered. Returns pointer and row stride.
 ///
 /// # Safety
 /// The source must be readable at all these places.
 #[inline(always)]
-unsafe fn contiguous_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
-    if source.col_stride == 1 {
+unsafe fn contiguous_rows(
+    gathers: bool,
+    source: Source,
+    rows: usize,
+    len: usize,
+    scratch: &mut [f32],
+) -> (*const f32, usize) {
+    if !gathers {
         return (source.ptr, source.row_stride);
     }
     // SAFETY: the caller's promise.

@@ -5,17 +5,19 @@
 
 mod chain;
 pub(crate) mod driver;
+pub(crate) mod dz;
 mod epilogue;
 mod lanes;
 pub(crate) mod packed;
 mod pieces;
-pub(crate) mod slab;
 pub(crate) mod update;
 
 use crate::activation::Activation;
+use crate::isa::Target;
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
-use crate::plan::ProductShape;
+use crate::plan::{Asked, ProductShape, Question};
+use crate::summation::Summation;
 use core::ops::Range;
 use update::Parameter;
 
@@ -93,7 +95,6 @@ impl Gemm<'_> {
     }
 
     /// What the plan looks at.
-    #[inline(always)]
     pub(crate) fn shape(&self) -> ProductShape {
         let strides = |sink: Sink| (sink.row_stride, sink.col_stride);
         ProductShape {
@@ -106,13 +107,20 @@ impl Gemm<'_> {
             z_strides: self.z.map(strides),
             is_prepacked: self.is_prepacked,
             is_updated: self.update.is_some(),
-            is_plain: matches!(self.start, Start::Zero) && self.z.is_none() && self.activation == Activation::Identity,
+            has_bias: self.has_bias(),
+            has_epilogue: self.has_epilogue(),
         }
+    }
+
+    /// Whether sums begin with a bias.
+    #[inline(always)]
+    fn has_bias(&self) -> bool {
+        !matches!(self.start, Start::Zero)
     }
 
     /// Whether the totals are not yet the output.
     #[inline(always)]
-    pub(crate) fn has_pass_behind(&self) -> bool {
+    pub(crate) fn has_epilogue(&self) -> bool {
         self.activation != Activation::Identity || self.z.is_some()
     }
 
@@ -120,5 +128,51 @@ impl Gemm<'_> {
     #[inline(always)]
     pub(crate) fn totals(&self) -> Sink {
         self.z.unwrap_or(self.c)
+    }
+}
+
+/// The question how a product is computed.
+pub(crate) struct HowToCompute<'q> {
+    pub(crate) target: Target,
+    pub(crate) gemm: &'q Gemm<'q>,
+    pub(crate) summation: Summation,
+    /// Workers that share the product, and elements of scratch memory of each.
+    pub(crate) workers: usize,
+    pub(crate) scratch_len: usize,
+}
+
+impl Asked for HowToCompute<'_> {
+    #[inline(always)]
+    fn is(&self, question: &Question) -> bool {
+        let (gemm, shape) = (self.gemm, &question.shape);
+        let c = gemm.update.map_or(gemm.c, |update| update.parameter().sink);
+        let z = match (gemm.z, shape.z_strides) {
+            (None, None) => true,
+            (Some(z), Some(strides)) => (z.row_stride, z.col_stride) == strides,
+            _ => false,
+        };
+        gemm.m == shape.m
+            && gemm.n == shape.n
+            && gemm.k == shape.k
+            && gemm.a.row_stride == shape.a_strides.0
+            && gemm.a.col_stride == shape.a_strides.1
+            && gemm.b.row_stride == shape.b_strides.0
+            && gemm.b.col_stride == shape.b_strides.1
+            && c.row_stride == shape.c_strides.0
+            && c.col_stride == shape.c_strides.1
+            && z
+            && gemm.is_prepacked == shape.is_prepacked
+            && gemm.update.is_some() == shape.is_updated
+            && gemm.has_bias() == shape.has_bias
+            && gemm.has_epilogue() == shape.has_epilogue
+            && self.target == question.target
+            && self.summation == question.summation
+            && self.workers == question.workers
+            && self.scratch_len == question.scratch_len
+    }
+
+    fn question(&self) -> Question {
+        let Self { target, gemm, summation, workers, scratch_len } = *self;
+        Question { target, shape: gemm.shape(), summation, workers, scratch_len }
     }
 }

@@ -76,15 +76,13 @@ impl Iterator for Pieces {
     }
 }
 
-/// Elements of the output that a run of tiles may have where the activation goes over them next, or their way to memory.
-const ACTIVATED_MAX_LEN: usize = 2048;
-
 /// Rows cut into tiles, in runs of tiles of one height.
 pub(super) struct Runs {
     next: usize,
     counts: [usize; 2],
     lens: [usize; 2],
     width: usize,
+    max_len: usize,
     last: usize,
 }
 
@@ -115,12 +113,12 @@ impl Run {
 }
 
 impl Runs {
-    /// The pieces, of which each is a tile, in runs of at most [`ACTIVATED_MAX_LEN`] elements of an output `width` across,
-    /// or of one tile. No run has both any of the `last` tiles and others.
+    /// The pieces, of which each is a tile, in runs of at most `max_len` elements of an output `width` across, or of one tile.
+    /// No run has both any of the `last` tiles and others.
     #[inline(always)]
-    pub(super) fn activated(pieces: Pieces, width: usize, last: usize) -> Self {
+    pub(super) fn activated(pieces: Pieces, width: usize, max_len: usize, last: usize) -> Self {
         let counts = [pieces.longer, pieces.count - pieces.longer];
-        Self { next: pieces.next, counts, lens: [pieces.len + 1, pieces.len], width, last }
+        Self { next: pieces.next, counts, lens: [pieces.len + 1, pieces.len], width, max_len, last }
     }
 }
 
@@ -136,9 +134,9 @@ impl Iterator for Runs {
         }
         // The division only where it decides.
         let tile_len = len * self.width;
-        let count = match left * tile_len <= ACTIVATED_MAX_LEN {
+        let count = match left * tile_len <= self.max_len {
             true => left,
-            false => (ACTIVATED_MAX_LEN / tile_len).clamp(1, left),
+            false => (self.max_len / tile_len).clamp(1, left),
         };
         let before_last = (self.counts[0] + self.counts[1]).saturating_sub(self.last);
         let count = if before_last > 0 { count.min(before_last) } else { count };

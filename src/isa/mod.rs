@@ -7,11 +7,15 @@
 // Read by `build.rs`; the crate itself only checks its table against it.
 #[cfg(test)]
 mod spec;
+mod target;
 #[cfg(test)]
 mod tests;
 
+pub use target::TUNING_VARIABLE;
+pub(crate) use target::{Target, select, select_default};
+
 use crate::activation::{self, ACTIVATIONS};
-use crate::error::Error;
+use crate::error::ParseIsaError;
 use crate::kernel::axpyf::{Axpyf, axpyf};
 use crate::kernel::chain::{Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
@@ -23,10 +27,19 @@ use crate::kernel::update::{self, Update};
 use crate::simd::{self, Simd};
 use crate::summation::SUM_LANES;
 use core::fmt;
-use std::sync::OnceLock;
+use core::str::FromStr;
 
 /// An instruction set that kernels exist for. Those of one architecture stand in ascending order of preference, portable
 /// kernels below all: as a cap, one of another architecture allows all or nothing but portable kernels.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Isa};
+///
+/// let best = Isa::available()[0];
+/// let layer = Dense::new(3, 2, Activation::Tanh).with_isa(best);
+/// assert_eq!(layer.isa()?, best);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
@@ -40,12 +53,13 @@ pub enum Isa {
     Avx512,
 }
 
-/// The environment variable that caps the instruction set of every layer: `portable`, `neon`, `avx2` or `avx512`.
+/// The environment variable that caps the instruction set of every layer: `portable`, `neon`, `avx2` or `avx512`, in
+/// capitals or not, with or without blanks around it. Where it is empty or blank, it caps nothing.
 pub const ISA_VARIABLE: &str = "FUSED_DENSE_ISA";
 
 impl Isa {
     /// Every instruction set, in ascending order, whether this build and CPU have it or not.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: &'static [Self] = &[Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The instruction sets that this build has kernels for and this CPU can run, best first.
     ///
@@ -56,7 +70,7 @@ impl Isa {
         TABLE.iter().filter(|kernels| (kernels.detect)()).map(|kernels| kernels.isa).collect()
     }
 
-    /// The name that [`ISA_VARIABLE`] takes.
+    /// The name that [`ISA_VARIABLE`] and [`from_str`](FromStr::from_str) take.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -79,6 +93,23 @@ impl fmt::Display for Isa {
     }
 }
 
+/// Reads a [name](Isa::name). Neither case nor blanks around it matter.
+///
+/// ```
+/// use fused_dense::Isa;
+/// assert_eq!("AVX2".parse(), Ok(Isa::Avx2));
+/// assert_eq!("avx".parse::<Isa>().unwrap_err().found, "avx");
+/// ```
+impl FromStr for Isa {
+    type Err = ParseIsaError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIsaError> {
+        let name = text.trim();
+        let named = Self::ALL.iter().copied().find(|isa| name.eq_ignore_ascii_case(isa.name()));
+        named.ok_or_else(|| ParseIsaError { found: text.to_string() })
+    }
+}
+
 /// One row of the kernel table: every entry into one instruction set.
 ///
 /// All function pointers are unsafe for one common reason besides their own sections: the CPU must have the
@@ -88,12 +119,12 @@ pub(crate) struct Kernels {
     detect: fn() -> bool,
     /// `f32` lanes of one vector.
     pub(crate) lanes: usize,
+    /// Architectural vector registers.
+    pub(crate) registers: usize,
     /// Vectors in a panel for tall products.
     pub(crate) panel_vectors: usize,
     /// Vectors of the widest chain tile that has room for this many rows, as far as it is wider than a panel.
     pub(crate) widest_by_rows: &'static [usize],
-    /// Whether chain kernels never read the right operand beyond a tile's columns; if not, `padded_tiles` do.
-    pub(crate) masked_loads_are_free: bool,
     /// Chain kernels with exact reads, `[vectors - 1][rows - 1]`.
     pub(crate) tiles: &'static [&'static [unsafe fn(&Tiles)]],
     /// Chain kernels for panels padded to whole vectors.
@@ -164,33 +195,3 @@ impl Kernels {
 }
 
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
-
-/// The best row at or below the cap.
-///
-/// # Errors
-/// [`Error::IsaNotBuilt`] where the build holds no kernels that low.
-pub(crate) fn select(cap: Isa) -> Result<&'static Kernels, Error> {
-    let lowest = TABLE[TABLE.len() - 1].isa;
-    TABLE
-        .iter()
-        .find(|kernels| kernels.isa <= cap && (kernels.detect)())
-        .copied()
-        .ok_or(Error::IsaNotBuilt { cap, lowest })
-}
-
-/// The best row at or below the environment's cap; read once.
-///
-/// # Errors
-/// [`Error::UnknownIsa`] where the variable names no instruction set, [`Error::IsaNotBuilt`] as [`select`].
-pub(crate) fn select_default() -> Result<&'static Kernels, Error> {
-    static SELECTED: OnceLock<Result<&'static Kernels, Error>> = OnceLock::new();
-    SELECTED
-        .get_or_init(|| match std::env::var_os(ISA_VARIABLE) {
-            None => select(Isa::ALL[Isa::ALL.len() - 1]),
-            Some(value) => match Isa::ALL.into_iter().find(|isa| value == isa.name()) {
-                Some(cap) => select(cap),
-                None => Err(Error::UnknownIsa { found: value.to_string_lossy().into_owned().leak() }),
-            },
-        })
-        .clone()
-}

@@ -24,6 +24,8 @@ pub(crate) struct Axpyf {
     /// Terms in a group, at least 1.
     pub(crate) group: usize,
     pub(crate) cols: usize,
+    /// Whether a row's first vector is cut where the next begins on a cache line: of use where all rows begin alike.
+    pub(crate) is_aligned: bool,
     /// Left operand: element `p` at `p · a_stride`.
     pub(crate) a: *const f32,
     pub(crate) a_stride: usize,
@@ -46,9 +48,6 @@ pub(crate) struct Axpyf {
 /// longer there.
 pub(crate) const TERMS: usize = 8;
 
-/// Columns from which on it pays to cut a row's first vector where the next begins on a cache line.
-const ALIGNED_MIN_COLS: usize = 128;
-
 /// Computes one block of the sums of one row, in strips of `NV` vectors.
 ///
 /// # Safety
@@ -57,8 +56,7 @@ const ALIGNED_MIN_COLS: usize = 128;
 #[inline(always)]
 pub(crate) unsafe fn axpyf<S: Simd, const NV: usize>(simd: S, row: &Axpyf) {
     const { assert!(NV * S::LANES == STRETCH || 4 * NV * S::LANES == STRETCH) };
-    let has_aligned_rows = row.b_row_stride & (S::LANES - 1) == 0 && row.cols >= ALIGNED_MIN_COLS;
-    let head = if has_aligned_rows { head::<S>(row.b) } else { 0 };
+    let head = if row.is_aligned { head::<S>(row.b).min(row.cols) } else { 0 };
     let whole = simd.tail(S::LANES);
     let mut p = 0;
     while p < row.depth {

@@ -103,7 +103,7 @@ impl Ahead {
     #[inline(always)]
     fn ask(&self, tile: usize, row: usize, width: usize) {
         if row < self.rows {
-            let mut line = self.ptr.wrapping_add((tile * self.rows + row) * self.row_stride);
+            let mut line = self.ptr.wrapping_add((tile * self.rows + row).wrapping_mul(self.row_stride));
             for _ in 0..=width.div_ceil(LINE) {
                 prefetch(line);
                 line = independent(line.wrapping_add(LINE));
@@ -214,7 +214,8 @@ unsafe fn chain_tile<
 
         let mut a = [tile.a; MOST_GROUPS];
         for g in 1..MR.div_ceil(GROUP_ROWS) {
-            a[g] = independent(tile.a.add(g * GROUP_ROWS * run.a_row_stride));
+            // Without terms these lie in no operand; wrapping arithmetic makes no claim to stay inside.
+            a[g] = independent(tile.a.wrapping_add(g * GROUP_ROWS * run.a_row_stride));
         }
         let next_a = tile.a.wrapping_add(run.a_tile_stride);
         let mut place = Place { p: LINE, a, next_a, b: tile.b, tile: tile.index };

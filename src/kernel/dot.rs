@@ -24,6 +24,8 @@ pub(crate) struct DotTile {
     pub(crate) b_col_stride: usize,
     /// Whether the right operand comes from the outer caches.
     pub(crate) is_far: bool,
+    /// Whether its vectors begin on its cache lines where they can.
+    pub(crate) is_aligned: bool,
     /// Output: element `(i, j)` at `i · c_row_stride + j · c_col_stride`.
     pub(crate) c: *mut f32,
     pub(crate) c_row_stride: usize,
@@ -39,9 +41,8 @@ pub(crate) struct DotTile {
 /// behind the other, and more would only be more code.
 pub(crate) const FAR_MAX_COLS: usize = 8;
 
-/// Most rows of a tile, and fewest terms, for which it pays to read the right operand by whole cache lines.
+/// Most rows of a tile that can read the right operand by whole cache lines: others would be more code.
 const ALIGNED_MAX_ROWS: usize = 2;
-const ALIGNED_MIN_DEPTH: usize = 64;
 
 /// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and
 /// change no sum.
@@ -65,7 +66,7 @@ fn is_aligned<S: Simd, const MR: usize>(tile: &DotTile) -> bool {
     MR <= ALIGNED_MAX_ROWS
         && S::HAS_MASKS
         && (S::LANES == SUM_LANES || tile.is_far)
-        && tile.depth >= ALIGNED_MIN_DEPTH
+        && tile.is_aligned
         && (tile.depth | tile.b_col_stride) & (SUM_LANES - 1) == 0
 }
 

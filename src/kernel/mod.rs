@@ -4,6 +4,10 @@
 //! activation behind a tile and `dz` with its column sums, `update` what an optimiser does with a gradient.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
+//!
+//! An address that is accessed, with nothing between, is formed by `add`: it lies inside its operand by the caller's promise.
+//! Any other is formed by `wrapping_add`, since it may lie nowhere: a sum without terms has operands without elements, and
+//! behind the last tile, row or term comes none.
 
 use crate::simd::Simd;
 

@@ -13,7 +13,7 @@
 //! factors, and a multiply-add computes as many rows as a vector has quads.
 
 // Without vectors of several quads there is no kernel to make of this.
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#![cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
 
 use crate::simd::{Quads, independent};
 

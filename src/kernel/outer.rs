@@ -15,18 +15,11 @@
 use super::head;
 use crate::simd::Simd;
 
-/// Columns from which on it pays to cut a row's first vector where the next begins on a cache line.
-const ALIGNED_MIN_COLS: usize = 64;
-
 /// Vectors that one turn of the loop along a row writes.
 const STRIP: usize = 8;
 
 /// Most terms of a sum.
 pub(crate) const MAX_TERMS: usize = 4;
-
-/// Columns from which on it pays to take more terms than one: rows that lie pages apart. Shorter ones are written by tiles in
-/// 0.75 to 0.95 of the time.
-pub(crate) const TERMS_MIN_COLS: usize = 1024;
 
 /// An outer product of `rows × cols`, or the sum of a few.
 pub(crate) struct Outer {
@@ -34,6 +27,8 @@ pub(crate) struct Outer {
     pub(crate) depth: usize,
     pub(crate) rows: usize,
     pub(crate) cols: usize,
+    /// Whether a row's first vector is cut where the next begins on a cache line.
+    pub(crate) is_aligned: bool,
     /// Left operand: element `(i, p)` at `i · a_row_stride + p · a_depth_stride`.
     pub(crate) a: *const f32,
     pub(crate) a_row_stride: usize,
@@ -139,8 +134,8 @@ unsafe fn broad<S: Simd, const K: usize, const ADD: bool>(simd: S, outer: &Outer
             // Where nothing is added, what is left over may be written again with its neighbours, which takes no mask.
             let overlaps = !ADD && outer.cols >= S::LANES;
             let mut j = 0;
-            if outer.cols >= ALIGNED_MIN_COLS {
-                j = head::<S>(row.c);
+            if outer.is_aligned {
+                j = head::<S>(row.c).min(outer.cols);
                 if j > 0 {
                     if overlaps { row.whole(simd, 0) } else { row.cut(simd, 0, j) }
                 }

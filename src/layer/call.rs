@@ -5,7 +5,18 @@ use crate::matrix::{Input, Output};
 /// The bias `b`: given, or none.
 ///
 /// Anything that is an [`Input`] converts, so that `&b` is enough.
+///
+/// ```
+/// use fused_dense::{Activation, Bias, Dense};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Identity);
+/// let mut a = [0.0];
+/// layer.forward(&[2.0], &[3.0], Bias::None, &mut a)?;
+/// assert_eq!(a, [6.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Bias<'a> {
     /// `z = a_prev · wᵀ`
     None,
@@ -60,7 +71,19 @@ impl<'a, T: Into<Output<'a>>> From<T> for Outputs<'a> {
 /// What was saved of the forward pass, from which the derivative `g'(z)` is computed.
 ///
 /// Anything that is an [`Input`] converts to [`Saved::A`], so that `&a` is enough.
+///
+/// ```
+/// use fused_dense::{Activation, Saved};
+///
+/// // At z = 30 the sigmoid is 1 in `f32`, of which nothing is left for a derivative.
+/// let mut d_z = [[0.0]; 2];
+/// Activation::Sigmoid.backward(&[1.0], &[1.0], &mut d_z[0])?;
+/// Activation::Sigmoid.backward(Saved::z(&[30.0]), &[1.0], &mut d_z[1])?;
+/// assert!(d_z[0] == [0.0] && d_z[1][0] > 9e-14);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Saved<'a> {
     /// The activation `a`.
     A(Input<'a>),
@@ -82,7 +105,20 @@ impl<'a, T: Into<Input<'a>>> From<T> for Saved<'a> {
 }
 
 /// What comes down from the loss or the layer above.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Gradients, Upstream};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Sigmoid);
+/// let (x, w, a, y) = ([1.0], [0.0], [0.5], [1.0]);
+/// let mut d_b = [[0.0]; 2];
+/// layer.backward(&x, &w, &a, Upstream::Targets(&y), Gradients::new().b(&mut d_b[0]))?;
+/// layer.backward(&x, &w, &a, Upstream::PreActivation(&[0.5 - 1.0]), Gradients::new().b(&mut d_b[1]))?;
+/// assert_eq!(d_b, [[-0.5]; 2]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Upstream<T> {
     /// The loss's gradient by the activation, `dA`: `dz = dA ⊙ g'(z)`.
     Activation(T),
@@ -106,6 +142,18 @@ impl<'a, T: Into<Input<'a>>> Upstream<T> {
 /// Which gradients a backward pass computes, and where to.
 ///
 /// Each is overwritten (`β = 0`: never read before, so it may hold anything) or, with `add_to_…`, added to (`β = 1`).
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Gradients, Upstream};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Identity);
+/// let (x, w, a, d_a) = ([2.0, 4.0], [3.0], [6.0, 12.0], [1.0, 1.0]); // two samples
+/// let (mut d_w, mut d_b) = ([f32::NAN], [10.0]);
+/// let gradients = Gradients::new().w(&mut d_w).add_to_b(&mut d_b).scale(0.5);
+/// layer.backward(&x, &w, &a, Upstream::Activation(&d_a), gradients)?;
+/// assert_eq!((d_w, d_b), ([3.0], [11.0]));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Gradients<'a> {
     pub(super) w: Option<Gradient<'a>>,

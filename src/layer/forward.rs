@@ -1,14 +1,14 @@
 //! The forward pass: checks, then one product with bias before and activation behind.
 
-use super::{Bias, Dense, Outputs, Scratch, Weights};
+use super::{Bias, Dense, MOST_SAMPLES, Outputs, Weights};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
-use crate::gemm::{Gemm, driver};
-use crate::isa::Kernels;
+use crate::gemm::{Gemm, HowToCompute, driver};
+use crate::isa::Target;
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
 use crate::matrix::Input;
-use crate::plan::{self, Grid, Strategy};
+use crate::plan::{self, Slot};
 use crate::summation::Summation;
 use crate::workspace::Workspace;
 
@@ -27,8 +27,10 @@ impl Dense {
         b: impl Into<Bias<'a>>,
         outputs: impl Into<Outputs<'a>>,
     ) -> Result<(), Error> {
+        // Before the workspace is taken: a conversion is the caller's code, which may panic.
+        let (a_prev, w, b, outputs) = (a_prev.into(), w.into(), b.into(), outputs.into());
         let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.forward_in(&mut workspace, a_prev, w, b, outputs);
+        let result = self.forward_call(&mut workspace, a_prev, w, b, outputs);
         self.workspace = workspace;
         result
     }
@@ -56,13 +58,13 @@ impl Dense {
         b: Bias<'_>,
         mut outputs: Outputs<'_>,
     ) -> Result<(), Error> {
-        let kernels = self.kernels()?;
+        let target = self.target()?;
         let batch = match a_prev.batch(Operand::APrev, self.inputs)? {
             Some(batch) => batch,
             None => outputs.a.batch(Operand::A, self.outputs)?.unwrap_or(0),
         };
         let a_prev = a_prev.source(Operand::APrev, batch, self.inputs)?;
-        let w = w.source(self, kernels)?;
+        let w = w.source(self, target.kernels)?;
         let b = match b {
             Bias::None => None,
             Bias::Given(b) => Some(b.source(Operand::B, 1, self.outputs)?),
@@ -73,27 +75,34 @@ impl Dense {
             Some(z) => Some(z.sink(Operand::Z, batch, self.outputs, false)?),
         };
         let scratch = self.scratch(workspace)?;
+        if batch > MOST_SAMPLES {
+            // Without outputs: no memory holds so many elements of `a`.
+            return Ok(());
+        }
 
         let start = match b {
             None => Start::Zero,
             // SAFETY: the bias was checked above to have one element for each output.
             Some(b) => Start::Columns(unsafe { contiguous(b, self.outputs, scratch.vector) }),
         };
-        let problem = self.forward_product(batch, a_prev, &w, start, a, z);
-        let (workers, cycles) = self.forward_workers(kernels, batch);
-        let Scratch { workers: scratch, worker_len, .. } = scratch;
+        let (gemm, summation) = self.forward_product(batch, a_prev, &w, start, a, z);
+        let (workers, cycles) = self.forward_workers(target, batch);
         if workers == 1 {
-            let (gemm, summation) = &problem;
+            let scratch_len = scratch.workers.len();
+            let asked = HowToCompute { target, gemm: &gemm, summation, workers, scratch_len };
+            let plan = scratch.plans.get(Slot::Forward, &asked);
             // SAFETY: `select` returned the kernels; every operand was checked against the shape above, the borrows keep
-            // outputs apart from inputs and from each other, and the scratch has the length that the driver asks.
-            unsafe { driver::run_whole(kernels, gemm, *summation, scratch) };
+            // outputs apart from inputs and from each other, and the scratch has the length that the plan was told.
+            unsafe { driver::run_whole(plan, &gemm, scratch.workers) };
             return Ok(());
         }
         self.threads.with_crew(workers, cycles, |crew| {
-            let product = Product::new(kernels, problem, crew.workers());
-            crew.share(product.parts(), scratch, worker_len, &|part, scratch| {
+            let (workers, scratch_len) = (crew.workers(), scratch.piece_len(crew));
+            let asked = HowToCompute { target, gemm: &gemm, summation, workers, scratch_len };
+            let plan = scratch.plans.get(Slot::Forward, &asked);
+            crew.share(plan.parts(), scratch.workers, scratch_len, &|part, scratch| {
                 // SAFETY: as above; each part is computed once.
-                unsafe { product.run(kernels, part, scratch) };
+                unsafe { driver::run(plan, &gemm, part, scratch) };
             });
         });
         Ok(())
@@ -101,21 +110,22 @@ impl Dense {
 
     /// Workers that share a forward call, and the cycles that it takes one.
     #[inline(always)]
-    pub(super) fn forward_workers(&self, kernels: &Kernels, batch: usize) -> (usize, f64) {
-        if plan::is_light(kernels, batch, self.outputs, self.inputs) {
+    pub(super) fn forward_workers(&self, target: Target, batch: usize) -> (usize, f64) {
+        if plan::below_parallel_min(target, batch, self.outputs, self.inputs) {
             return (1, 0.0);
         }
         let supply = self.threads.here();
         if supply.workers == 1 {
             return (1, 0.0);
         }
-        let cycles = self.forward_cycles(kernels, batch);
-        (plan::workers(cycles, 0.0, &supply), cycles)
+        let cycles = self.forward_cycles(target, batch);
+        (plan::workers(target, cycles, 0.0, &supply), cycles)
     }
 
     /// Cycles that a forward call takes one core.
-    pub(super) fn forward_cycles(&self, kernels: &Kernels, batch: usize) -> f64 {
-        plan::product_cycles(kernels, batch, self.outputs, self.inputs) + plan::activation_cycles(batch, self.outputs)
+    pub(super) fn forward_cycles(&self, target: Target, batch: usize) -> f64 {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        plan::product_cycles(target, batch, outputs, inputs) + plan::activation_cycles(target, batch, outputs)
     }
 
     /// The forward product and its order of summation.
@@ -164,46 +174,4 @@ unsafe fn contiguous(vector: Source, len: usize, scratch: &mut [f32]) -> *const 
         *element = unsafe { *vector.at(0, j) };
     }
     scratch.as_ptr()
-}
-
-/// A product with its plan, to be computed part by part.
-pub(super) struct Product<'g> {
-    gemm: Gemm<'g>,
-    strategy: Strategy,
-    grid: Grid,
-}
-
-impl<'g> Product<'g> {
-    /// Plans a product in this order of summation for a crew of this many workers.
-    #[inline(always)]
-    pub(super) fn new(kernels: &Kernels, (mut gemm, summation): (Gemm<'g>, Summation), workers: usize) -> Self {
-        let strategy = plan::strategy(kernels, &gemm.shape(), summation);
-        if strategy.transposed {
-            gemm = gemm.transposed();
-        }
-        let grid = if workers == 1 { Grid::WHOLE } else { plan::grid(kernels, &gemm.shape(), &strategy, workers) };
-        Self { gemm, strategy, grid }
-    }
-
-    /// The same plan for a problem with other pointers.
-    pub(super) fn with_operands(&self, gemm: Gemm<'g>) -> Self {
-        Self { gemm: if self.strategy.transposed { gemm.transposed() } else { gemm }, ..*self }
-    }
-
-    #[inline(always)]
-    pub(super) fn parts(&self) -> usize {
-        self.grid.parts()
-    }
-
-    /// Computes part `index`.
-    ///
-    /// # Safety
-    /// As [`driver::run`] for the whole output; nobody else computes this part, and `scratch` holds
-    /// [`driver::scratch_len`] elements.
-    #[inline(always)]
-    pub(super) unsafe fn run(&self, kernels: &Kernels, index: usize, scratch: &mut [f32]) {
-        let part = self.grid.part(self.gemm.m, self.gemm.n, index);
-        // SAFETY: the caller's promise; the grid's parts are disjoint.
-        unsafe { driver::run(kernels, &self.gemm, &self.strategy, &part, scratch) };
-    }
 }

@@ -1,25 +1,31 @@
 //! A dense layer: the front door. Checks a call once, then hands pointers down.
 
+// In the order in which the documentation of `Dense` shows their methods.
+mod construct;
+
+mod forward;
+
 mod backward;
 mod call;
 mod describe;
-mod forward;
 mod packed;
 mod standalone;
 mod update;
 
 pub use call::{Bias, Gradients, Outputs, Saved, Upstream};
-pub use describe::{Description, ProductPlan};
+pub use describe::{Description, ProductPlan, RectanglePlan};
 pub use packed::{PackedWeights, Weights};
 pub use update::{Parameter, Update};
 
 use crate::activation::Activation;
-use crate::error::{Error, Operand};
+use crate::error::Error;
 use crate::gemm::driver;
-use crate::isa::{self, Isa, Kernels};
+use crate::isa::{Isa, Kernels, Target};
+use crate::plan::{self, Plans};
 use crate::summation::{SUM_BLOCK, Summation};
-use crate::threads::Threads;
-use crate::workspace::{Workspace, apart, padded};
+use crate::threads::{Crew, Sharing};
+use crate::tuning::Tuning;
+use crate::workspace::{LINE, Workspace, apart, padded};
 use backward::blocks::BlocksLayout;
 
 /// A dense layer of `inputs → outputs` with an activation, planned once and called many times.
@@ -27,8 +33,12 @@ use backward::blocks::BlocksLayout;
 /// With `a_prev: batch × inputs`, `w: outputs × inputs`, `b: outputs` and `g` the activation:
 ///
 /// ```text
-/// forward    z = a_prev · wᵀ + b      a = g(z)
-/// backward   dz = dA ⊙ g'(z)          dw = s · dzᵀ · a_prev     db = s · Σ_batch dz     dA_prev = dz · w
+/// forward    z = a_prev · wᵀ + b
+///            a = g(z)
+/// backward   dz = dA ⊙ g'(z)
+///            dw = s · dzᵀ · a_prev
+///            db = s · Σ_batch dz
+///            dA_prev = dz · w
 /// ```
 ///
 /// The layer holds no parameters, only the plan and its scratch memory; the caller owns every operand. All matrices
@@ -63,59 +73,13 @@ pub struct Dense {
     outputs: usize,
     activation: Activation,
     summation: Summation,
-    threads: Threads,
-    kernels: Result<&'static Kernels, Error>,
+    threads: Sharing,
+    target: Result<Target, Error>,
     layout: Result<WorkspaceLayout, Error>,
     workspace: Workspace,
 }
 
 impl Dense {
-    /// Plans a layer: serial, on the best instruction set that the CPU has and the environment variable
-    /// [`ISA_VARIABLE`](crate::ISA_VARIABLE) allows.
-    ///
-    /// This is where scratch memory is allocated ([`workspace_len`](Self::workspace_len)); no call allocates. What is
-    /// wrong with the instruction set (an unknown name in the variable, a cap below what the build holds) is reported
-    /// by every call.
-    #[must_use]
-    pub fn new(inputs: usize, outputs: usize, activation: Activation) -> Self {
-        let layer = Self {
-            inputs,
-            outputs,
-            activation,
-            summation: Summation::Auto,
-            threads: Threads::Serial,
-            kernels: isa::select_default(),
-            layout: Ok(WorkspaceLayout::default()),
-            workspace: Workspace::default(),
-        };
-        layer.with_fresh_workspace()
-    }
-
-    /// Uses no instruction set above `cap`, whatever the environment says.
-    #[must_use]
-    pub fn with_isa(self, cap: Isa) -> Self {
-        Self { kernels: isa::select(cap), ..self }.with_fresh_workspace()
-    }
-
-    /// Where the work may run: a choice of [`Threads`], or a [`Team`](crate::Team).
-    #[must_use]
-    pub fn with_threads(self, threads: impl Into<Threads>) -> Self {
-        Self { threads: threads.into(), ..self }.with_fresh_workspace()
-    }
-
-    /// The order in which the terms of a sum are added.
-    #[must_use]
-    pub fn with_summation(self, summation: Summation) -> Self {
-        Self { summation, ..self }
-    }
-
-    fn with_fresh_workspace(self) -> Self {
-        let too_large = Error::TooLarge { operand: Operand::W };
-        let layout = self.kernels().and_then(|kernels| WorkspaceLayout::new(&self, kernels).ok_or(too_large));
-        let workspace = layout.as_ref().map(|layout| Workspace::new(layout.total)).unwrap_or_default();
-        Self { layout, workspace, ..self }
-    }
-
     /// Values in a row of `a_prev`.
     pub fn inputs(&self) -> usize {
         self.inputs
@@ -138,6 +102,9 @@ impl Dense {
 
     /// Elements (`f32`) of scratch memory that a call of this layer needs, whatever the batch.
     ///
+    /// With more threads each has a smaller part of the work and needs less: together they need about the square root of
+    /// their number times as much, and some 64 KiB each, up to 128 KiB more where the layer is wide.
+    ///
     /// # Errors
     /// [`Error::TooLarge`] where the number overflows, and what is wrong with the instruction set.
     pub fn workspace_len(&self) -> Result<usize, Error> {
@@ -153,88 +120,125 @@ impl Dense {
     }
 
     /// Where the work may run.
-    pub(crate) fn threads(&self) -> &Threads {
+    pub(crate) fn threads(&self) -> &Sharing {
         &self.threads
+    }
+
+    /// The tuning row that calls are planned by.
+    ///
+    /// # Errors
+    /// What is wrong with the instruction set or the row.
+    pub fn tuning(&self) -> Result<&'static Tuning, Error> {
+        Ok(self.target()?.tuning)
     }
 
     /// Cycles that a call forward and one backward take one core, roughly.
     pub(crate) fn step_cycles(&self, batch: usize) -> f64 {
-        self.kernels()
-            .map_or(0.0, |kernels| self.forward_cycles(kernels, batch) + self.backward_cycles(kernels, batch, 2))
+        let batch = batch.min(MOST_SAMPLES);
+        self.target().map_or(0.0, |target| {
+            self.forward_cycles(target, batch) + plan::backward_cycles(target, batch, self.inputs, self.outputs)
+        })
     }
 
-    #[inline]
-    fn kernels(&self) -> Result<&'static Kernels, Error> {
-        match &self.kernels {
-            Ok(kernels) => Ok(kernels),
+    /// Whether a training step of this many cycles, with so many parameters, is worth sharing among the layer's threads.
+    pub(crate) fn step_pays(&self, cycles: f64, parameters: usize) -> bool {
+        self.target().is_ok_and(|target| plan::step_pays(target, cycles, parameters, &self.threads.here()))
+    }
+
+    #[inline(always)]
+    pub(crate) fn target(&self) -> Result<Target, Error> {
+        match &self.target {
+            Ok(target) => Ok(*target),
             Err(error) => Err(error.clone()),
         }
     }
 
+    fn kernels(&self) -> Result<&'static Kernels, Error> {
+        Ok(self.target()?.kernels)
+    }
+
     /// Cuts the workspace into what a call uses.
     #[inline(always)]
-    fn scratch<'w>(&self, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {
+    fn scratch<'w>(&'w self, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {
         let layout = match &self.layout {
             Ok(layout) => layout,
             Err(error) => return Err(error.clone()),
         };
         let (expected, found) = (layout.total, workspace.len());
-        if found < expected {
+        let parts = if found < expected { None } else { workspace.parts_mut() };
+        let Some((memory, plans)) = parts else {
             return Err(Error::WorkspaceTooSmall { expected, found });
-        }
-        let (vector, rest) = workspace.as_mut_slice().split_at_mut(layout.vector);
-        let (slab, rest) = rest.split_at_mut(layout.slab);
-        let (partials, workers) = rest.split_at_mut(layout.blocks.partials());
-        let WorkspaceLayout { slab_rows, blocks, worker: worker_len, .. } = *layout;
-        Ok(Scratch { vector, slab, slab_rows, blocks, partials, workers, worker_len })
+        };
+        let (vector, rest) = memory.split_at_mut(layout.vector);
+        let (dz, rest) = rest.split_at_mut(layout.dz);
+        let (block_sums, workers) = rest.split_at_mut(layout.blocks.sums());
+        Ok(Scratch { plans, vector, dz, block_sums, workers, layout })
     }
 }
 
-/// Most blocks of the batch in a slab.
-const SLAB_MAX_BLOCKS: usize = 4;
-
-/// Elements of a slab from which on it has one block only.
-const SLAB_MAX_LEN: usize = 1 << 20;
+/// The most samples of a batch that a plan counts with: memory has no more elements.
+const MOST_SAMPLES: usize = usize::MAX / size_of::<f32>();
 
 /// Elements of the workspace's pieces.
 #[derive(Clone, Copy, Debug, Default)]
 struct WorkspaceLayout {
     /// The bias or its gradient, where the caller's is strided.
     vector: usize,
-    /// `dz` of one slab of the batch.
-    slab: usize,
-    /// Samples in a slab: a few blocks of the sums over the batch, so that weights and their gradients pass through the
+    /// `dz` of one chunk of the batch.
+    dz: usize,
+    /// Samples in a chunk: a few blocks of the sums over the batch, so that weights and their gradients pass through the
     /// caches once for all of them.
-    slab_rows: usize,
-    /// What a batch shared by blocks needs.
+    chunk_rows: usize,
+    /// Scratch for a batch that is shared by blocks.
     blocks: BlocksLayout,
-    /// One worker's panels and tiles, and its block's `dz`.
-    worker: usize,
+    /// Workers that have a piece of the rest each, for their panels and tiles and a block's `dz`.
+    workers: usize,
     /// The whole workspace.
     total: usize,
 }
 
 impl WorkspaceLayout {
-    fn new(layer: &Dense, kernels: &Kernels) -> Option<Self> {
+    fn new(layer: &Dense, target: Target) -> Option<Self> {
+        let tuning = target.tuning;
         let longest = layer.inputs.max(layer.outputs);
-        let slab_rows = SUM_BLOCK * (SLAB_MAX_LEN / SUM_BLOCK / longest.max(1)).clamp(1, SLAB_MAX_BLOCKS);
+        let chunk_blocks = (tuning.chunk_max_len / SUM_BLOCK / longest.max(1)).clamp(1, tuning.chunk_max_blocks);
+        let chunk_rows = SUM_BLOCK * chunk_blocks;
         let vector = padded(layer.outputs)?;
-        let slab = padded(apart(layer.outputs)?.checked_mul(slab_rows)?)?;
-        let blocks = BlocksLayout::new(layer)?;
-        let worker = padded(driver::scratch_len(kernels, longest, slab_rows)?)?.checked_add(blocks.dz)?;
-        let shared = vector.checked_add(slab)?.checked_add(blocks.partials())?;
-        let total = worker.checked_mul(layer.threads.max())?.checked_add(shared)?;
-        Some(Self { vector, slab, slab_rows, blocks, worker, total })
+        let dz = padded(apart(layer.outputs)?.checked_mul(chunk_rows)?)?;
+        let blocks = BlocksLayout::new(layer, tuning)?;
+        let workers = layer.threads.max();
+        let worker = padded(driver::scratch_len(target.kernels, longest, chunk_rows, workers)?)?;
+        let shared = vector.checked_add(dz)?.checked_add(blocks.sums())?;
+        let total = worker.checked_add(blocks.dz)?.checked_mul(workers)?.checked_add(shared)?;
+        Some(Self { vector, dz, chunk_rows, blocks, workers, total })
+    }
+
+    /// Elements of a worker's piece where so many share a call.
+    fn piece_len(&self, workers: usize) -> usize {
+        let all = self.total - self.vector - self.dz - self.blocks.sums();
+        cut(all, if workers == 1 { 1 } else { self.workers })
     }
 }
 
 /// The pieces of a workspace.
 struct Scratch<'w> {
+    plans: &'w mut Plans,
     vector: &'w mut [f32],
-    slab: &'w mut [f32],
-    slab_rows: usize,
-    blocks: BlocksLayout,
-    partials: &'w mut [f32],
+    dz: &'w mut [f32],
+    block_sums: &'w mut [f32],
+    /// Of all workers, as many as there can be, or of those that come.
     workers: &'w mut [f32],
-    worker_len: usize,
+    layout: &'w WorkspaceLayout,
+}
+
+impl Scratch<'_> {
+    /// Elements of each worker's piece: the fewer come, the larger.
+    fn piece_len(&self, crew: &Crew<'_>) -> usize {
+        cut(self.workers.len(), crew.members(self.layout.workers))
+    }
+}
+
+/// Elements of one piece of so many, in whole cache lines.
+fn cut(len: usize, pieces: usize) -> usize {
+    len / LINE / pieces * LINE
 }

@@ -6,13 +6,28 @@ use crate::gemm::packed::{PackedLayout, WeightsSource};
 use crate::isa::{Isa, Kernels};
 use crate::kernel::Source;
 use crate::matrix::Input;
-use crate::workspace::Workspace;
+use crate::workspace::Lines;
 use core::fmt;
 
 /// The weights of a call: plain, or packed beforehand.
 ///
 /// Anything that is an [`Input`] converts, and so does a reference to [`PackedWeights`]: `&w` and `&packed` are enough.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Weights};
+///
+/// let mut layer = Dense::new(2, 1, Activation::Identity);
+/// let (x, w, b) = ([1.0, 2.0], [3.0, 4.0], [0.0]);
+/// let packed = layer.pack(&w)?;
+/// for weights in [Weights::from(&w), Weights::from(&packed)] {
+///     let mut a = [0.0];
+///     layer.forward(&x, weights, &b, &mut a)?;
+///     assert_eq!(a, [11.0]);
+/// }
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Weights<'a> {
     /// As they lie in the caller's memory.
     Plain(Input<'a>),
@@ -82,7 +97,7 @@ pub struct PackedWeights {
     kernels: &'static Kernels,
     along_inputs: bool,
     layout: PackedLayout,
-    memory: Workspace,
+    memory: Lines,
 }
 
 impl Dense {
@@ -107,7 +122,7 @@ impl Dense {
             kernels,
             along_inputs: true,
             layout: PackedLayout::default(),
-            memory: Workspace::new(len),
+            memory: Lines::new(len),
         };
         if packed.memory.len() < len {
             return Err(too_large());
@@ -188,7 +203,7 @@ impl PackedWeights {
 
     /// Whether they take none: without inputs or without outputs.
     pub fn is_empty(&self) -> bool {
-        self.memory.is_empty()
+        self.memory.len() == 0
     }
 }
 

@@ -21,7 +21,7 @@ impl Activation {
     /// # Errors
     /// [`Error::Length`] where `a` is not as long as `z`, and what is wrong with the instruction set.
     pub fn forward(self, z: &[f32], a: &mut [f32]) -> Result<(), Error> {
-        self.forward_on(isa::select_default()?, z, a)
+        self.forward_on(isa::select_default()?.kernels, z, a)
     }
 
     /// [`forward`](Self::forward) on no instruction set above `cap`.
@@ -29,7 +29,7 @@ impl Activation {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn forward_with_isa(self, cap: Isa, z: &[f32], a: &mut [f32]) -> Result<(), Error> {
-        self.forward_on(isa::select(cap)?, z, a)
+        self.forward_on(isa::select(cap)?.kernels, z, a)
     }
 
     fn forward_on(self, kernels: &Kernels, z: &[f32], a: &mut [f32]) -> Result<(), Error> {
@@ -48,7 +48,7 @@ impl Activation {
     /// [`Error::Length`] where `saved` or `d_z` is not as long as `d_a`, [`Error::NotASlice`] where `saved` is
     /// a view, and what is wrong with the instruction set.
     pub fn backward<'a>(self, saved: impl Into<Saved<'a>>, d_a: &[f32], d_z: &mut [f32]) -> Result<(), Error> {
-        self.backward_on(isa::select_default()?, saved.into(), d_a, d_z)
+        self.backward_on(isa::select_default()?.kernels, saved.into(), d_a, d_z)
     }
 
     /// [`backward`](Self::backward) on no instruction set above `cap`.
@@ -62,7 +62,7 @@ impl Activation {
         d_a: &[f32],
         d_z: &mut [f32],
     ) -> Result<(), Error> {
-        self.backward_on(isa::select(cap)?, saved.into(), d_a, d_z)
+        self.backward_on(isa::select(cap)?.kernels, saved.into(), d_a, d_z)
     }
 
     fn backward_on(self, kernels: &Kernels, saved: Saved<'_>, d_a: &[f32], d_z: &mut [f32]) -> Result<(), Error> {

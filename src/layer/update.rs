@@ -1,5 +1,6 @@
 //! A step of gradient descent within the backward pass.
 
+use super::backward::Operands;
 use super::{Dense, Gradients, Saved, Upstream};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
@@ -11,6 +12,17 @@ use crate::workspace::Workspace;
 /// A layer's weights or bias in an update, with what the optimiser keeps beside them.
 ///
 /// Anything that is an [`Output`] converts, so that `&mut w` is enough for plain gradient descent.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Parameter, Update, Upstream};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Identity);
+/// let (mut w, mut velocity) = ([1.0], [0.0]);
+/// let parameter = Parameter::new(&mut w).momentum(0.5, &mut velocity);
+/// layer.backward_update(&[2.0], parameter, &[2.0], Upstream::PreActivation(&[1.0]), Update::new(0.25))?;
+/// assert_eq!((w, velocity), ([0.5], [2.0])); // dw = 2
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Parameter<'a> {
     value: Output<'a>,
@@ -62,6 +74,17 @@ impl<'a, T: Into<Output<'a>>> From<T> for Parameter<'a> {
 }
 
 /// What a backward pass that updates the weights does besides.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Update, Upstream};
+///
+/// let mut layer = Dense::new(1, 1, Activation::Identity);
+/// let (mut w, mut b) = ([1.0], [0.0]);
+/// let update = Update::new(0.25).b(&mut b).scale(0.5);
+/// layer.backward_update(&[2.0], &mut w, &[2.0], Upstream::PreActivation(&[1.0]), update)?;
+/// assert_eq!((w, b), ([0.75], [-0.125]));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Update<'a> {
     learning_rate: f32,
@@ -108,7 +131,8 @@ impl<'a> Update<'a> {
     }
 
     /// Room of the weights' shape for partial sums of `dw`, which a batch of more than [`Dense::update_batch`] samples
-    /// needs; what stands there afterwards is no gradient. Smaller batches may use it too: a few shapes are faster so.
+    /// needs; what stands there afterwards is no gradient. Smaller batches may use it too: a few shapes are faster so. Since a
+    /// call need not write all of it, it has to be initialised.
     #[must_use]
     pub fn partial_sums(self, room: impl Into<Output<'a>>) -> Self {
         Self { partial_sums: Some(room.into()), ..self }
@@ -168,8 +192,10 @@ impl Dense {
         upstream: Upstream<T>,
         update: Update<'a>,
     ) -> Result<(), Error> {
+        // Before the workspace is taken: a conversion is the caller's code, which may panic.
+        let (a_prev, w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
         let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.backward_update_in(&mut workspace, a_prev, w, saved, upstream, update);
+        let result = self.update_call(&mut workspace, a_prev, w, saved, upstream, update);
         self.workspace = workspace;
         result
     }
@@ -187,7 +213,19 @@ impl Dense {
         upstream: Upstream<T>,
         update: Update<'a>,
     ) -> Result<(), Error> {
-        let (mut w, Update { learning_rate, mut b, partial_sums, others }) = (w.into(), update);
+        self.update_call(workspace, a_prev.into(), w.into(), saved.into(), upstream.into_input(), update)
+    }
+
+    fn update_call(
+        &self,
+        workspace: &mut Workspace,
+        a_prev: Input<'_>,
+        mut w: Parameter<'_>,
+        saved: Saved<'_>,
+        upstream: Upstream<Input<'_>>,
+        update: Update<'_>,
+    ) -> Result<(), Error> {
+        let Update { learning_rate, mut b, partial_sums, others } = update;
         let step = Step {
             w: w.check([Operand::W, Operand::VW], (self.outputs, self.inputs), learning_rate)?,
             b: match &mut b {
@@ -195,20 +233,20 @@ impl Dense {
                 Some(b) => Some(b.check([Operand::B, Operand::VB], (1, self.outputs), learning_rate)?),
             },
         };
-        let gradients = match partial_sums {
+        let mut gradients = match partial_sums {
             None => others,
             Some(room) => others.w(room),
         };
         let weights = WeightsSource::plain(step.w.sink.as_source());
-        self.backward_call(
-            workspace,
-            a_prev.into(),
-            &weights,
-            saved.into(),
-            upstream.into_input(),
-            gradients,
-            Some(&step),
-        )
+        let operands = Operands {
+            a_prev: &a_prev,
+            w: &weights,
+            saved: &saved,
+            upstream: &upstream,
+            gradients: &mut gradients,
+            step: Some(&step),
+        };
+        self.backward_call(workspace, operands)
     }
 
     /// The most samples that [`backward_update`](Self::backward_update) takes without
@@ -217,6 +255,6 @@ impl Dense {
     /// # Errors
     /// As [`workspace_len`](Self::workspace_len).
     pub fn update_batch(&self) -> Result<usize, Error> {
-        self.layout.as_ref().map(|layout| layout.slab_rows).map_err(Clone::clone)
+        self.layout.as_ref().map(|layout| layout.chunk_rows).map_err(Clone::clone)
     }
 }

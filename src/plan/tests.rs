@@ -1,13 +1,39 @@
 use super::*;
 use crate::isa::{self, Isa};
+use crate::kernel::{narrow, outer};
+use crate::summation::SUM_BLOCK;
+use crate::tuning::Tuning;
 
-fn kernels() -> impl Iterator<Item = &'static Kernels> {
-    Isa::available().into_iter().map(|isa| isa::select(isa).expect("an available instruction set"))
+/// Every instruction set that the CPU has, with each of its tuning rows.
+pub(super) fn targets() -> impl Iterator<Item = Target> {
+    let selected = Isa::available().into_iter().map(|isa| isa::select(isa).expect("an available instruction set"));
+    selected.flat_map(|target| Tuning::all().iter().filter_map(move |tuning| target.with_tuning(tuning).ok()))
 }
 
-/// Shapes on both sides of the strategies' edges, with operands in every layout.
-fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
-    const SIZES: [(usize, usize, usize); 11] = [
+/// A product of contiguous operands with nothing around it.
+pub(super) fn shape(m: usize, n: usize, k: usize) -> ProductShape {
+    ProductShape {
+        m,
+        n,
+        k,
+        a_strides: (k, 1),
+        b_strides: (n, 1),
+        c_strides: (n, 1),
+        z_strides: None,
+        is_prepacked: false,
+        is_updated: false,
+        has_bias: false,
+        has_epilogue: false,
+    }
+}
+
+pub(super) fn question(target: Target, shape: ProductShape, workers: usize) -> Question {
+    Question { target, shape, summation: Summation::Chain, workers, scratch_len: 1 << 20 }
+}
+
+/// Products of every layout, on both sides of the rules' edges.
+fn shapes(target: Target) -> impl Iterator<Item = ProductShape> {
+    const SIZES: [(usize, usize, usize); 13] = [
         (1, 1, 1),
         (1, 500, 1),
         (3, 40, 700),
@@ -19,152 +45,212 @@ fn shapes(kernels: &Kernels) -> impl Iterator<Item = ProductShape> {
         (2000, 5, 256),
         (100, 1024, 8),
         (40, 3, 45),
+        (40, 65, 40),
+        (0, 7, 3),
     ];
     // Rows, columns, neither contiguous.
     let layouts = |rows: usize, cols: usize| [(cols, 1), (1, rows), (2 * cols, 2)];
-    let panel_width = kernels.nr();
+    let panel_width = target.kernels.nr();
     SIZES.into_iter().flat_map(move |(m, n, k)| {
         (0..162).map(move |index| ProductShape {
-            m,
-            n,
-            k,
             a_strides: layouts(m, k)[index % 3],
             b_strides: if index < 81 { layouts(k, n)[index / 3 % 3] } else { (panel_width, k) },
             c_strides: layouts(m, n)[index / 9 % 3],
             z_strides: [None, Some((n, 1)), Some((1, m))][index / 27 % 3],
             is_prepacked: index >= 81,
             is_updated: index % 5 == 4,
-            is_plain: index % 2 == 0,
+            has_bias: index % 2 == 1,
+            has_epilogue: index / 27 % 3 > 0,
+            ..shape(m, n, k)
         })
     })
 }
 
+/// For each rule products that it is meant for, as they reach it on AVX-512 and on narrower vectors.
 #[test]
-fn strategies_ask_only_what_the_kernels_can() {
-    let mut narrow_count = 0;
-    for (kernels, shape) in kernels().flat_map(|kernels| shapes(kernels).map(move |shape| (kernels, shape))) {
-        let strategy = strategy(kernels, &shape, Summation::Chain);
-        let chosen = if strategy.transposed { shape.transposed() } else { shape };
-        let context = format!("{:?}: {strategy:?} for {shape:?}", kernels.isa);
-        assert_eq!(strategy.summation, Summation::Chain, "{context}");
-        assert!((1..=kernels.tiles.len()).contains(&strategy.panel_vectors), "{context}");
-        match strategy.packing {
-            Packing::InPlace => assert_eq!(chosen.b_strides.1, 1, "{context}"),
-            Packing::Transpose => assert_eq!(chosen.b_strides.0, 1, "{context}"),
-            Packing::Copy => {}
-            Packing::Prepacked => {
-                assert_eq!((strategy.transposed, strategy.panel_vectors), (false, kernels.panel_vectors));
-            }
+fn the_rule_that_is_meant_is_taken() {
+    for target in targets() {
+        let (lanes, is_wide) = (target.kernels.lanes, target.tuning.isa == "avx512");
+        let has_quads = target.kernels.narrow.is_some();
+        let down = |shape: ProductShape| ProductShape { c_strides: (1, shape.m), ..shape };
+        let along = |shape: ProductShape| ProductShape { b_strides: (1, shape.k), ..shape };
+        let across = |shape: ProductShape| ProductShape { a_strides: (1, shape.m), ..shape };
+        let epilogue = |shape: ProductShape| ProductShape { has_epilogue: true, ..shape };
+        let gap = |shape: ProductShape| ProductShape { b_strides: (2 * shape.n, 2), ..shape };
+        let panels = |shape: ProductShape| {
+            let b_strides = (target.kernels.nr(), shape.k);
+            ProductShape { is_prepacked: true, b_strides, ..shape }
+        };
+        let mut cases = vec![
+            ("nothing", shape(0, 5, 3)),
+            ("nothing", shape(5, 0, 3)),
+            ("single-call", shape(2, lanes, 30)),
+            ("single-call", epilogue(shape(2, lanes, 30))),
+            ("outer", across(shape(300, 300, 1))),
+            ("outer", across(shape(50, 2048, 4))),
+            ("single-row", shape(1, 300, 900)),
+            ("prepacked", panels(shape(300, 300, 300))),
+            ("along-rows", across(shape(100, 1024, 8))),
+            ("copied-panels", shape(300, 1024, 300)),
+            ("in-place", epilogue(shape(20, 320, 300))),
+            ("transposed-panels", epilogue(along(shape(300, 320, 300)))),
+            ("gathered-panels", gap(shape(300, 320, 300))),
+        ];
+        if has_quads {
+            cases.push(("few-columns", shape(300, 3, 100)));
         }
-        assert_eq!(strategy.packing == Packing::Prepacked, shape.is_prepacked, "{context}");
-        let is_packed_now = matches!(strategy.packing, Packing::Copy | Packing::Transpose);
-        assert!(!is_packed_now || strategy.panel_vectors == kernels.panel_vectors, "{context}");
-        let routine = strategy.routine;
-        assert!(!shape.is_updated || strategy.strip != (routine == Routine::Outer), "{context}");
-        let goes_by_runs = strategy.strip && chosen.has_contiguous_rows();
-        assert!(!strategy.strip_by_runs || goes_by_runs, "{context}");
-        let panel_fits = strategy.panel_vectors <= kernels.panel_vectors;
-        assert!(!strategy.strip || panel_fits, "a strip has room for a tall product's panel: {context}");
-        // Written for sums of few terms, with nothing before or behind, into rows in place.
-        let has_few_terms = (1..=outer::MAX_TERMS).contains(&chosen.k);
-        let fits_outer = has_few_terms && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
-        assert!(routine != Routine::Outer || fits_outer, "{context}");
-        let fits_rows = strategy.packing == Packing::InPlace && !strategy.strip && chosen.k <= SUM_BLOCK;
-        let takes_rows = fits_rows && chosen.is_plain && routine != Routine::Outer;
-        assert!(!strategy.along_rows || takes_rows, "{context}");
-        let fits_axpyf = chosen.m == 1 && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
-        assert!(routine != Routine::Axpyf || fits_axpyf && !strategy.strip, "{context}");
-        let has_few_cols = kernels.narrow.is_some() && chosen.n <= narrow::MAX_COLS && chosen.a_strides.1 == 1;
-        let fits_narrow = has_few_cols && chosen.is_plain && chosen.has_contiguous_rows() && chosen.b_strides.1 == 1;
-        let is_as_it_stands = !strategy.transposed && !strategy.strip && strategy.packing == Packing::InPlace;
-        assert!(routine != Routine::Narrow || fits_narrow && is_as_it_stands, "{context}");
-        narrow_count += usize::from(routine == Routine::Narrow);
+        if is_wide {
+            cases.push(("in-place", epilogue(shape(300, 320, 300))));
+            cases.push(("in-place", epilogue(shape(20, 321, 300))));
+        }
+        for (meant, shape) in cases {
+            let plan = plan(&question(target, shape, 1));
+            let taken = plan.rectangles().map(|rectangle| rectangle.rule().name).collect::<Vec<_>>();
+            assert_eq!(taken, [meant], "{target:?}: {shape:?}");
+        }
+        let scattered = plan(&question(target, down(shape(64, 320, 300)), 1));
+        assert!(scattered.first.transposed, "{target:?}: a transposed output is computed transposed");
+        let split = plan(&question(target, shape(40, 4 * lanes + 2, 40), 1));
+        assert_eq!(split.second.is_some(), is_wide && has_quads, "{target:?}: few columns behind whole vectors");
+        if let Some(second) = split.second {
+            assert_eq!((second.col, second.cols, second.rule().name), (4 * lanes, 2, "few-columns"));
+        }
+        let dots = Question { summation: Summation::Lanes, ..question(target, along(shape(40, 1, 300)), 1) };
+        let column = plan(&dots);
+        assert!(column.first.transposed && column.first.rule().name == "dots", "{target:?}: a column is one row");
     }
-    let has_narrow = kernels().any(|kernels| kernels.narrow.is_some());
-    assert_eq!(narrow_count > 0, has_narrow);
 }
 
+#[test]
+fn every_rule_has_a_name_of_its_own_and_a_reason() {
+    for (index, rule) in RULES.iter().enumerate() {
+        assert!(RULES[..index].iter().all(|other| other.name != rule.name), "{} comes twice", rule.name);
+        assert!(rule.because.len() > 20 && !rule.decision.is_empty(), "{} has no reason", rule.name);
+    }
+}
+
+/// Each route asks only what its kernels can do, and all rectangles together are the product.
+#[test]
+fn routes_fit_their_kernels() {
+    for (target, shape) in targets().flat_map(|target| shapes(target).map(move |shape| (target, shape))) {
+        for workers in [1, 3] {
+            let plan = plan(&question(target, shape, workers));
+            let cols = plan.rectangles().map(|rectangle| (rectangle.col, rectangle.cols)).collect::<Vec<_>>();
+            assert_eq!(cols.iter().map(|(_, cols)| cols).sum::<usize>(), shape.n, "{cols:?}");
+            assert!(cols.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{cols:?}");
+            for rectangle in plan.rectangles() {
+                let shape = ProductShape { n: rectangle.cols, ..shape };
+                let shape = if rectangle.transposed { shape.transposed() } else { shape };
+                fits(target, &shape, rectangle, workers);
+            }
+        }
+    }
+}
+
+fn fits(target: Target, shape: &ProductShape, rectangle: &Rectangle, workers: usize) {
+    let (kernels, rows) = (target.kernels, shape.has_contiguous_rows());
+    let context = format!("{target:?}, {workers} workers: {} for {shape:?}", rectangle.rule().name);
+    let is_plain = shape.has_no_epilogue() && !shape.is_prepacked;
+    let in_place = shape.b_strides.1 == 1;
+    match &rectangle.route {
+        Route::Nothing => assert!(shape.m == 0 || shape.n == 0, "{context}"),
+        Route::SingleCall(call) => {
+            let vectors = call.width / kernels.lanes;
+            assert!(
+                shape.m.is_multiple_of(call.height) && call.height <= kernels.tiles[vectors - 1].len(),
+                "{context}"
+            );
+            assert!(call.panels == 1 || call.tiles == 1, "{context}");
+            assert!(rows && shape.k <= SUM_BLOCK && workers == 1 && !shape.is_updated, "{context}");
+            assert!(!call.packs_right || call.width >= shape.n && vectors <= kernels.panel_vectors, "{context}");
+            assert!(call.packs_right || in_place, "{context}");
+        }
+        Route::FewColumns(_) => {
+            let has_few = shape.n <= narrow::MAX_COLS && shape.a_strides.1 == 1;
+            assert!(has_few && is_plain && rows && in_place && !shape.is_updated, "{context}");
+        }
+        Route::OuterProduct(_) => {
+            let few = (1..=outer::MAX_TERMS).contains(&shape.k);
+            assert!(few && is_plain && rows && in_place, "{context}");
+        }
+        Route::SingleRow(_) => assert!(shape.m == 1 && rows && in_place && !shape.is_updated, "{context}"),
+        Route::DotProducts(_) => panic!("{context}: sums in the chain order"),
+        Route::Tiles(tiles) => {
+            match tiles.right {
+                RightOperand::InPlace | RightOperand::Copied => assert!(in_place, "{context}"),
+                RightOperand::Transposed => assert_eq!(shape.b_strides.0, 1, "{context}"),
+                RightOperand::Gathered => {}
+                RightOperand::Prepacked => assert!(!rectangle.transposed, "{context}"),
+            }
+            assert_eq!(tiles.right == RightOperand::Prepacked, shape.is_prepacked, "{context}");
+            assert!((1..=kernels.tiles.len()).contains(&tiles.panel_vectors), "{context}");
+            // Only panels read and written in place may be wider than the scratch's.
+            let is_in_place = tiles.right == RightOperand::InPlace && tiles.totals == Totals::InPlace;
+            assert!(is_in_place || tiles.panel_vectors <= kernels.panel_vectors, "{context}");
+            assert!(tiles.totals != Totals::InPlace || rows && !shape.is_updated, "{context}");
+            assert!(tiles.totals != Totals::StagedByRuns || rows, "{context}");
+            let is_direct = is_in_place && shape.k <= SUM_BLOCK && !shape.has_epilogue;
+            assert!(tiles.order == TileOrder::Blocks || is_direct, "{context}");
+        }
+    }
+}
+
+/// Columns are split off where the CPU gains by it, and once.
 #[test]
 fn columns_behind_whole_vectors_are_split_off_once() {
     let layouts = |rows: usize, cols: usize| [(cols, 1), (1, rows)];
-    let (mut rows, mut columns, mut most) = (0, 0, 0);
-    for kernels in kernels() {
-        for (m, n, k, index) in (1..160).flat_map(|n| (0..2).map(move |index| (40, n, 40, index))) {
-            let shape = ProductShape {
-                m,
-                n,
-                k,
-                a_strides: layouts(m, k)[index],
-                b_strides: (n, 1),
-                c_strides: (n, 1),
-                z_strides: None,
-                is_prepacked: false,
-                is_updated: false,
-                is_plain: true,
-            };
-            let cols = split_cols(kernels, &shape);
-            let context = format!("{:?}: {cols} columns of {shape:?}", kernels.isa);
-            assert!(cols == 0 || kernels.vectors(n) == kernels.vectors(n - cols) + 1, "{context}");
-            for n in [cols, n - cols] {
-                assert!(cols == 0 || split_cols(kernels, &ProductShape { n, ..shape }) == 0, "{context}");
+    for target in targets() {
+        let (mut splits, lanes) = (0, target.kernels.lanes);
+        for (n, a_strides) in (1..160).flat_map(|n| layouts(40, 40).map(|a_strides| (n, a_strides))) {
+            let shape = ProductShape { a_strides, ..shape(40, n, 40) };
+            let found = plan(&question(target, shape, 1));
+            let Some(second) = found.second else { continue };
+            splits += 1;
+            assert!((1..=narrow::MAX_COLS).contains(&second.cols) && second.col.is_multiple_of(lanes), "{shape:?}");
+            for n in [second.col, second.cols] {
+                let part = ProductShape { n, ..shape };
+                assert!(plan(&question(target, part, 1)).second.is_none(), "{part:?} is split again");
             }
             for small in [ProductShape { k: 20, ..shape }, ProductShape { is_updated: true, ..shape }] {
-                assert_eq!(split_cols(kernels, &small), 0, "{context}");
+                assert!(plan(&question(target, small, 1)).second.is_none(), "{small:?}");
             }
-            rows += usize::from(cols > 0 && index == 0);
-            columns += usize::from(cols > 0 && index == 1);
-            most = most.max(cols);
         }
+        assert_eq!(splits > 0, target.tuning.split_min_len < usize::MAX, "{target:?}");
     }
-    let has_wide = kernels().any(|kernels| kernels.masked_loads_are_free);
-    assert_eq!((rows > 0, columns > 0, most), (has_wide, has_wide, if has_wide { narrow::MAX_COLS } else { 0 }));
 }
 
-/// The order of a sum is settled before; a strategy cannot change it.
+/// The order of a sum is settled before; a plan cannot change it.
 #[test]
 fn lanes_stay_lanes() {
-    for (kernels, shape) in kernels().flat_map(|kernels| shapes(kernels).map(move |shape| (kernels, shape))) {
+    for (target, shape) in targets().flat_map(|target| shapes(target).map(move |shape| (target, shape))) {
         // Dot products run along the rows, which are no panels.
         let shape = ProductShape { is_prepacked: false, ..shape };
-        let strategy = strategy(kernels, &shape, Summation::Lanes);
-        assert_eq!(strategy.summation, Summation::Lanes, "{shape:?}");
-        assert!(!strategy.transposed || shape.n == 1 && shape.c_strides.0 == 1, "{shape:?}");
+        let plan = plan(&Question { summation: Summation::Lanes, ..question(target, shape, 1) });
+        let is_dots = matches!(plan.first.route, Route::DotProducts(_) | Route::Nothing);
+        assert!(is_dots && plan.second.is_none(), "{shape:?}");
+        assert!(!plan.first.transposed || shape.n == 1 && shape.c_strides.0 == 1, "{shape:?}");
     }
 }
 
 #[test]
-fn plain_tiles_cover_the_output_and_fit_a_kernel() {
-    let mut runs = 0;
-    for kernels in kernels() {
-        for (m, n, k) in (1..64).flat_map(|m| [(m, 1, 9), (m, 10, 30), (m, 30, 10), (m, 64, 2), (m, 384, 1)]) {
-            let layouts = [(n, 1), (1, k), (2 * n, 2)];
-            for b_strides in layouts {
-                let shape = ProductShape {
-                    m,
-                    n,
-                    k,
-                    a_strides: (k, 1),
-                    b_strides,
-                    c_strides: (n, 1),
-                    z_strides: None,
-                    is_prepacked: false,
-                    is_updated: false,
-                    is_plain: true,
-                };
-                let Some(plain) = plain_tiles(kernels, &shape) else { continue };
-                runs += 1;
-                let context = format!("{:?}: {plain:?} of {shape:?}", kernels.isa);
-                let PlainTiles { vectors, height } = plain;
-                assert!(m % height == 0 && height <= kernels.tiles[vectors - 1].len(), "{context}");
-                // One run of tiles, or one tile in each panel; packed, no wider than the scratch.
-                assert!(vectors == kernels.vectors(n) || vectors < kernels.vectors(n) && height == m, "{context}");
-                let is_one_panel = vectors == kernels.vectors(n) && vectors <= kernels.panel_vectors;
-                assert!(b_strides.1 == 1 || b_strides.0 == 1 && is_one_panel, "{context}");
-                assert!(!strategy(kernels, &shape, Summation::Chain).transposed, "{context}");
-                let longer = ProductShape { k: SUM_BLOCK + 1, ..shape };
-                assert_eq!(plain_tiles(kernels, &longer), None, "{context}");
-            }
+fn a_kept_plan_answers_its_question_alone() {
+    struct Fixed(Question);
+    impl Asked for Fixed {
+        fn is(&self, question: &Question) -> bool {
+            self.0 == *question
+        }
+        fn question(&self) -> Question {
+            self.0
         }
     }
-    assert!(runs > 0);
+    let mut plans = Plans::default();
+    for target in targets() {
+        for (m, workers) in [(10, 1), (10, 1), (300, 1), (300, 2), (1, 1)] {
+            let asked = question(target, shape(m, 30, 40), workers);
+            let kept = plans.get(Slot::DW, &Fixed(asked));
+            let fresh = plan(&asked);
+            assert_eq!((kept.first.rule().name, kept.parts()), (fresh.first.rule().name, fresh.parts()));
+            assert_eq!(kept.target, target);
+        }
+    }
 }

@@ -9,6 +9,8 @@
 mod avx2;
 #[cfg(fused_dense_isa = "avx512")]
 mod avx512;
+pub(crate) mod cpu;
+mod float_mode;
 mod group;
 #[cfg(fused_dense_isa = "neon")]
 mod neon;
@@ -19,6 +21,7 @@ mod portable;
 pub(crate) use avx2::Avx2;
 #[cfg(fused_dense_isa = "avx512")]
 pub(crate) use avx512::Avx512;
+pub(crate) use float_mode::FloatMode;
 pub(crate) use group::Group;
 #[cfg(fused_dense_isa = "neon")]
 pub(crate) use neon::Neon;
@@ -32,15 +35,17 @@ pub(crate) const PORTABLE_IS_FUSED: bool = cfg!(any(
     all(target_arch = "aarch64", target_feature = "neon"),
 ));
 
+// Miri runs neither prefetches nor assembly: under `cfg(miri)` the two functions below are plain code.
+
 /// Asks for the cache line at `p` to be brought into the second-level cache; no access, so any address will do.
 #[inline(always)]
 pub(crate) fn prefetch(p: *const f32) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: part of every x86-64; a prefetch never faults.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(p.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
     let _ = p;
 }
 
@@ -48,14 +53,14 @@ pub(crate) fn prefetch(p: *const f32) {
 /// turn independent addresses into a chain of additions, one waiting for the other.
 #[inline(always)]
 pub(crate) fn independent(p: *const f32) -> *const f32 {
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
     {
         let mut p = p;
         // SAFETY: no instruction at all.
         unsafe { core::arch::asm!("/* {p} */", p = inout(reg) p, options(pure, readonly, nostack, preserves_flags)) };
         p
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(any(not(any(target_arch = "x86_64", target_arch = "aarch64")), miri))]
     p
 }
 
@@ -171,7 +176,7 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
 }
 
 /// An instruction set whose vectors hold several quads of lanes, for a row each.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
 pub(crate) trait Quads: Simd {
     /// Quads of a vector, at most four.
     const ROWS: usize = Self::LANES / 4;

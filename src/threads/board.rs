@@ -9,9 +9,11 @@
 //! neither the job nor anything that it borrows. This is what makes a job of borrowed closures sound, and a
 //! descheduled helper harmless.
 
+use super::payload::discard;
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, UnsafeCell, fence, lock, wait_awake};
+use crate::simd::FloatMode;
+use crate::tuning::HANDOVER;
 use core::any::Any;
-use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
 
@@ -29,9 +31,6 @@ const POST_PARTS: usize = u64::BITS as usize;
 /// What a job does, given a member and a part. A pointer, since it lives no longer than the call that leads the job.
 type Work = dyn Fn(usize, usize) + Sync;
 
-/// How long the leader stays awake for the last parts.
-const LEADER_PATIENCE: Duration = Duration::from_micros(200);
-
 /// Some members' parts of a job, on one cache line: whoever claims a part has the job with it.
 #[repr(align(128))]
 struct Post {
@@ -45,6 +44,8 @@ struct Post {
     /// Posts of the job.
     posts: AtomicUsize,
     job: UnsafeCell<*const Work>,
+    /// The leader's, which is everybody's for this job.
+    mode: FloatMode,
     progress: Progress,
 }
 
@@ -62,6 +63,7 @@ struct Rest {
     leader_sleeps: AtomicBool,
     sleep: Mutex<()>,
     wake: Condvar,
+    /// Of the payloads of the helpers' panics the first one.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     has_panicked: AtomicBool,
 }
@@ -87,6 +89,7 @@ impl Board {
             first: AtomicUsize::new(0),
             posts: AtomicUsize::new(1),
             job: UnsafeCell::new(core::ptr::from_ref::<Work>(&|_, _| ())),
+            mode: FloatMode::current(),
             progress: Progress { done: AtomicUsize::new(0) },
         };
         Self {
@@ -108,7 +111,7 @@ impl Board {
 
     /// Calls `work(member, part)` once for each part in `0..parts`, on this thread as member 0 and on whoever
     /// [`help`](Self::help)s. `call` is called once the parts are open, to bring helpers. Returns when all parts are
-    /// done, and panics where one has.
+    /// done, and panics where one has. Helpers work in this thread's floating-point mode.
     ///
     /// # Safety
     /// One leader at a time, which sees all that the leader before it did.
@@ -122,19 +125,18 @@ impl Board {
         assert!(members > 0 && (1..=Self::most_parts(members)).contains(&parts), "{parts} parts for {members} members");
         // Somebody has no part where there are fewer parts; the leader has the first.
         let members = members.min(parts);
-        // A leader that panicked itself has left its helpers' panic behind.
-        drop(self.take_panic());
         // SAFETY: only the lifetime changes. The pointer is followed between claiming a part and counting it as done,
         // and `Unfinished` keeps this call from ending before.
         let job = unsafe { core::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Work>(work) };
         let posts = members.div_ceil(GROUP);
         let first = |post: usize| if post < posts { post * GROUP * parts / members } else { parts };
-        let mut unfinished = Unfinished { board: self, others: [0; MOST_POSTS], posts: 0 };
+        let mut unfinished = Unfinished { board: self, others: [0; MOST_POSTS], posts: 0, is_complete: false };
         for (index, post) in self.posts[..posts].iter().enumerate() {
             let (first, end) = (first(index), first(index + 1));
             // SAFETY: helpers look at the job only between claiming a part and counting it as done. No part is open, and
             // the leader before has acquired the count of every part that was claimed, so whoever looked did so before.
             post.job.with_mut(|slot| unsafe { *slot = job });
+            post.mode.store();
             post.members.store((members - index * GROUP).min(GROUP), Ordering::Relaxed);
             post.parts.store(end - first, Ordering::Relaxed);
             post.first.store(first, Ordering::Relaxed);
@@ -154,15 +156,16 @@ impl Board {
             unfinished.others[post] = unfinished.others[post].wrapping_sub(1);
             work(0, part);
         }
+        unfinished.is_complete = true;
         drop(unfinished);
         if let Some(panic) = self.take_panic() {
             resume_unwind(panic);
         }
     }
 
-    /// What a helper's panic has left, if no leader has taken it yet.
+    /// What the first panic of a helper has left, if one has panicked. To be asked for when the job is over.
     fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        // Relaxed: written before a count that this leader, or the one before, has acquired.
+        // Relaxed: written before a count that this leader has acquired.
         if !self.rest.has_panicked.load(Ordering::Relaxed) {
             return None;
         }
@@ -184,10 +187,13 @@ impl Board {
             // SAFETY: the claim acquired what the leader wrote before it opened the part; until the part is counted,
             // the leader stays inside `lead`, writes no other job and keeps this one alive.
             let work = post.job.with(|job| unsafe { &**job });
-            // What a panic leaves behind is the leader's, which panics too.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(member, part))) {
-                *lock(&self.rest.panic) = Some(panic);
-                self.rest.has_panicked.store(true, Ordering::Relaxed);
+            let result = {
+                let _mode = post.mode.enter();
+                catch_unwind(AssertUnwindSafe(|| work(member, part)))
+            };
+            // Nothing may unwind before the part is counted.
+            if let Err(panic) = result {
+                self.keep_first(panic);
             }
             // Release: the leader sees what the part wrote. From here on the job may be gone.
             post.progress.done.fetch_add(1, Ordering::Release);
@@ -198,6 +204,18 @@ impl Board {
                 drop(lock(&self.rest.sleep));
                 self.rest.wake.notify_one();
             }
+        }
+    }
+
+    /// Leaves what a panic has left behind to the leader, which panics too.
+    fn keep_first(&self, panic: Box<dyn Any + Send>) {
+        let mut first = lock(&self.rest.panic);
+        if first.is_none() {
+            *first = Some(panic);
+            self.rest.has_panicked.store(true, Ordering::Relaxed);
+        } else {
+            drop(first);
+            discard(panic);
         }
     }
 
@@ -217,7 +235,7 @@ impl Board {
     fn wait_for(&self, post: &Post, count: usize) {
         // Acquire: each count was released behind its part's work, and later counts continue its release sequence.
         let is_done = || post.progress.done.load(Ordering::Acquire) == count;
-        if wait_awake(LEADER_PATIENCE, is_done) {
+        if wait_awake(HANDOVER.leader_patience, is_done) {
             return;
         }
         let mut asleep = lock(&self.rest.sleep);
@@ -267,6 +285,8 @@ struct Unfinished<'b> {
     others: [usize; MOST_POSTS],
     /// Posts that are open.
     posts: usize,
+    /// Whether the leader has done its parts without a panic.
+    is_complete: bool,
 }
 
 impl Drop for Unfinished<'_> {
@@ -278,6 +298,12 @@ impl Drop for Unfinished<'_> {
         }
         for (post, others) in posts().zip(self.others) {
             self.board.wait_for(post, others);
+        }
+        if !self.is_complete {
+            // The leader's own panic is on its way to the caller.
+            if let Some(panic) = self.board.take_panic() {
+                discard(panic);
+            }
         }
     }
 }

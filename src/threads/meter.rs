@@ -1,24 +1,10 @@
 //! What it costs to hand a job over, measured on the jobs themselves: the cores of one machine lie near each other or
 //! far apart, and those of a virtual machine move.
 
+use super::clock::Moment;
 use super::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::tuning::HANDOVER;
 use core::time::Duration;
-use std::time::Instant;
-
-/// Jobs for one that is timed: reading the clock twice takes a tenth of a fast hand-over.
-const EVERY: usize = 8;
-
-/// Cycles that sharing out a job costs before anything is measured, and the least and the most that it is taken to.
-const FIRST_COST: usize = 1500;
-pub(crate) const LEAST_COST: usize = 1000;
-const MOST_COST: usize = 8000;
-
-/// Cycles by which cores that lie apart are dearer, for one more to read an element that another worker has written.
-/// Those that share a cache stream it as fast as anything.
-const CYCLES_FOR_MOVES: f64 = 2500.0;
-
-/// Cycles of the whole for a nanosecond until the first helper begins: 2½ times as long, and about 4 cycles each.
-const CYCLES_A_NANOSECOND: u32 = 10;
 
 pub(super) struct Meter {
     jobs: AtomicUsize,
@@ -27,7 +13,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new() -> Self {
-        Self { jobs: AtomicUsize::new(0), cost: AtomicUsize::new(FIRST_COST) }
+        Self { jobs: AtomicUsize::new(0), cost: AtomicUsize::new(HANDOVER.first_cost) }
     }
 
     /// Cycles that sharing out a job costs.
@@ -38,17 +24,17 @@ impl Meter {
 
     /// Cycles to read an element that another worker has written, one of many.
     pub(super) fn move_cost(&self) -> f64 {
-        (self.cost() - LEAST_COST as f64) / CYCLES_FOR_MOVES
+        (self.cost() - HANDOVER.least_cost as f64) / HANDOVER.cycles_per_move
     }
 
     /// Passes `work` on to `lead`, and now and then times the first helper's way to it.
     pub(super) fn time(&self, work: &(dyn Fn(usize, usize) + Sync), lead: impl FnOnce(&(dyn Fn(usize, usize) + Sync))) {
         let jobs = self.jobs.load(Ordering::Relaxed);
         self.jobs.store(jobs.wrapping_add(1), Ordering::Relaxed);
-        if !jobs.is_multiple_of(EVERY) {
+        if !jobs.is_multiple_of(HANDOVER.timed_every) {
             return lead(work);
         }
-        let (opened, is_first) = (Instant::now(), AtomicBool::new(true));
+        let (opened, is_first) = (Moment::now(), AtomicBool::new(true));
         lead(&|member, part| {
             if member > 0 && is_first.swap(false, Ordering::Relaxed) {
                 self.record(opened.elapsed());
@@ -60,14 +46,16 @@ impl Meter {
     /// Takes in that the first helper began after this time. One that was asleep, or kept from running, says little of
     /// those to come: upwards the estimate goes in small steps.
     fn record(&self, late: Duration) {
-        let found = late.as_nanos().saturating_mul(CYCLES_A_NANOSECOND.into()).min(MOST_COST as u128) as usize;
+        let found =
+            late.as_nanos().saturating_mul(HANDOVER.cycles_per_nanosecond.into()).min(HANDOVER.most_cost as u128)
+                as usize;
         let cost = self.cost.load(Ordering::Relaxed);
         let next = if found < cost { cost - (cost - found) / 2 } else { cost + (found - cost).min(cost / 16) };
-        self.cost.store(next.clamp(LEAST_COST, MOST_COST), Ordering::Relaxed);
+        self.cost.store(next.clamp(HANDOVER.least_cost, HANDOVER.most_cost), Ordering::Relaxed);
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), not(fused_dense_force_sharing)))]
 mod tests {
     use super::*;
 
@@ -81,19 +69,25 @@ mod tests {
         let far = after(480, 100);
         assert_eq!(far, 4800.0);
         assert!(after(1_000_000_000, 1) <= far * 17.0 / 16.0, "one that comes late says little");
-        assert_eq!(after(u64::MAX, 100), MOST_COST as f64);
+        assert_eq!(after(u64::MAX, 100), HANDOVER.most_cost as f64);
         assert!(after(130, 8) < 1400.0, "near");
-        assert_eq!(after(0, 100), LEAST_COST as f64);
+        assert_eq!(after(0, 100), HANDOVER.least_cost as f64);
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri's clock counts its own steps")]
     fn every_part_is_passed_on() {
         let (meter, done) = (Meter::new(), AtomicUsize::new(0));
         let work = |member, part| {
             done.fetch_add(member + part, Ordering::Relaxed);
         };
-        (0..2 * EVERY).for_each(|_| meter.time(&work, |work| work(1, 10)));
-        assert_eq!(done.into_inner(), 2 * EVERY * 11);
-        assert!(meter.cost() < FIRST_COST as f64);
+        let late = Duration::from_millis(1);
+        let lead = |work: &(dyn Fn(usize, usize) + Sync)| {
+            std::thread::sleep(late);
+            work(1, 10);
+        };
+        (0..2 * HANDOVER.timed_every).for_each(|_| meter.time(&work, lead));
+        assert_eq!(done.into_inner(), 2 * HANDOVER.timed_every * 11);
+        assert!(meter.cost() > HANDOVER.first_cost as f64, "helpers that begin late make sharing dear");
     }
 }

@@ -1,26 +1,56 @@
 //! Sharing work out: the only place that knows a thread pool.
 //!
 //! `board` holds the protocol by which threads share one job; `team` has threads of its own that wait for jobs awake,
-//! and the rayon pools lend theirs for one job after the other.
+//! and the rayon pools lend theirs for one call after the other.
 
 mod board;
+mod clock;
 mod meter;
+mod payload;
 mod pieces;
+mod process;
 mod rayon_pool;
 mod sync;
 mod team;
 
 pub use team::Team;
 
+use crate::tuning::HANDOVER;
 use board::{Board, MAX_MEMBERS};
-pub(crate) use meter::LEAST_COST;
 use meter::Meter;
 use pieces::Pieces;
+use process::Process;
 use std::sync::Arc;
 
 /// Where a layer's work may run.
 ///
-/// Whatever is chosen, a call has the same bits, and work that is not worth sharing stays on the calling thread.
+/// Whatever is chosen, a call has the same bits, and work that is not worth sharing stays on the calling thread. That
+/// one always takes part, and while it waits for others it runs none of the caller's own tasks: locks and borrowed
+/// thread-local memory may be held over a call.
+///
+/// Whoever takes part works in the calling thread's floating-point mode: its rounding, how it treats subnormal numbers
+/// (flush-to-zero, denormals-are-zero, on aarch64 the default NaN too), and which exceptions trap; on x86 with SSE and
+/// aarch64, where Rust lets a thread change them at its own risk. The status flags that exceptions raise stay on the
+/// thread that raised them.
+///
+/// In a forked child, which has none of its parent's threads, a call stays on the calling thread: on a team made before
+/// the fork, and in rayon pools where the layer was given its threads before the fork. A layer that was given a pool of
+/// the parent's afterwards waits for nobody either, but it asks for the workers, and hangs if one of them was just then
+/// changing rayon's own queues when the fork came: give children pools of their own. A child that is forked from inside
+/// of a team's job must not go on with that job.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Team, Threads};
+///
+/// let team = Team::new(2);
+/// for threads in [Threads::Serial, Threads::CurrentPool { max: 4 }, Threads::from(&team)] {
+///     let mut layer = Dense::new(1, 1, Activation::Identity).with_threads(threads);
+///     let mut a = [0.0];
+///     layer.forward(&[2.0], &[3.0], &[1.0], &mut a)?;
+///     assert_eq!(a, [7.0]);
+/// }
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Threads {
@@ -28,13 +58,16 @@ pub enum Threads {
     #[default]
     Serial,
     /// Shared out in the rayon pool that the caller runs in, to at most this many of its workers; on the calling
-    /// thread where it runs in none. The global pool is never started.
+    /// thread where it runs in none. The global pool is never started. The helpers are tasks of the pool, for each of
+    /// which rayon allocates a few bytes; a thread's first such call allocates besides, and one in another pool, or of
+    /// another number of workers at most, than its last one may.
     CurrentPool {
         /// The most workers to use, up to [`Team::MAX_THREADS`]. The workspace grows with it.
         max: usize,
     },
-    /// Shared out in this rayon pool, wherever the caller runs. A call from outside of the pool waits for one of its
-    /// workers to wake up, some ten microseconds; and rayon's queue for such calls allocates now and then.
+    /// Shared out in this rayon pool, wherever the caller runs, which takes the place of one of the pool's workers:
+    /// in a pool of one, nobody else works. Workers that sleep take some ten microseconds to come. Allocates as
+    /// `CurrentPool` does, and rayon's queue for calls from outside of the pool now and then.
     Pool(Arc<rayon::ThreadPool>),
     /// Shared out in this team, the fastest way by far. A call that finds the team at work for another caller stays on
     /// the calling thread.
@@ -59,20 +92,19 @@ impl From<Arc<rayon::ThreadPool>> for Threads {
     }
 }
 
-/// What it costs to share out one job in a rayon pool, whose workers have gone to sleep, in cycles of a core; and another
-/// job of the same call, for which they wait awake.
-const RAYON_COST: f64 = 60.0e3;
-const AWAKE_COST: f64 = 4.0e3;
+/// A layer's choice of threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Sharing {
+    threads: Threads,
+    /// Where the choice was made: the workers of a pool that a parent process had are not there.
+    process: Process,
+}
 
-/// The same to read an element that another worker has written, where nothing has been measured.
-const MOVE_COST: f64 = 0.5;
-
-/// What it costs to share a backward call in a team, as a multiple of what a forward one costs: measured between cores
-/// near each other and far apart.
-const BACKWARD: f64 = 3.5;
-
-/// Cycles of work from which on a sleeping worker of a team is woken for one call alone, and a chain of calls is shared.
-const WAKE_CYCLES: f64 = 100.0e3;
+impl From<Threads> for Sharing {
+    fn from(threads: Threads) -> Self {
+        Self { threads, process: Process::current() }
+    }
+}
 
 /// Workers that a call may use, and what sharing work out to them costs.
 #[derive(Clone, Copy, Debug)]
@@ -95,59 +127,65 @@ impl Supply {
     }
 
     fn rayon(workers: usize, source: &'static str) -> Self {
-        Self { workers, cost: RAYON_COST, backward_cost: RAYON_COST, move_cost: MOVE_COST, source }
+        let cost = HANDOVER.pool_cost;
+        Self { workers, cost, backward_cost: cost, move_cost: HANDOVER.pool_move_cost, source }
     }
 
     /// Workers that a call has already.
     fn rayon_awake(workers: usize) -> Self {
-        Self { cost: AWAKE_COST, ..Self::rayon(workers, "") }
+        Self { cost: HANDOVER.awake_pool_cost, ..Self::rayon(workers, "") }
     }
 
     fn team(workers: usize, meter: &Meter) -> Self {
         let cost = meter.cost();
-        Self { workers, cost, backward_cost: BACKWARD * cost, move_cost: meter.move_cost(), source: "a team" }
+        Self {
+            workers,
+            cost,
+            backward_cost: HANDOVER.backward_factor * cost,
+            move_cost: meter.move_cost(),
+            source: "a team",
+        }
     }
 }
 
-impl Threads {
+impl Sharing {
     /// The most workers that a call may use, which is how many pieces of scratch it needs.
     pub(crate) fn max(&self) -> usize {
-        match self {
-            Self::Serial => 1,
-            Self::CurrentPool { max } => (*max).clamp(1, MAX_MEMBERS),
-            Self::Pool(pool) => pool.current_num_threads().min(MAX_MEMBERS),
-            Self::Team(team) => team.threads(),
+        match &self.threads {
+            Threads::Serial => 1,
+            Threads::CurrentPool { max } => (*max).clamp(1, MAX_MEMBERS),
+            Threads::Pool(pool) => pool.current_num_threads().min(MAX_MEMBERS),
+            Threads::Team(team) => team.threads(),
         }
     }
 
     /// The workers that a call made here and now may use.
     #[inline]
     pub(crate) fn here(&self) -> Supply {
-        match self {
-            Self::Serial => Supply::serial("serial"),
-            Self::CurrentPool { .. } if rayon::current_thread_index().is_some() => {
+        match &self.threads {
+            Threads::Serial => Supply::serial("serial"),
+            Threads::CurrentPool { .. } if rayon::current_thread_index().is_some() => {
                 Supply::rayon(rayon::current_num_threads().min(self.max()), "the rayon pool around the call")
             }
-            Self::CurrentPool { .. } => Supply::serial("outside of any rayon pool"),
-            Self::Pool(_) => Supply::rayon(self.max(), "a rayon pool"),
-            Self::Team(team) => Supply::team(team.threads(), team.meter()),
+            Threads::CurrentPool { .. } => Supply::serial("outside of any rayon pool"),
+            Threads::Pool(_) => Supply::rayon(self.max(), "a rayon pool"),
+            Threads::Team(team) => Supply::team(team.threads(), team.meter()),
         }
     }
 
-    /// Keeps the workers together for the calls that `work` makes, of this many cycles in all.
+    /// Keeps a team together for the calls that `work` makes, of this many cycles in all.
     ///
     /// Light work, and in a team all that does not pay, stays on this thread: what one call writes the next one reads, and
     /// would have to be fetched from other cores each time.
-    pub(crate) fn session<R: Send>(&self, cycles: f64, pays: bool, work: impl FnOnce() -> R + Send) -> R {
-        match self {
-            Self::Pool(pool) if cycles >= WAKE_CYCLES => pool.install(work),
-            Self::Team(team) if cycles >= WAKE_CYCLES && pays => team.hold(work),
-            Self::Team(team) => {
+    pub(crate) fn session<R>(&self, cycles: f64, pays: bool, work: impl FnOnce() -> R) -> R {
+        match &self.threads {
+            Threads::Team(team) if cycles >= HANDOVER.wake_cycles && pays => team.hold(work),
+            Threads::Team(team) => {
                 // The calls find the team taken.
                 let _lead = team.lead();
                 work()
             }
-            Self::Serial | Self::CurrentPool { .. } | Self::Pool(_) => work(),
+            Threads::Serial | Threads::CurrentPool { .. } | Threads::Pool(_) => work(),
         }
     }
 
@@ -156,23 +194,19 @@ impl Threads {
     ///
     /// `workers` is at most what [`here`](Self::here) said.
     #[inline(always)]
-    pub(crate) fn with_crew<R: Send>(
-        &self,
-        workers: usize,
-        cycles: f64,
-        call: impl FnOnce(&Crew<'_>) -> R + Send,
-    ) -> R {
+    pub(crate) fn with_crew<R>(&self, workers: usize, cycles: f64, call: impl FnOnce(&Crew<'_>) -> R) -> R {
         if workers <= 1 { call(&Crew::Serial) } else { self.with_members(workers, cycles, call) }
     }
 
     #[inline(never)]
-    fn with_members<R: Send>(&self, workers: usize, cycles: f64, call: impl FnOnce(&Crew<'_>) -> R + Send) -> R {
-        match self {
-            Self::Serial => call(&Crew::Serial),
-            Self::CurrentPool { .. } => rayon_pool::with_crew(workers, call),
-            Self::Pool(pool) => pool.install(|| rayon_pool::with_crew(workers, call)),
-            Self::Team(team) => match team.lead() {
-                Some(lead) => call(&Crew::Team { lead, workers, is_light: cycles < WAKE_CYCLES }),
+    fn with_members<R>(&self, workers: usize, cycles: f64, call: impl FnOnce(&Crew<'_>) -> R) -> R {
+        match &self.threads {
+            Threads::Serial => call(&Crew::Serial),
+            Threads::CurrentPool { .. } | Threads::Pool(_) if self.process.is_past() => call(&Crew::Serial),
+            Threads::CurrentPool { .. } => rayon_pool::with_crew(None, self.here().workers, workers, call),
+            Threads::Pool(pool) => rayon_pool::with_crew(Some(pool), self.max(), workers, call),
+            Threads::Team(team) => match team.lead() {
+                Some(lead) => call(&Crew::Team { lead, workers, is_light: cycles < HANDOVER.wake_cycles }),
                 None => call(&Crew::Serial),
             },
         }
@@ -192,6 +226,16 @@ impl Crew<'_> {
         match self {
             Self::Serial => 1,
             Self::Rayon { workers, .. } | Self::Team { workers, .. } => *workers,
+        }
+    }
+
+    /// Members that may come to a job, of which each needs a piece of the scratch; `most` is [`Threads::max`]. A helper that
+    /// a team's call before has brought may be any of the team.
+    pub(crate) fn members(&self, most: usize) -> usize {
+        match self {
+            Self::Serial => 1,
+            Self::Rayon { workers, .. } => *workers,
+            Self::Team { .. } => most,
         }
     }
 

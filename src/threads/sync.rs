@@ -1,5 +1,9 @@
 //! What synchronisation is made of: the standard library's, or loom's for the model checker.
 
+#[cfg(not(all(loom, test)))]
+use super::clock::Moment;
+#[cfg(not(all(loom, test)))]
+use crate::tuning::HANDOVER;
 use core::time::Duration;
 
 #[cfg(all(loom, test))]
@@ -45,9 +49,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// core.
 #[cfg(not(all(loom, test)))]
 pub(super) fn wait_awake(patience: Duration, is_done: impl Fn() -> bool) -> bool {
-    const SPIN: Duration = Duration::from_micros(20);
-    ask(patience.min(SPIN), core::hint::spin_loop, &is_done)
-        || ask(patience.saturating_sub(SPIN), std::thread::yield_now, &is_done)
+    ask(patience.min(HANDOVER.spin), core::hint::spin_loop, &is_done)
+        || ask(patience.saturating_sub(HANDOVER.spin), std::thread::yield_now, &is_done)
 }
 
 #[cfg(not(all(loom, test)))]
@@ -63,7 +66,7 @@ fn ask(patience: Duration, rest: impl Fn(), is_done: impl Fn() -> bool) -> bool 
             }
             rest();
         }
-        if start.get_or_insert_with(std::time::Instant::now).elapsed() >= patience {
+        if start.get_or_insert_with(Moment::now).elapsed() >= patience {
             return false;
         }
     }

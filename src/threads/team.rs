@@ -1,22 +1,16 @@
 //! Threads that wait for work awake, for a moment.
 
 use super::board::{Board, MAX_MEMBERS};
+use super::clock::{self, Moment};
 use super::meter::Meter;
+use super::payload::discard;
+use super::process::Process;
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
+use crate::tuning::HANDOVER;
 use core::fmt;
 use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::Instant;
-
-/// How long a worker waits awake for the next job, where the last ones came that close.
-const PATIENCE: Duration = Duration::from_micros(100);
-
-/// How long it waits for the next job of a thread that the team is kept for.
-const HELD_PATIENCE: Duration = Duration::from_millis(1);
-
-/// How long it waits where they did not.
-const LEAST_PATIENCE: Duration = Duration::from_micros(5);
 
 /// Threads for layers, and for loops of your own, that share out work in well under a microsecond.
 ///
@@ -66,9 +60,11 @@ struct Shared {
     threads: OnceLock<Box<[Thread]>>,
     /// Members of the last job that woke anybody.
     wanted: AtomicUsize,
-    start: Instant,
+    start: Moment,
     /// Microseconds from the start to when light work last met a sleeping worker.
     last_light: AtomicU64,
+    /// The process that has the workers.
+    process: Process,
 }
 
 /// A flag on a cache line of its own, which changes hands only when it does.
@@ -90,8 +86,8 @@ impl Team {
 
     /// A team of this many threads, the caller's among them: `new(2)` starts one.
     ///
-    /// At least one and at most [`MAX_THREADS`](Self::MAX_THREADS), and fewer where the system refuses more;
-    /// [`threads`](Self::threads) tells.
+    /// At least one and at most [`MAX_THREADS`](Self::MAX_THREADS), and fewer where the system refuses more, one on
+    /// targets without threads or a clock (`wasm32-unknown-unknown`); [`threads`](Self::threads) tells.
     #[must_use]
     pub fn new(threads: usize) -> Self {
         Self::with_start(threads, |_| ())
@@ -117,7 +113,8 @@ impl Team {
     /// ```
     #[must_use]
     pub fn with_start(threads: usize, start: impl Fn(usize) + Send + Sync + 'static) -> Self {
-        let threads = threads.clamp(1, Self::MAX_THREADS);
+        let most = if clock::EXISTS { Self::MAX_THREADS } else { 1 };
+        let threads = threads.clamp(1, most);
         let shared = Arc::new(Shared {
             board: Board::new(),
             meter: Meter::new(),
@@ -127,7 +124,8 @@ impl Team {
             sleeps: (0..threads).map(|_| Flag(AtomicBool::new(false))).collect(),
             threads: OnceLock::new(),
             wanted: AtomicUsize::new(1),
-            start: Instant::now(),
+            start: Moment::now(),
+            process: Process::current(),
             last_light: AtomicU64::new(0),
         });
         let start = Arc::new(start);
@@ -239,13 +237,23 @@ impl Eq for Team {}
 
 impl Drop for Workers {
     fn drop(&mut self) {
+        let handles = core::mem::take(&mut self.handles);
+        if self.shared.process.is_past() {
+            // The workers are the parent's. Even to detach them would name threads that are not there.
+            core::mem::forget(handles);
+            return;
+        }
         self.shared.is_over.store(true, Ordering::Relaxed);
         // Pairs with the fence in `Shared::sleep`: a worker sees that it is over, or is seen to sleep and woken.
         fence(Ordering::SeqCst);
-        for handle in self.handles.drain(..) {
+        let here = thread::current().id();
+        for handle in handles {
             handle.thread().unpark();
-            // A worker that panicked, in the caller's `start`, has reported it and holds nothing.
-            let _ = handle.join();
+            // The last handle may be a worker's own, which ends when it gets back to `Shared::serve`.
+            if handle.thread().id() != here {
+                // One that panicked, in the caller's `start`, has reported it and holds nothing.
+                handle.join().map_or_else(discard, |()| ());
+            }
         }
     }
 }
@@ -317,7 +325,10 @@ impl Shared {
     fn wake_two(&self) {
         let members = self.wanted.load(Ordering::Relaxed);
         for (thread, _) in self.sleepers(members).filter(|(_, sleeps)| sleeps.swap(false, Ordering::Relaxed)).take(2) {
-            thread.unpark();
+            // Those of a parent process cannot be woken here.
+            if !self.process.is_past() {
+                thread.unpark();
+            }
         }
     }
 
@@ -326,22 +337,26 @@ impl Shared {
         let now = self.start.elapsed().as_micros() as u64;
         // Relaxed: a heuristic's memory.
         let before = self.last_light.swap(now, Ordering::Relaxed);
-        Duration::from_micros(now.saturating_sub(before)) > PATIENCE
+        Duration::from_micros(now.saturating_sub(before)) > HANDOVER.patience
     }
 
     /// A worker's life.
     fn serve(&self, member: usize) {
         let is_called = || self.board.is_open_to(member) || self.is_over.load(Ordering::Relaxed);
-        let mut patience = PATIENCE;
+        let mut patience = HANDOVER.patience;
         loop {
             let is_held = || self.is_held.0.load(Ordering::Relaxed);
-            let is_awaited = is_held() && wait_awake(HELD_PATIENCE, || is_called() || !is_held());
+            let is_awaited = is_held() && wait_awake(HANDOVER.held_patience, || is_called() || !is_held());
             if !is_awaited && !wait_awake(patience, is_called) {
-                let since = Instant::now();
+                let since = Moment::now();
                 self.sleep(member, is_called);
                 self.wake_two();
                 // Whoever calls often is waited for awake; where calls are rare, spinning would be for nothing.
-                patience = if since.elapsed() < PATIENCE { PATIENCE } else { (patience / 2).max(LEAST_PATIENCE) };
+                patience = if since.elapsed() < HANDOVER.patience {
+                    HANDOVER.patience
+                } else {
+                    (patience / 2).max(HANDOVER.least_patience)
+                };
             }
             if self.is_over.load(Ordering::Relaxed) {
                 return;

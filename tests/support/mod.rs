@@ -4,7 +4,7 @@
 #![allow(dead_code)] // every test binary uses a part of this
 
 pub(crate) mod compare;
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 pub(crate) mod guarded;
 pub(crate) mod isas;
 pub(crate) mod options;

@@ -133,8 +133,8 @@ impl Problem {
         let mut z = Stored::canaries(placement, Operand::Z, batch, outputs);
 
         let bias = if options.bias { Bias::Given(b.input()) } else { Bias::None };
-        let outputs = Outputs::new(a.output());
-        let outputs = if options.keep_z { outputs.z(z.output()) } else { outputs };
+        let outputs = Outputs::new(a.overwritten());
+        let outputs = if options.keep_z { outputs.z(z.overwritten()) } else { outputs };
         let result = self.with_weights(&w, |w| {
             with_used_workspace(layer, |used| layer.forward_in(used, a_prev.input(), w, bias, outputs))
         });
@@ -173,21 +173,21 @@ impl Problem {
         let mut gradients = Gradients::new().scale(options.scale);
         gradients = match options.w {
             Want::Nothing => gradients,
-            Want::Overwrite => gradients.w(d_w.output()),
+            Want::Overwrite => gradients.w(d_w.overwritten()),
             Want::Add => gradients.add_to_w(d_w.output()),
         };
         gradients = match options.b {
             Want::Nothing => gradients,
-            Want::Overwrite => gradients.b(d_b.output()),
+            Want::Overwrite => gradients.b(d_b.overwritten()),
             Want::Add => gradients.add_to_b(d_b.output()),
         };
         gradients = match options.a_prev {
             Want::Nothing => gradients,
-            Want::Overwrite => gradients.a_prev(d_a_prev.output()),
+            Want::Overwrite => gradients.a_prev(d_a_prev.overwritten()),
             Want::Add => gradients.add_to_a_prev(d_a_prev.output()),
         };
         if options.keep_dz {
-            gradients = gradients.z(d_z.output());
+            gradients = gradients.z(d_z.overwritten());
         }
         let kept = match options.kept {
             Kept::A => Saved::A(saved.input()),
@@ -250,11 +250,11 @@ impl Problem {
         }
         update = match options.a_prev {
             Want::Nothing => update,
-            Want::Overwrite => update.a_prev(d_a_prev.output()),
+            Want::Overwrite => update.a_prev(d_a_prev.overwritten()),
             Want::Add => update.add_to_a_prev(d_a_prev.output()),
         };
         if options.keep_dz {
-            update = update.z(d_z.output());
+            update = update.z(d_z.overwritten());
         }
         let kept = match options.kept {
             Kept::A => Saved::A(saved.input()),
@@ -387,8 +387,8 @@ impl Problem {
 
     /// Whether the weights, placed so, lie contiguous along the inputs, which the `Auto` order looks at.
     fn contiguous_inputs(&self, placement: &Placement<'_>) -> bool {
-        let (row_stride, col_stride) =
-            (placement.layout)(Operand::W).strides(self.layer.outputs(), self.layer.inputs());
+        let w = Stored::new(placement, Operand::W, self.layer.outputs(), self.layer.inputs(), &self.w);
+        let (row_stride, col_stride) = w.counting_strides();
         col_stride <= row_stride
     }
 

@@ -1,6 +1,7 @@
 //! Operands in memory: a matrix of any layout, with canaries wherever a call has no business.
 
 use super::compare::same_bits;
+use core::mem::MaybeUninit;
 use core::ops::DerefMut;
 use fused_dense::{Input, MatrixView, MatrixViewMut, Operand, Output};
 
@@ -28,6 +29,8 @@ pub(crate) enum Layout {
     RepeatedRow,
     /// A view of one column, repeated by a stride of 0.
     RepeatedColumn,
+    /// A view of a plain slice with this stride wherever nothing stands a stride further on.
+    Unused(usize),
 }
 
 impl Layout {
@@ -39,6 +42,10 @@ impl Layout {
             Self::Columns { step, gap } => (step, rows * step + gap),
             Self::RepeatedRow => (0, 1),
             Self::RepeatedColumn => (1, 0),
+            Self::Unused(stride) => {
+                let is_empty = rows == 0 || cols == 0;
+                (if is_empty || rows == 1 { stride } else { cols }, if is_empty || cols == 1 { stride } else { 1 })
+            }
         }
     }
 }
@@ -99,6 +106,14 @@ impl Stored {
         self.layout.strides(self.rows, self.cols)
     }
 
+    /// The strides of the view that a call is given, or of the slice.
+    pub(crate) fn counting_strides(&self) -> (usize, usize) {
+        match self.input() {
+            Input::View(view) => (view.row_stride(), view.col_stride()),
+            _ => self.strides(),
+        }
+    }
+
     /// Where element `at`, counted row by row, stands in memory.
     fn place(&self, at: usize) -> usize {
         let (row_stride, col_stride) = self.strides();
@@ -124,6 +139,18 @@ impl Stored {
             Layout::Slice => data.into(),
             _ => MatrixViewMut::new(data, self.rows, self.cols, row_stride, col_stride).expect("a valid view").into(),
         }
+    }
+
+    /// The same for a call that overwrites: a view of memory that it must take for uninitialised.
+    pub(crate) fn overwritten(&mut self) -> Output<'_> {
+        let ((row_stride, col_stride), view) = (self.strides(), self.view());
+        let data = &mut self.memory[view];
+        if self.layout == Layout::Slice {
+            return data.into();
+        }
+        // SAFETY: the same memory, where a call writes nothing but `f32`s.
+        let data = unsafe { &mut *(core::ptr::from_mut(data) as *mut [MaybeUninit<f32>]) };
+        MatrixViewMut::from_uninit(data, self.rows, self.cols, row_stride, col_stride).expect("a valid view").into()
     }
 
     /// The elements, row by row.

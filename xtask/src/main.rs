@@ -1,14 +1,19 @@
 //! The project's tools; `cargo xtask help` lists them.
 
 mod bench;
+mod builds;
 mod codegen;
 mod coefficients;
 mod emulate;
+mod fuzz;
 mod lockfile;
 mod machine;
 mod peers;
+mod sanitize;
 mod spills;
+mod summary;
 mod sweep;
+mod toolchain;
 mod ulp;
 mod workspace;
 
@@ -19,15 +24,21 @@ use clap::Parser;
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
     Bench(Box<bench::Args>),
+    /// Build the library in the ways that its users do
+    Builds(builds::Args),
     /// Print the kernel table that build.rs generates
     Codegen,
     /// Derive the constants of the activations and compare them with the source
     Coefficients,
     /// Test the NEON kernels on an emulated aarch64
     Emulate,
+    /// Try arbitrary calls against the reference, guided by coverage
+    Fuzz(fuzz::Args),
     /// Install or list the libraries to compare with
     #[command(subcommand)]
     Peers(peers::install::Action),
+    /// Run the tests under the address and the thread sanitizer, and small ones in Miri
+    Sanitize(sanitize::Args),
     /// Show that the micro-kernels' loops keep everything in registers
     Spills,
     Sweep(sweep::Args),
@@ -38,10 +49,13 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Task::parse() {
         Task::Bench(args) => bench::main(&args),
+        Task::Builds(args) => builds::main(&args),
         Task::Codegen => codegen::main(),
         Task::Coefficients => coefficients::main(),
         Task::Emulate => emulate::main(),
+        Task::Fuzz(args) => fuzz::main(&args),
         Task::Peers(action) => peers::install::main(&action),
+        Task::Sanitize(args) => sanitize::main(&args),
         Task::Spills => spills::main(),
         Task::Sweep(args) => sweep::main(&args),
         Task::Ulp(args) => ulp::main(&args),

@@ -3,27 +3,20 @@
 //! A worker reads the `dz` that it has made itself, and all meet but once: to add up the blocks' sums, which are the
 //! chain order's own, in ascending order.
 
-use super::{Call, ColumnSums, Target};
+use super::Call;
+use super::check::Destination;
 use crate::activation::Activation;
+use crate::gemm::dz::ColumnSums;
 use crate::gemm::{Gemm, driver};
 use crate::kernel::chain::Start;
 use crate::kernel::{Sink, Source};
 use crate::layer::{Dense, Scratch};
-use crate::plan;
+use crate::plan::{self, Asked};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Crew;
+use crate::tuning::Tuning;
 use crate::workspace::{apart, padded};
 use core::ops::Range;
-
-/// Most weights of a layer whose gradient stands in scratch once for each block, and room for that.
-const MOST_WEIGHTS: usize = 1 << 14;
-const PARTIALS_LEN: usize = 1 << 18;
-
-/// Most elements of `dz` that a worker makes for itself: what its second-level cache has room for.
-const MOST_OWN_DZ: usize = 1 << 15;
-
-/// Most blocks before their sums are added up.
-const MOST_BLOCKS: usize = 64;
 
 /// Scratch for a crew whose workers make `dz` themselves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,28 +24,28 @@ pub(in crate::layer) struct BlocksLayout {
     /// One worker's `dz`.
     pub(in crate::layer) dz: usize,
     /// The sums of one block, those of `dw` before those of `db`.
-    partial: usize,
+    block: usize,
     /// Blocks before their sums are added up; none where a layer has too many weights, or outputs.
     pub(in crate::layer) most: usize,
 }
 
 impl BlocksLayout {
     /// `None` where a length overflows.
-    pub(in crate::layer) fn new(layer: &Dense) -> Option<Self> {
+    pub(in crate::layer) fn new(layer: &Dense, tuning: &Tuning) -> Option<Self> {
         if layer.threads.max() == 1 {
             return Some(Self::default());
         }
-        let block = padded(apart(layer.outputs)?.checked_mul(SUM_BLOCK)?)?;
+        let dz = padded(apart(layer.outputs)?.checked_mul(SUM_BLOCK)?)?;
         let weights = layer.inputs.checked_mul(layer.outputs)?;
-        let partial = padded(weights)?.checked_add(padded(layer.outputs)?)?;
-        let fits = block <= MOST_OWN_DZ && (1..=MOST_WEIGHTS).contains(&weights);
-        let most = if fits { (PARTIALS_LEN / partial).min(MOST_BLOCKS) } else { 0 };
-        Some(Self { dz: block.min(MOST_OWN_DZ), partial, most })
+        let block = padded(weights)?.checked_add(padded(layer.outputs)?)?;
+        let fits = dz <= tuning.own_dz_max_len && (1..=tuning.block_max_weights).contains(&weights);
+        let most = if fits { (tuning.block_sums_len / block).min(tuning.block_max_count) } else { 0 };
+        Some(Self { dz: dz.min(tuning.own_dz_max_len), block, most })
     }
 
     /// The sums of all blocks.
-    pub(in crate::layer) fn partials(&self) -> usize {
-        self.partial * self.most
+    pub(in crate::layer) fn sums(&self) -> usize {
+        self.block * self.most
     }
 }
 
@@ -60,7 +53,7 @@ impl BlocksLayout {
 struct Blocks<'c> {
     call: &'c Call<'c>,
     layout: BlocksLayout,
-    partials: *mut f32,
+    sums: *mut f32,
     /// Where `db` goes, if it is wanted.
     db: Option<*mut f32>,
 }
@@ -75,21 +68,20 @@ impl Call<'_> {
     /// As [`Call::run`], for a layer whose layout has room for partial sums.
     #[inline(never)]
     pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
-        let Scratch { blocks: layout, partials, workers: scratch, worker_len, .. } = scratch;
-        let (layout, worker_len) = (*layout, *worker_len);
+        let (piece_len, layout) = (scratch.piece_len(crew), scratch.layout.blocks);
+        let Scratch { block_sums, workers: scratch, .. } = scratch;
         let outputs = self.layer.outputs;
         let sums = if self.d_w.is_some() { self.layer.inputs * outputs } else { 0 };
-        let blocks = Blocks { call: self, layout, partials: partials.as_mut_ptr(), db };
+        let blocks = Blocks { call: self, layout, sums: block_sums.as_mut_ptr(), db };
         let all = self.batch.div_ceil(SUM_BLOCK);
         for first in (0..all).step_by(layout.most) {
             let count = layout.most.min(all - first);
-            let supply = crew.supply();
-            let adders = plan::workers(plan::add_up_cycles(count * sums, &supply), 0.0, &supply).min(outputs);
-            crew.share(count, scratch, worker_len, &|index, scratch| {
+            let adders = plan::add_up_workers(self.target, count * sums, outputs, &crew.supply());
+            crew.share(count, scratch, piece_len, &|index, scratch| {
                 // SAFETY: the caller's promise; each block is computed once.
                 unsafe { blocks.compute(first, index, scratch) };
             });
-            crew.share(adders, scratch, worker_len, &|index, scratch| {
+            crew.share(adders, scratch, piece_len, &|index, scratch| {
                 // SAFETY: as above; all blocks have been computed, and the rows are this worker's.
                 unsafe { blocks.add_up(first, count, plan::share(outputs, 1, index, adders), scratch) };
             });
@@ -109,16 +101,15 @@ impl Call<'_> {
         scratch: &mut [f32],
     ) {
         let (inputs, outputs) = (self.layer.inputs, self.layer.outputs);
-        let add_to = |target: Option<Target>| target.is_some_and(|target| target.add) || first + index > 0;
-        // SAFETY: the partial sums have the shapes of `dw` and `db`.
+        let add_to = |to: Option<Destination>| to.is_some_and(|to| to.add) || first + index > 0;
+        // SAFETY: the sums have the shapes of `dw` and `db`.
         unsafe {
-            let (d_w, d_b) = blocks.partial(index);
+            let (d_w, d_b) = blocks.sums_of(index);
             if let (Some(db), 0) = (blocks.db, rows.start) {
                 let to = Sink { ptr: db, row_stride: outputs, col_stride: 1 };
                 self.add_row(d_b, to, outputs, add_to(self.d_b), scratch);
             }
-            if let Some(target) = self.d_w {
-                let sink = target.sink;
+            if let Some(Destination { sink, .. }) = self.d_w {
                 // Rows that follow each other without a gap are one.
                 let is_whole = sink.col_stride == 1 && sink.row_stride == inputs;
                 let (step, len) = if is_whole { (rows.len().max(1), rows.len() * inputs) } else { (1, inputs) };
@@ -152,17 +143,30 @@ impl Call<'_> {
             update: None,
         };
         // SAFETY: the caller's promise; a product without terms reads neither operand.
-        unsafe { driver::run_whole(self.kernels, &gemm, Summation::Chain, scratch) };
+        unsafe { self.compute_unkept(&gemm, Summation::Chain, scratch) };
+    }
+
+    /// A product, whole, by a plan that is not kept: workers go over several blocks at once.
+    ///
+    /// # Safety
+    /// As [`driver::run_whole`].
+    unsafe fn compute_unkept(&self, gemm: &Gemm, summation: Summation, scratch: &mut [f32]) {
+        let plan = plan::plan(&self.asked(gemm, summation, 1, scratch.len()).question());
+        // SAFETY: the caller's promise.
+        unsafe { driver::run_whole(&plan, gemm, scratch) };
     }
 }
 
 impl Blocks<'_> {
     /// Where the sums of a block stand: those of `dw`, and those of `db`.
-    unsafe fn partial(&self, index: usize) -> (Sink, *mut f32) {
+    ///
+    /// # Safety
+    /// The block must be one of a round's.
+    unsafe fn sums_of(&self, index: usize) -> (Sink, *mut f32) {
         let layer = self.call.layer;
-        let db_at = self.layout.partial - padded(layer.outputs).unwrap_or(0);
+        let db_at = self.layout.block - padded(layer.outputs).unwrap_or(0);
         // SAFETY: there is room for the sums of every block of a round.
-        let ptr = unsafe { self.partials.add(index * self.layout.partial) };
+        let ptr = unsafe { self.sums.add(index * self.layout.block) };
         // SAFETY: as above.
         (Sink { ptr, row_stride: layer.inputs, col_stride: 1 }, unsafe { ptr.add(db_at) })
     }
@@ -184,7 +188,7 @@ impl Blocks<'_> {
     /// As [`Call::by_blocks`]; nobody else computes this block, and the scratch has a worker's length.
     unsafe fn compute(&self, first: usize, index: usize, scratch: &mut [f32]) {
         let Self { call, layout, .. } = self;
-        let (layer, kernels) = (call.layer, call.kernels);
+        let (layer, kernels) = (call.layer, call.target.kernels);
         let start = (first + index) * SUM_BLOCK;
         let rows = SUM_BLOCK.min(call.batch - start);
         let (dz, scratch) = scratch.split_at_mut(layout.dz);
@@ -192,20 +196,20 @@ impl Blocks<'_> {
         let dz = Sink { ptr: dz.as_mut_ptr(), row_stride, col_stride: 1 };
         // SAFETY: the block lies inside the batch, for which the caller vouches; its sums and its `dz` are this worker's.
         unsafe {
-            let (d_w, d_b) = self.partial(index);
+            let (d_w, d_b) = self.sums_of(index);
             let sums = self.db.map(|_| ColumnSums { ptr: d_b, scale: 1.0, add: false });
             let (pass, dz) = call.dz_pass(start, rows, dz, sums);
             if let Some(pass) = pass {
                 pass.run(kernels, 0..layer.outputs, scratch);
             }
-            if let Some(target) = call.d_a_prev {
-                let (gemm, summation) = call.a_prev_gemm(start, rows, dz, target);
-                driver::run_whole(kernels, &gemm, summation, scratch);
+            if let Some(to) = call.d_a_prev {
+                let (gemm, summation) = call.a_prev_product(start, rows, dz, to);
+                call.compute_unkept(&gemm, summation, scratch);
             }
             if call.d_w.is_some() {
                 let a_prev = Source { ptr: call.a_prev.at(start, 0), ..call.a_prev };
                 let gemm = layer.w_product(rows, dz, a_prev, d_w, 1.0, false);
-                driver::run_whole(kernels, &gemm, Summation::Chain, scratch);
+                call.compute_unkept(&gemm, Summation::Chain, scratch);
             }
         }
     }

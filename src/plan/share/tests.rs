@@ -1,51 +1,16 @@
 use super::*;
-use crate::isa::{self, Isa};
-use crate::plan::Routine;
-
-fn kernels() -> impl Iterator<Item = &'static Kernels> {
-    Isa::available().into_iter().map(|isa| isa::select(isa).expect("an available instruction set"))
-}
-
-/// Plans of every kind for contiguous operands.
-fn strategies() -> impl Iterator<Item = Strategy> {
-    let packings = [Packing::InPlace, Packing::Copy, Packing::Transpose, Packing::Prepacked];
-    let orders = [Summation::Chain, Summation::Lanes];
-    orders.into_iter().flat_map(move |summation| {
-        packings.into_iter().flat_map(move |packing| {
-            [false, true].map(|pack_left| Strategy {
-                summation,
-                transposed: false,
-                packing,
-                panel_vectors: 4,
-                routine: Routine::Tiles,
-                is_far: false,
-                along_rows: false,
-                pack_left,
-                strip: false,
-                strip_by_runs: false,
-            })
-        })
-    })
-}
-
-fn shape(m: usize, n: usize, k: usize) -> ProductShape {
-    let (a_strides, b_strides, c_strides) = ((k, 1), (n, 1), (n, 1));
-    ProductShape {
-        m,
-        n,
-        k,
-        a_strides,
-        b_strides,
-        c_strides,
-        z_strides: None,
-        is_prepacked: false,
-        is_updated: false,
-        is_plain: false,
-    }
-}
+use crate::plan::BatchShape;
+use crate::plan::ProductShape;
+use crate::plan::schedule::block_workers;
+use crate::plan::tests::{question, shape, targets};
+use crate::plan::{activation_cycles, backward_cycles, plan, product_cycles};
 
 fn supply(workers: usize, cost: f64) -> Supply {
     Supply { workers, cost, backward_cost: cost, move_cost: cost / 2e3, source: "a test" }
+}
+
+fn target() -> Target {
+    targets().next().expect("an instruction set")
 }
 
 #[test]
@@ -62,23 +27,38 @@ fn shares_cover_a_length_at_multiples_of_the_grain() {
     }
 }
 
+/// Products of every right operand, and with a left one that is packed.
+fn layouts(target: Target, m: usize, n: usize, k: usize) -> [ProductShape; 5] {
+    let plain = shape(m, n, k);
+    [
+        plain,
+        ProductShape { b_strides: (1, k), ..plain },
+        ProductShape { a_strides: (1, m), ..plain },
+        ProductShape { b_strides: (2 * n, 2), ..plain },
+        ProductShape { b_strides: (target.kernels.nr(), k), is_prepacked: true, ..plain },
+    ]
+}
+
 #[test]
 fn parts_cover_an_output_once() {
-    for (kernels, strategy) in kernels().flat_map(|kernels| strategies().map(move |strategy| (kernels, strategy))) {
+    for target in targets() {
         for (m, n) in [0, 1, 2, 17, 64, 100].into_iter().flat_map(|m| [0, 1, 15, 64, 65, 300].map(|n| (m, n))) {
-            for workers in 1..=17 {
-                let grid = grid(kernels, &shape(m, n, 200), &strategy, workers);
-                assert!((1..=MAX_PIECES * workers).contains(&grid.parts()), "{grid:?} for {workers}");
-                let mut times = vec![0; m * n];
-                for part in (0..grid.parts()).map(|index| grid.part(m, n, index)) {
-                    let starts_a_panel = part.cols.start.is_multiple_of(strategy.panel_vectors * kernels.lanes);
-                    let is_cut_well = starts_a_panel || part.cols.start == n || strategy.packing != Packing::Prepacked;
-                    assert!(is_cut_well, "{part:?} of panels");
-                    for i in part.rows {
-                        part.cols.clone().for_each(|j| times[i * n + j] += 1);
+            for (workers, shape) in (1..=17).flat_map(|w| layouts(target, m, n, 200).map(|shape| (w, shape))) {
+                let plan = plan(&question(target, shape, workers));
+                for rectangle in plan.rectangles() {
+                    let grid = rectangle.grid;
+                    assert!((1..=target.tuning.max_pieces * workers).contains(&grid.parts()), "{grid:?} for {workers}");
+                    let (m, n) = if rectangle.transposed { (rectangle.cols, m) } else { (m, rectangle.cols) };
+                    let mut times = vec![0; m * n];
+                    for part in (0..grid.parts()).map(|index| grid.part(m, n, index)) {
+                        let is_panel = part.cols.start.is_multiple_of(target.kernels.nr());
+                        assert!(is_panel || part.cols.start == n || !shape.is_prepacked, "{part:?} of panels");
+                        for i in part.rows {
+                            part.cols.clone().for_each(|j| times[i * n + j] += 1);
+                        }
                     }
+                    assert!(times.iter().all(|&times| times == 1), "{m}×{n} cut by {grid:?}");
                 }
-                assert!(times.iter().all(|&times| times == 1), "{m}×{n} cut by {grid:?}");
             }
         }
     }
@@ -87,15 +67,18 @@ fn parts_cover_an_output_once() {
 /// Nobody has less than half of what another has, where the output is large enough to be cut so.
 #[test]
 fn parts_are_alike() {
-    for (kernels, strategy) in kernels().flat_map(|kernels| strategies().map(move |strategy| (kernels, strategy))) {
-        for (m, n) in [(256, 256), (1000, 30), (1, 4096), (2000, 10), (100, 700)] {
-            for workers in [2, 3, 4, 8] {
-                let grid = grid(kernels, &shape(m, n, 200), &strategy, workers);
-                let sizes = (0..grid.parts()).map(|index| grid.part(m, n, index));
+    for target in targets() {
+        for (m, n) in [(256, 256), (1000, 32), (1, 4096), (2000, 16), (100, 704)] {
+            for (workers, shape) in [2, 3, 4, 8].into_iter().flat_map(|w| layouts(target, m, n, 200).map(|s| (w, s))) {
+                let plan = plan(&question(target, ProductShape { has_epilogue: true, ..shape }, workers));
+                let rectangle = plan.rectangles().next().expect("a rectangle");
+                let (m, n) = if rectangle.transposed { (n, m) } else { (m, n) };
+                let sizes = (0..rectangle.grid.parts()).map(|index| rectangle.grid.part(m, n, index));
                 let sizes: Vec<_> = sizes.map(|part| part.rows.len() * part.cols.len()).collect();
                 let (least, most) = (sizes.iter().min(), sizes.iter().max());
-                assert!(least.zip(most).is_some_and(|(least, most)| 2 * least >= *most), "{grid:?}: {sizes:?}");
-                assert!(sizes.len() * 4 >= workers * 3, "{m}×{n}: {grid:?} for {workers}");
+                let context = format!("{m}×{n}: {:?}: {sizes:?}", rectangle.grid);
+                assert!(least.zip(most).is_some_and(|(least, most)| 2 * least >= *most), "{context}");
+                assert!(sizes.len() * 4 >= workers * 3, "{context} for {workers}");
             }
         }
     }
@@ -103,6 +86,7 @@ fn parts_are_alike() {
 
 #[test]
 fn workers_are_as_many_as_the_work_is_worth() {
+    let workers = |cycles, moved, supply: &Supply| workers(target(), cycles, moved, supply);
     assert_eq!(workers(0.0, 0.0, &supply(8, 2e3)), 1);
     assert_eq!(workers(f64::MAX, 0.0, &supply(8, 2e3)), 8);
     assert_eq!(workers(f64::MAX, 0.0, &supply(1, 0.0)), 1);
@@ -117,9 +101,9 @@ fn workers_are_as_many_as_the_work_is_worth() {
 /// Work a little larger is never predicted to take longer, nor much longer than on one worker less.
 #[test]
 fn sharing_has_no_cliffs() {
-    let supply = supply(16, 2e3);
+    let (supply, target) = (supply(16, 2e3), target());
     for moved in [0.0, 500.0, 5000.0] {
-        let time = |cycles: f64| shared_cycles(cycles, moved, &supply, workers(cycles, moved, &supply));
+        let time = |cycles: f64| shared_cycles(target, cycles, moved, &supply, workers(target, cycles, moved, &supply));
         let mut last = 0.0;
         for cycles in (0..4000).map(|step| 100.0 * f64::from(step)) {
             let now = time(cycles);
@@ -132,35 +116,45 @@ fn sharing_has_no_cliffs() {
 /// Whole blocks go to each worker, up to as many as there is room for; one block cannot be shared.
 #[test]
 fn blocks_are_shared_whole() {
-    let blocks = |count, most| Blocks { count, most, cycles: 100e3, sums: 100 };
-    assert!(block_workers(&blocks(0, 8), &supply(8, 2e3)).is_none());
-    assert!(block_workers(&blocks(1, 8), &supply(8, 2e3)).is_none());
-    assert!(block_workers(&blocks(16, 0), &supply(8, 2e3)).is_none());
-    assert!(block_workers(&blocks(16, 8), &supply(1, 0.0)).is_none());
-    for (count, most, members, expected, rounds) in
-        [(2, 8, 8, 2, 1), (16, 16, 8, 8, 2), (9, 16, 8, 5, 2), (16, 4, 8, 4, 4)]
-    {
-        let (workers, cycles) = block_workers(&blocks(count, most), &supply(members, 2e3)).expect("two blocks");
+    let blocks = |count: usize, most_blocks| BatchShape {
+        batch: 256 * count,
+        inputs: 10,
+        outputs: 10,
+        chunk_rows: 1024,
+        most_blocks,
+        d_w: true,
+        d_a_prev: true,
+        has_room: true,
+    };
+    let workers = |count, most, members, cost| block_workers(target(), &blocks(count, most), &supply(members, cost));
+    assert!(workers(0, 8, 8, 2e3).is_none());
+    assert!(workers(1, 8, 8, 2e3).is_none());
+    assert!(workers(16, 0, 8, 2e3).is_none());
+    assert!(workers(16, 8, 1, 0.0).is_none());
+    for (count, most, members, expected) in [(2, 8, 8, 2), (16, 16, 8, 8), (16, 4, 8, 4)] {
+        let (workers, _) = workers(count, most, members, 10.0).expect("two blocks");
         assert_eq!(workers, expected, "{count} blocks, {most} at a time, for {members}");
-        assert!((1.0..1.1).contains(&(cycles / (f64::from(rounds) * 100e3))), "{cycles} cycles");
     }
 }
 
 /// Where an output's columns are contiguous its rows are shared, and the other way round, at cache lines.
 #[test]
 fn parts_do_not_meet_in_memory() {
-    let strategy = Strategy { summation: Summation::Chain, pack_left: false, ..strategies().next().expect("a plan") };
-    for kernels in kernels() {
+    for target in targets() {
         for (m, n) in [(256, 256), (256, 128), (1024, 64)] {
-            let across = grid(kernels, &shape(m, n, 1), &strategy, 2);
+            let grid = |shape| plan(&question(target, shape, 2)).rectangles().next().expect("a rectangle").grid;
+            let across = grid(ProductShape { has_epilogue: true, ..shape(m, n, 1) });
             assert_eq!((across.rows, across.cols), (2, 1), "{m}×{n}");
-            let down = grid(kernels, &ProductShape { c_strides: (1, m), ..shape(m, n, 1) }, &strategy, 2);
-            assert_eq!((down.rows, down.cols), (1, 2), "{m}×{n}");
         }
-        let one_row = ProductShape { c_strides: (1, 500), ..shape(500, 1, 300) };
-        let grid = grid(kernels, &one_row, &strategy, 3);
-        let starts = (0..grid.parts()).map(|index| grid.part(500, 1, index).rows.start);
-        assert!(grid.parts() > 1 && starts.clone().all(|start| start % LINE == 0), "{grid:?}");
+        let one_column = ProductShape { c_strides: (1, 500), has_epilogue: true, ..shape(500, 1, 300) };
+        let plan = plan(&question(target, one_column, 3));
+        let rectangle = plan.rectangles().next().expect("a rectangle");
+        let part = |index| match rectangle.transposed {
+            true => rectangle.grid.part(1, 500, index).cols,
+            false => rectangle.grid.part(500, 1, index).rows,
+        };
+        let mut starts = (0..plan.parts()).map(|index| part(index).start);
+        assert!(plan.parts() > 1 && starts.all(|start| start % LINE == 0), "{:?}", rectangle.grid);
     }
 }
 
@@ -168,31 +162,29 @@ fn parts_do_not_meet_in_memory() {
 #[test]
 fn steps_are_shared_where_they_pay() {
     let supply = |workers, move_cost| Supply { move_cost, ..supply(workers, 2e3) };
-    assert!(step_pays(264e3, 79_000, &supply(2, 0.1)));
-    assert!(!step_pays(264e3, 79_000, &supply(2, 1.5)));
-    assert!(step_pays(7.7e6, 668_000, &supply(2, 1.5)));
-    assert!(!step_pays(7.7e6, 668_000, &supply(1, 0.0)));
+    assert!(step_pays(target(), 264e3, 79_000, &supply(2, 0.1)));
+    assert!(!step_pays(target(), 264e3, 79_000, &supply(2, 1.5)));
+    assert!(step_pays(target(), 7.7e6, 668_000, &supply(2, 1.5)));
+    assert!(!step_pays(target(), 7.7e6, 668_000, &supply(1, 0.0)));
 }
 
-/// Whoever is light is not asked; nobody who would be helped may be.
+/// Whoever is below the least is not asked; nobody who would be helped may be.
 #[test]
-fn light_layers_would_be_shared_by_nobody() {
-    let mut light = 0;
-    for isa in Isa::available() {
-        let kernels = isa::select(isa).expect("an available instruction set");
-        for (m, n, k) in [1, 2, 7, 10, 30, 64, 100, 300].into_iter().flat_map(|m| {
-            [1, 3, 10, 16, 33, 100, 784]
-                .into_iter()
-                .flat_map(move |n| [0, 1, 10, 30, 128, 2000].map(move |k| (m, n, k)))
-        }) {
-            if is_light(kernels, m, n, k) {
-                light += 1;
-                let forward = product_cycles(kernels, m, n, k) + activation_cycles(m, n);
-                let backward = 2.0 * product_cycles(kernels, m, k, n) + dz_cycles(m, n);
-                assert!(forward <= LEAST_COST as f64, "{isa}: {m}×{k}→{n} forward takes {forward}");
-                assert!(backward <= 2.0 * LEAST_COST as f64, "{isa}: {m}×{k}→{n} backward takes {backward}");
+fn work_below_the_least_would_be_shared_by_nobody() {
+    let sizes = [1, 3, 10, 16, 33, 100, 784];
+    for target in targets() {
+        let (mut light, least) = (0, target.tuning.parallel_min_cycles as f64);
+        for (m, n) in [1, 2, 7, 10, 30, 64, 100, 300].into_iter().flat_map(|m| sizes.map(|n| (m, n))) {
+            for k in [0, 1, 10, 30, 128, 2000] {
+                if below_parallel_min(target, m, n, k) {
+                    light += 1;
+                    let forward = product_cycles(target, m, n, k) + activation_cycles(target, m, n);
+                    let backward = backward_cycles(target, m, k, n);
+                    assert!(forward <= least, "{target:?}: {m}×{k}→{n} forward takes {forward}");
+                    assert!(backward <= 2.0 * least, "{target:?}: {m}×{k}→{n} backward takes {backward}");
+                }
             }
         }
+        assert!(light > 50);
     }
-    assert!(light > 50);
 }

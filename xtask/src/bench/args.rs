@@ -4,11 +4,28 @@ use super::measure::{Caches, Effort};
 use super::shape::{Network, Pass};
 use super::suite::{self, Suite};
 use crate::peers::Sharing;
-use anyhow::{Context, bail};
+use anyhow::{bail, ensure};
 use fused_dense::Isa;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Options that say what to measure and how: a run that is read from a file has been measured.
+const MEASURING: [&str; 13] = [
+    "suite",
+    "shape",
+    "pass",
+    "threads",
+    "sharing",
+    "isa",
+    "peer",
+    "frameworks",
+    "library",
+    "cold",
+    "seconds",
+    "smoke",
+    "json",
+];
 
 /// Compare our layers and training steps with other libraries'
 ///
@@ -17,7 +34,7 @@ use std::time::Duration;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Sets of layers and networks
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Suite::Quick])]
+    #[arg(long, conflicts_with = "smoke", value_enum, value_delimiter = ',', default_values_t = [Suite::Quick])]
     suite: Vec<Suite>,
     /// Layers or networks of your own instead: MxK:N for batch, inputs and outputs, as in 32x784:100 or 10x784:30:10
     #[arg(long, value_delimiter = ',', value_name = "MxK:N")]
@@ -49,7 +66,7 @@ pub struct Args {
     /// Seconds after which a row ends even where its ratios are not yet known to a per cent
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
-    /// Only checks that everything works: few shapes, few rounds, figures that mean nothing
+    /// Only checks that everything works: few shapes, few rounds, built-in peers; the figures mean nothing
     #[arg(long)]
     pub smoke: bool,
     /// Shows a column for every peer
@@ -64,11 +81,11 @@ pub struct Args {
     /// Writes a report with charts: one HTML file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Refreshes the table of results in README.md, and its picture
-    #[arg(long)]
+    /// Refreshes this CPU's table and picture in docs/results.md, and the summary in README.md
+    #[arg(long, conflicts_with = "smoke")]
     pub readme: bool,
     /// Takes the run from a file instead of measuring
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "smoke"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = MEASURING)]
     pub from: Option<PathBuf>,
 }
 
@@ -88,16 +105,15 @@ fn seconds(text: &str) -> anyhow::Result<f64> {
     Ok(seconds)
 }
 
-/// Reads the name of an instruction set that this machine has.
+/// Reads the name of an instruction set that this machine has, as the library's variable is read.
 ///
 /// # Errors
-/// Where it has none of that name.
+/// Where there is none of that name, or this machine has it not.
 pub fn isa(text: &str) -> anyhow::Result<Isa> {
-    let available = Isa::available();
-    available.iter().copied().find(|isa| isa.name() == text).with_context(|| {
-        let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
-        format!("this machine has {}", names.join(", "))
-    })
+    let (isa, available) = (text.parse()?, Isa::available());
+    let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+    ensure!(available.contains(&isa), "this machine has {}", names.join(", "));
+    Ok(isa)
 }
 
 /// What rows are about, with the suite that they belong to.
@@ -133,10 +149,10 @@ impl Args {
             let taken = if pass == Pass::Step { networks.to_vec() } else { suite::layers(networks) };
             vec![(name.to_string(), taken)]
         };
-        match (self.smoke, &self.shape[..]) {
-            (true, _) => own("smoke", &[Network::new(10, &[30, 10]), Network::new(32, &[784, 100])]),
-            (false, []) => self.suite.iter().map(|suite| (suite.name().into(), suite.networks(pass))).collect(),
-            (false, shapes) => own("custom", shapes),
+        match &self.shape[..] {
+            [] if self.smoke => own("smoke", &[Network::new(10, &[30, 10]), Network::new(32, &[784, 100])]),
+            [] => self.suite.iter().map(|suite| (suite.name().into(), suite.networks(pass))).collect(),
+            shapes => own("custom", shapes),
         }
     }
 
@@ -185,6 +201,27 @@ mod tests {
         for wrong in ["--threads 0", "--suite none", "--shape 1x2", "--seconds -1", "--isa avx3", "--pass up"] {
             assert!(args(wrong).is_err(), "{wrong}");
         }
+        let best = Isa::available()[0];
+        for name in [best.name().to_string(), best.name().to_uppercase(), format!("{best} ")] {
+            let line = Line::try_parse_from(["bench", "--isa", &name]).unwrap();
+            assert_eq!(line.args.isa, Some(best), "{name:?}");
+        }
+    }
+
+    /// An option that would do nothing is refused.
+    #[test]
+    fn options_that_exclude_each_other_are_refused() {
+        for wrong in ["--smoke --suite quick", "--smoke --readme", "--from a.json --peer faer", "--from a.json --cold"]
+        {
+            let error = args(wrong).expect_err(wrong);
+            assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "{wrong}");
+        }
+        assert!(args("--from a.json --html b.html --against c.json --readme --all").is_ok());
+        let items = args("--smoke --shape 1x2:3").unwrap().items();
+        assert!(
+            items.iter().all(|item| item.network == Network::new(1, &[2, 3])),
+            "a shape counts in a smoke test too"
+        );
     }
 
     #[test]

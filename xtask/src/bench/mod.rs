@@ -48,7 +48,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
         report::write_html(&run, path)?;
     }
     if args.readme {
-        report::refresh_readme(&run)?;
+        report::refresh_documents(&run)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::machine::affinity::{keep_to_core, use_cores};
 use crate::machine::{Ceilings, Machine};
 use crate::peers::{self, Contender, Found, Fused, Plan, Sharing, library};
 use crate::workspace;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use fused_dense::{Activation, Dense, Isa};
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
@@ -257,16 +257,15 @@ impl<'a> Entrance<'a> {
 
 /// The peers that can be had, or those of them that were named.
 fn chosen_peers(args: &Args, isa: Isa) -> anyhow::Result<Vec<Box<dyn Contender>>> {
-    if args.smoke {
-        return Ok(peers::embedded());
-    }
-    let Found { mut contenders, absent } = peers::find(&args.library)?;
-    if let Some(missing) = args.peer.iter().find(|name| contenders.iter().all(|peer| peer.name() != **name)) {
-        let known: Vec<&str> = contenders.iter().map(|peer| peer.name()).collect();
-        bail!("no peer '{missing}' here, only {}", known.join(", "));
-    }
+    let found = if args.smoke { peers::built_in(&args.library)? } else { peers::find(&args.library)? };
+    found.ensure_has(&args.peer)?;
+    let advice = found.advice();
+    let Found { mut contenders, absent } = found;
     for (name, reason) in &absent {
         anstream::eprintln!("{}", format!("without {name}: {reason}").dimmed());
+    }
+    if let Some(advice) = advice {
+        anstream::eprintln!("{}", advice.dimmed());
     }
     let is_named = |peer: &dyn Contender| args.peer.iter().any(|name| name == peer.name());
     for peer in contenders.iter().filter(|peer| !peer.is_held_to(isa)) {
@@ -317,6 +316,7 @@ mod tests {
     use crate::bench::measure::Caches;
     use crate::bench::shape::Shape;
     use crate::peers::Sharing;
+    use clap::Parser;
     use std::time::Duration;
 
     #[test]
@@ -324,6 +324,29 @@ mod tests {
         let typed = "bench --json a.json --suite mnist --html=b.html --readme --threads 1,2";
         let command = command_line(typed.split(' ').map(str::to_string));
         assert_eq!(command, "cargo xtask bench --suite mnist --threads 1,2");
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn names(line: &str) -> anyhow::Result<Vec<String>> {
+        let Line { args } = Line::try_parse_from(line.split(' '))?;
+        let peers = chosen_peers(&args, Isa::available()[0])?;
+        Ok(peers.iter().map(|peer| peer.name().to_string()).collect())
+    }
+
+    /// In a smoke test too, for which nothing is looked for.
+    #[test]
+    fn named_peers_take_part_and_others_do_not() {
+        assert_eq!(names("bench --smoke").unwrap(), ["matrixmultiply", "faer", "gemm"]);
+        assert_eq!(names("bench --smoke --peer faer").unwrap(), ["faer"]);
+        for line in ["bench --smoke --peer nosuch", "bench --peer faer,nosuch"] {
+            let error = names(line).unwrap_err().to_string();
+            assert!(error.contains("--peer nosuch: expected one of matrixmultiply, faer"), "{error}");
+        }
     }
 
     fn session(ours: Vec<Box<dyn Contender>>, peers: Vec<Box<dyn Contender>>, frameworks_everywhere: bool) -> Session {

@@ -83,7 +83,7 @@ fn coloured(peer: &PeerTime, width: usize) -> String {
 /// Who measures what with whom, before the rows.
 pub fn print_run(run: &Run) {
     let Machine { cpu, cores, os, isa, .. } = &run.machine;
-    println!("{cpu}, {cores} cores, {os}; our kernels: {isa}");
+    println!("{cpu}, {cores} {}, {os}; our kernels: {isa}", if *cores == 1 { "core" } else { "cores" });
     println!("peers: {}", run.peers_line());
 }
 

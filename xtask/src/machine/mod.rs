@@ -14,6 +14,7 @@ use std::sync::Barrier;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     pub cpu: String,
+    /// Of the whole machine, however many of them this program may use.
     pub cores: usize,
     pub os: String,
     /// Instruction set that our kernels and the measured peak use.
@@ -41,7 +42,7 @@ impl Machine {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Self {
             cpu: cpu_name(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: online_cores(),
             os: format!("{} {}", std::env::consts::OS, release.trim()).trim().into(),
             isa: isa.name().into(),
             before: Vec::new(),
@@ -147,6 +148,21 @@ fn together(threads: usize, measure: impl Fn() -> f64 + Sync) -> f64 {
     })
 }
 
+/// The cores that the system runs on. How many this thread may use says nothing of them: the program gives cores up, and a
+/// library that it loads may keep it to a single one.
+#[cfg(target_os = "linux")]
+fn online_cores() -> usize {
+    // SAFETY: the call has no preconditions.
+    let cores = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    usize::try_from(cores).unwrap_or(0).max(1)
+}
+
+/// The cores that the program may use, where nothing else is told.
+#[cfg(not(target_os = "linux"))]
+fn online_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The CPU's name as the system gives it.
 pub fn cpu_name() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -190,6 +206,18 @@ mod tests {
         assert_eq!(drift.len(), 1);
         assert_eq!((drift[0].before, drift[0].after), (100.0, 80.0));
         assert!(machine.ceilings(2).is_none());
+    }
+
+    /// Whatever this thread is kept to.
+    #[test]
+    fn the_cores_are_the_machines() {
+        std::thread::spawn(|| {
+            let all = std::thread::available_parallelism().unwrap().get();
+            affinity::use_cores(1);
+            assert!(Machine::named(Isa::available()[0]).cores >= all);
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

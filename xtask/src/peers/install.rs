@@ -16,7 +16,7 @@ const WHEELS: [&str; 3] = ["scipy-openblas32==0.3.34.481.3", "mkl==2026.2.0", "o
 /// Debian packages that hold a library, or one that it needs.
 const DEBIAN: [&str; 2] = ["libdnnl2=2.6.3-1", "ocl-icd-libopencl1=2.3.1-1"];
 
-/// Python packages of the frameworks for `cargo xtask training`: several gigabytes.
+/// Python packages of the frameworks, for `cargo xtask bench --pass step` first of all: several gigabytes.
 const FRAMEWORKS: [&str; 2] = ["torch==2.15.0", "jax==0.10.2"];
 
 /// What to do about peers.
@@ -86,12 +86,17 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 fn list() -> anyhow::Result<()> {
     // SAFETY: no other thread runs yet.
     unsafe { super::library::prepare_environment(Isa::available()[0], 1) };
-    let Found { contenders, absent } = find(&[])?;
+    let found = find(&[])?;
+    let advice = found.advice();
+    let Found { contenders, absent } = found;
     for contender in &contenders {
         println!("{:<18} {}", contender.name().green(), contender.version());
     }
     for (name, reason) in &absent {
         println!("{:<18} {}", name.dimmed(), reason.dimmed());
+    }
+    if let Some(advice) = advice {
+        println!("{}", advice.dimmed());
     }
     Ok(())
 }

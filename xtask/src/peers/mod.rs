@@ -121,12 +121,55 @@ pub struct Found {
     pub absent: Vec<(String, String)>,
 }
 
+impl Found {
+    /// Checks that every name is a contender's.
+    ///
+    /// # Errors
+    /// Where one is not: with the reason if it is known, and the names that can be had.
+    pub fn ensure_has(&self, names: &[String]) -> anyhow::Result<()> {
+        let is_here = |name: &str| self.contenders.iter().any(|contender| contender.name() == name);
+        let Some(missing) = names.iter().find(|name| !is_here(name)) else { return Ok(()) };
+        let known: Vec<&str> = self.contenders.iter().map(|contender| contender.name()).collect();
+        let reason = self.absent.iter().find(|(name, _)| name == missing);
+        let reason = reason.map_or(String::new(), |(_, reason)| format!(" ({reason})"));
+        let advice = self.advice().map_or(String::new(), |advice| format!("; {advice}"));
+        bail!("--peer {missing}: expected one of {}; found no such peer{reason}{advice}", known.join(", "))
+    }
+
+    /// The commands that bring what is absent and can be installed.
+    pub fn advice(&self) -> Option<String> {
+        let lacks =
+            |names: &[&str]| self.absent.iter().any(|(absent, _)| names.iter().any(|name| absent.starts_with(name)));
+        let with_frameworks = lacks(&["pytorch", "jax"]);
+        match (lacks(&["openblas", "mkl", "onednn"]), with_frameworks) {
+            (false, false) => None,
+            (true, false) => Some("`cargo xtask peers install` brings OpenBLAS, MKL and oneDNN".into()),
+            (_, true) => Some(
+                "`cargo xtask peers install` brings OpenBLAS, MKL and oneDNN, with `--frameworks` PyTorch and JAX too"
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// The embedded contenders and those at the paths given: nothing is looked for.
+///
+/// # Errors
+/// As [`find`].
+pub fn built_in(paths: &[PathBuf]) -> anyhow::Result<Found> {
+    let mut found = Found { contenders: embedded(), absent: Vec::new() };
+    for path in paths {
+        found.contenders.extend(at(path)?);
+    }
+    Ok(found)
+}
+
 /// All contenders: the embedded ones, known libraries, and those at the paths given.
 ///
 /// # Errors
 /// Where a path holds no library that can be used.
 pub fn find(paths: &[PathBuf]) -> anyhow::Result<Found> {
-    let mut found = Found { contenders: embedded(), absent: Vec::new() };
+    let mut found = built_in(&[])?;
     for (name, library) in cblas::known() {
         match library {
             Ok(library) => found.contenders.push(boxed(library)),
@@ -165,4 +208,36 @@ fn at(path: &Path) -> anyhow::Result<Vec<Box<dyn Contender>>> {
 
 fn boxed(library: cblas::Cblas) -> Box<dyn Contender> {
     Box::new(Unfused::new(library.name, library.version, library.sgemm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(absent: &[&str]) -> Found {
+        let absent = absent.iter().map(|name| (name.to_string(), "not installed".to_string())).collect();
+        Found { contenders: embedded(), absent }
+    }
+
+    fn refusal(found: &Found, name: &str) -> String {
+        found.ensure_has(&["faer".into(), name.into()]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_peer_that_is_not_here_is_refused_with_those_that_are() {
+        found(&[]).ensure_has(&["faer".into(), "gemm".into()]).unwrap();
+        let error = refusal(&built_in(&[]).unwrap(), "nosuch");
+        assert_eq!(error, "--peer nosuch: expected one of matrixmultiply, faer, gemm; found no such peer");
+    }
+
+    #[test]
+    fn who_misses_a_peer_is_told_how_to_install_it() {
+        let error = refusal(&found(&["mkl", "blis"]), "mkl");
+        assert!(
+            error.ends_with("(not installed); `cargo xtask peers install` brings OpenBLAS, MKL and oneDNN"),
+            "{error}"
+        );
+        assert!(found(&["jax"]).advice().unwrap().contains("--frameworks"));
+        assert_eq!(found(&["blis"]).advice(), None, "nothing installs it");
+    }
 }

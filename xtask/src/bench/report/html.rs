@@ -10,6 +10,9 @@ use std::fs;
 use std::path::Path;
 use std::slice;
 
+/// Most rows of a run whose kinds share one chart: for one layer, a chart for each kind would hold a single line.
+const ONE_CHART: usize = 24;
+
 const STYLE: &str = include_str!("style.css");
 
 /// Writes a run's report.
@@ -26,7 +29,7 @@ fn page(run: &Run) -> anyhow::Result<String> {
     write!(
         page,
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>fused-dense and its peers</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>fused-dense and its peers</title>\n\
          <style>\n{STYLE}</style>\n<h1>fused-dense and its peers</h1>\n\
          <p class=\"note\">{}, {}; repeat with <code>{}</code></p>\n",
         escaped(&run.machine.cpu),
@@ -35,16 +38,27 @@ fn page(run: &Run) -> anyhow::Result<String> {
     )?;
     summaries(&mut page, run)?;
     page.push_str("<h2>All rows</h2>\n");
+    let shares_a_chart = run.rows.len() <= ONE_CHART;
+    if shares_a_chart && run.rows.iter().any(|row| !row.peers.is_empty()) {
+        chart(&mut page, &ratios(run, &run.kinds())?);
+    }
     for kind in run.kinds() {
-        rows(&mut page, run, &kind)?;
+        rows(&mut page, run, &kind, !shares_a_chart)?;
     }
     page.push_str("<h2>Rooflines</h2>\n");
     for ceilings in &run.machine.before {
-        writeln!(page, "{}", roofline(run, &run.ceilings(ceilings.threads)?)?)?;
+        chart(&mut page, &roofline(run, &run.ceilings(ceilings.threads)?)?);
     }
     machine(&mut page, run)?;
     writeln!(page, "<h2>Method</h2>\n<p>{}</p>\n</html>", escaped(&table::method(run)))?;
     Ok(page)
+}
+
+/// A picture that can be pushed sideways where it is wider than the page.
+fn chart(page: &mut String, svg: &str) {
+    page.push_str("<div class=\"chart\">");
+    page.push_str(svg);
+    page.push_str("</div>\n");
 }
 
 fn summaries(page: &mut String, run: &Run) -> anyhow::Result<()> {
@@ -122,14 +136,14 @@ fn machine(page: &mut String, run: &Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The rows of one kind.
-fn rows(page: &mut String, run: &Run, kind: &Kind) -> anyhow::Result<()> {
+/// The rows of one kind, with a chart of their own where they share none.
+fn rows(page: &mut String, run: &Run, kind: &Kind, has_chart: bool) -> anyhow::Result<()> {
     let rows: Vec<&Row> = run.rows.iter().filter(|row| row.kind() == *kind).collect();
     let took_part = |name: &str| rows.iter().any(|row| row.peer(name).is_some());
     let peers: Vec<&str> = run.peers.iter().map(|peer| peer.name.as_str()).filter(|name| took_part(name)).collect();
     writeln!(page, "<h3>{}</h3>", escaped(&kind.to_string()))?;
-    if !peers.is_empty() {
-        writeln!(page, "{}", ratios(run, slice::from_ref(kind))?)?;
+    if has_chart && !peers.is_empty() {
+        chart(page, &ratios(run, slice::from_ref(kind))?);
     }
     page.push_str("<table><tr>");
     let columns = || COLUMNS.iter().filter(|column| !column.is_of_kind);
@@ -197,11 +211,33 @@ mod tests {
         let stored = serde_json::to_string(&sample()).unwrap();
         let page = page(&serde_json::from_str(&stored).unwrap()).unwrap();
         assert!(page.contains("A &lt;test&gt; CPU"));
-        // Ratios forward and backward, and a roofline.
-        assert_eq!(page.matches("<svg").count(), 3);
+        // Ratios, and a roofline.
+        assert_eq!(page.matches("<svg").count(), 2);
         assert_eq!(page.matches("<h3>").count(), 2);
         assert!(page.contains("32×784→100") && page.contains("class=\"lost best\""));
         assert!(!page.contains("src=") && !page.contains("href="), "the page must stand alone");
+    }
+
+    #[test]
+    fn kinds_of_many_rows_have_charts_of_their_own() {
+        let mut run = sample();
+        while run.rows.len() <= ONE_CHART {
+            run.rows.extend(sample().rows);
+        }
+        // Ratios forward and backward, and a roofline.
+        assert_eq!(page(&run).unwrap().matches("<svg").count(), 3);
+    }
+
+    /// Nothing is wider than a phone but what can be pushed sideways by itself.
+    #[test]
+    fn a_phone_shows_the_page_in_its_own_width() {
+        let page = page(&sample()).unwrap();
+        assert!(page.contains("content=\"width=device-width, initial-scale=1\""));
+        assert_eq!(page.matches("<svg").count(), page.matches("<div class=\"chart\"><svg").count());
+        for rule in ["table { ", ".chart { "] {
+            let (_, rest) = page.split_once(rule).unwrap();
+            assert!(rest.split('}').next().unwrap().contains("overflow-x: auto"), "{rule}");
+        }
     }
 
     #[test]

@@ -12,10 +12,10 @@ const SHOWN: (f64, f64) = (0.5, 6.0);
 /// Ratios that are marked on the axis.
 const TICKS: [f64; 11] = [0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0];
 
-const WIDTH: i32 = 980;
-/// Where the plot begins and ends across.
-const LEFT: i32 = 250;
-const RIGHT: i32 = 790;
+/// Widths of the plot, of the legend beside it, and of a character of a row's name.
+const PLOT: i32 = 540;
+const LEGEND: i32 = 190;
+const CHARACTER: i32 = 8;
 /// Height of a line.
 const LINE: i32 = 20;
 /// Where the first line begins.
@@ -57,75 +57,99 @@ pub fn ratios(run: &Run, kinds: &[Kind]) -> Result<String> {
         .filter(|(name, _)| took_part(name))
         .collect();
     let bottom = TOP + LINE * lines.len().max(peers.len() + 2) as i32;
-    svg((WIDTH as u32, bottom as u32 + 50), |area| {
+    let plot = Plot::beside(&lines);
+    svg(((plot.right + LEGEND) as u32, bottom as u32 + 50), |area| {
         let title = "The peer's time by ours: right of 1×, ours is faster";
-        draw(area, &text(title, ((LEFT + RIGHT) / 2, 24), 18, HPos::Center, BLACK))?;
-        axis(area, bottom)?;
+        draw(area, &text(title, (plot.middle(), 24), 18, HPos::Center, BLACK))?;
+        plot.axis(area, bottom)?;
         for (index, line) in lines.iter().enumerate() {
             let y = TOP + LINE * index as i32 + LINE / 2;
             match line {
                 Line::Heading(kind) => {
-                    draw(area, &Rectangle::new([(LEFT, y - LINE / 2), (RIGHT, y + LINE / 2)], WHITE.filled()))?;
-                    draw(area, &text(kind, (LEFT + 6, y), 13, HPos::Left, BLACK))?;
+                    let corners = [(plot.left, y - LINE / 2), (plot.right, y + LINE / 2)];
+                    draw(area, &Rectangle::new(corners, WHITE.filled()))?;
+                    draw(area, &text(kind, (plot.left + 6, y), 13, HPos::Left, BLACK))?;
                 }
-                Line::Row(row) => row_marks(area, row, &peers, y)?,
+                Line::Row(row) => plot.row_marks(area, row, &peers, y)?,
             }
         }
-        legend(area, &peers)
+        plot.legend(area, &peers)
     })
 }
 
-fn x_of(ratio: f64) -> i32 {
-    let share = (ratio / SHOWN.0).ln() / (SHOWN.1 / SHOWN.0).ln();
-    // Room for half a mark on both sides.
-    LEFT + 8 + (share.clamp(0.0, 1.0) * f64::from(RIGHT - LEFT - 16)).round() as i32
+/// Where the plot begins and ends across.
+struct Plot {
+    left: i32,
+    right: i32,
 }
 
-fn axis(area: &Area<'_>, bottom: i32) -> Result<()> {
-    draw(area, &Rectangle::new([(LEFT, TOP), (x_of(1.0), bottom)], SLOWER.filled()))?;
-    draw(area, &Rectangle::new([(x_of(1.0), TOP), (RIGHT, bottom)], FASTER.filled()))?;
-    for ratio in TICKS {
-        let x = x_of(ratio);
-        let shade = if ratio == 1.0 { BLACK.mix(0.8) } else { BLACK.mix(0.12) };
-        draw(area, &PathElement::new([(x, TOP), (x, bottom)], shade))?;
-        for y in [TOP - 10, bottom + 10] {
-            draw(area, &text(&format!("{ratio}×"), (x, y), 12, HPos::Center, BLACK))?;
-        }
+impl Plot {
+    /// With room for the rows' names on its left.
+    fn beside(lines: &[Line<'_>]) -> Self {
+        let name = |line: &Line<'_>| match line {
+            Line::Heading(_) => 0,
+            Line::Row(row) => row.network.to_string().chars().count() as i32,
+        };
+        let left = 20 + CHARACTER * lines.iter().map(name).max().unwrap_or(0);
+        Self { left, right: left + PLOT }
     }
-    let note = "logarithmic; triangles at the edges stand for ratios beyond; ringed: the best peer";
-    draw(area, &text(note, ((LEFT + RIGHT) / 2, bottom + 32), 12, HPos::Center, BLACK))
-}
 
-fn row_marks(area: &Area<'_>, row: &Row, peers: &[(&str, RGBColor)], y: i32) -> Result<()> {
-    draw(area, &text(&row.network.to_string(), (LEFT - 8, y), 13, HPos::Right, BLACK))?;
-    draw(area, &PathElement::new([(LEFT, y), (RIGHT, y)], BLACK.mix(0.08)))?;
-    let best = row.best_peer().map(|peer| peer.name.as_str());
-    // The best peer on top of the others.
-    let mut marks: Vec<(&PeerTime, RGBColor)> =
-        peers.iter().filter_map(|&(name, colour)| Some((row.peer(name)?, colour))).collect();
-    marks.sort_by_key(|(peer, _)| best == Some(peer.name.as_str()));
-    for (peer, colour) in marks {
-        let ratio = peer.ratio.median;
-        let at = (x_of(ratio), y);
-        if ratio < SHOWN.0 || ratio > SHOWN.1 {
-            draw(area, &TriangleMarker::new(at, 6, colour.filled()))?;
-        } else {
-            draw(area, &Circle::new(at, 5, colour.mix(0.9).filled()))?;
-        }
-        if best == Some(peer.name.as_str()) {
-            draw(area, &Circle::new(at, 7, BLACK.stroke_width(1)))?;
-        }
+    fn middle(&self) -> i32 {
+        (self.left + self.right) / 2
     }
-    Ok(())
-}
 
-fn legend(area: &Area<'_>, peers: &[(&str, RGBColor)]) -> Result<()> {
-    for (index, &(name, colour)) in peers.iter().enumerate() {
-        let (x, y) = (RIGHT + 22, TOP + LINE * index as i32 + LINE / 2);
-        draw(area, &Circle::new((x, y), 5, colour.filled()))?;
-        draw(area, &text(name, (x + 12, y), 13, HPos::Left, BLACK))?;
+    fn x_of(&self, ratio: f64) -> i32 {
+        let share = (ratio / SHOWN.0).ln() / (SHOWN.1 / SHOWN.0).ln();
+        // Room for half a mark on both sides.
+        self.left + 8 + (share.clamp(0.0, 1.0) * f64::from(PLOT - 16)).round() as i32
     }
-    Ok(())
+
+    fn axis(&self, area: &Area<'_>, bottom: i32) -> Result<()> {
+        draw(area, &Rectangle::new([(self.left, TOP), (self.x_of(1.0), bottom)], SLOWER.filled()))?;
+        draw(area, &Rectangle::new([(self.x_of(1.0), TOP), (self.right, bottom)], FASTER.filled()))?;
+        for ratio in TICKS {
+            let x = self.x_of(ratio);
+            let shade = if ratio == 1.0 { BLACK.mix(0.8) } else { BLACK.mix(0.12) };
+            draw(area, &PathElement::new([(x, TOP), (x, bottom)], shade))?;
+            for y in [TOP - 10, bottom + 10] {
+                draw(area, &text(&format!("{ratio}×"), (x, y), 12, HPos::Center, BLACK))?;
+            }
+        }
+        let note = "logarithmic; triangles at the edges stand for ratios beyond; ringed: the best peer";
+        draw(area, &text(note, (self.middle(), bottom + 32), 12, HPos::Center, BLACK))
+    }
+
+    fn row_marks(&self, area: &Area<'_>, row: &Row, peers: &[(&str, RGBColor)], y: i32) -> Result<()> {
+        draw(area, &text(&row.network.to_string(), (self.left - 8, y), 13, HPos::Right, BLACK))?;
+        draw(area, &PathElement::new([(self.left, y), (self.right, y)], BLACK.mix(0.08)))?;
+        let best = row.best_peer().map(|peer| peer.name.as_str());
+        // The best peer on top of the others.
+        let mut marks: Vec<(&PeerTime, RGBColor)> =
+            peers.iter().filter_map(|&(name, colour)| Some((row.peer(name)?, colour))).collect();
+        marks.sort_by_key(|(peer, _)| best == Some(peer.name.as_str()));
+        for (peer, colour) in marks {
+            let ratio = peer.ratio.median;
+            let at = (self.x_of(ratio), y);
+            if ratio < SHOWN.0 || ratio > SHOWN.1 {
+                draw(area, &TriangleMarker::new(at, 6, colour.filled()))?;
+            } else {
+                draw(area, &Circle::new(at, 5, colour.mix(0.9).filled()))?;
+            }
+            if best == Some(peer.name.as_str()) {
+                draw(area, &Circle::new(at, 7, BLACK.stroke_width(1)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn legend(&self, area: &Area<'_>, peers: &[(&str, RGBColor)]) -> Result<()> {
+        for (index, &(name, colour)) in peers.iter().enumerate() {
+            let (x, y) = (self.right + 22, TOP + LINE * index as i32 + LINE / 2);
+            draw(area, &Circle::new((x, y), 5, colour.filled()))?;
+            draw(area, &text(name, (x + 12, y), 13, HPos::Left, BLACK))?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +171,8 @@ mod tests {
 
     #[test]
     fn one_lies_between_the_edges_and_what_is_beyond_on_them() {
-        assert!(x_of(0.5) < x_of(1.0) && x_of(1.0) < x_of(6.0));
-        assert_eq!((x_of(0.01), x_of(100.0)), (x_of(0.5), x_of(6.0)));
+        let plot = Plot { left: 100, right: 100 + PLOT };
+        assert!(plot.x_of(0.5) < plot.x_of(1.0) && plot.x_of(1.0) < plot.x_of(6.0));
+        assert_eq!((plot.x_of(0.01), plot.x_of(100.0)), (plot.x_of(0.5), plot.x_of(6.0)));
     }
 }

@@ -1,0 +1,129 @@
+//! The pass that makes `dz`, and the two products behind it, of some rows of the batch.
+
+use super::Call;
+use super::check::Destination;
+use crate::activation::Activation;
+use crate::gemm::dz::{ColumnSums, DzPass};
+use crate::gemm::packed::WeightsSource;
+use crate::gemm::{Gemm, Updated};
+use crate::kernel::chain::Start;
+use crate::kernel::{Sink, Source};
+use crate::layer::Dense;
+use crate::summation::Summation;
+
+impl Call<'_> {
+    /// `dA_prev` of rows `start..start + rows`.
+    #[inline(always)]
+    pub(super) fn a_prev_product(
+        &self,
+        start: usize,
+        rows: usize,
+        dz: Source,
+        to: Destination,
+    ) -> (Gemm<'static>, Summation) {
+        let c = Sink { ptr: to.sink.at(start, 0), ..to.sink };
+        self.layer.a_prev_product(self.batch, rows, dz, &self.w, c, to.add)
+    }
+
+    /// What rows `start..start + rows` add to `dw`, if it is wanted; or, behind the last row, the weights' update.
+    #[inline(always)]
+    pub(super) fn w_product(&self, start: usize, rows: usize, dz: Source) -> Option<(Gemm<'_>, Summation)> {
+        let parameter = self.step.filter(|_| start + rows == self.batch && !self.updates_behind).map(|step| &step.w);
+        // An update by a single chunk has nothing to add to.
+        let unused = Sink { ptr: core::ptr::null_mut(), row_stride: 0, col_stride: 0 };
+        let to = self.d_w.or(parameter.map(|_| Destination { sink: unused, add: false }))?;
+        let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
+        let gemm = self.layer.w_product(rows, dz, a_prev, to.sink, self.scale, to.add || start > 0);
+        let update = parameter.map(|parameter| Updated { parameter, is_transposed: false });
+        Some((Gemm { update, ..gemm }, Summation::Chain))
+    }
+
+    /// What makes `dz` of rows `start..start + rows` and its column sums, if anything is left to do; and where `dz`
+    /// stands.
+    #[inline(always)]
+    pub(super) fn dz_pass(
+        &self,
+        start: usize,
+        rows: usize,
+        scratch: Sink,
+        db: Option<ColumnSums>,
+    ) -> (Option<DzPass>, Source) {
+        let upstream = Source { ptr: self.upstream.at(start, 0), ..self.upstream };
+        let saved = Source { ptr: self.saved.at(start, 0), ..self.saved };
+        let kept = self.d_z.map(|d_z| Sink { ptr: d_z.at(start, 0), ..d_z });
+        let is_given = self.dz_kernel.is_none();
+        if is_given && kept.is_none() && db.is_none() {
+            return (None, upstream);
+        }
+        let pass = DzPass {
+            kernel: self.dz_kernel.unwrap_or(self.target.kernels.dz_given),
+            rows,
+            upstream,
+            saved: if is_given { upstream } else { saved },
+            dz: kept.unwrap_or(scratch),
+            db,
+        };
+        (Some(pass), if is_given { upstream } else { pass.dz.as_source() })
+    }
+}
+
+impl Dense {
+    /// `dA_prev = dz · w` for `rows` samples of the batch, and its order of summation.
+    #[inline(always)]
+    pub(in crate::layer) fn a_prev_product(
+        &self,
+        batch: usize,
+        rows: usize,
+        dz: Source,
+        w: &WeightsSource,
+        d_a_prev: Sink,
+        add: bool,
+    ) -> (Gemm<'static>, Summation) {
+        let summation = self.summation.resolve(batch, self.inputs, self.outputs, !w.along_inputs);
+        let (b, is_prepacked) = w.for_a_prev(summation);
+        let gemm = Gemm {
+            m: rows,
+            n: self.inputs,
+            k: self.outputs,
+            a: dz,
+            b,
+            is_prepacked,
+            c: d_a_prev,
+            z: None,
+            start: Start::Zero,
+            scale: 1.0,
+            add,
+            activation: Activation::Identity,
+            update: None,
+        };
+        (gemm, summation)
+    }
+
+    /// `dw = s · dzᵀ · a_prev` for `rows` samples of the batch, always in the chain order.
+    #[inline(always)]
+    pub(in crate::layer) fn w_product(
+        &self,
+        rows: usize,
+        dz: Source,
+        a_prev: Source,
+        d_w: Sink,
+        scale: f32,
+        add: bool,
+    ) -> Gemm<'static> {
+        Gemm {
+            m: self.outputs,
+            n: self.inputs,
+            k: rows,
+            a: dz.transposed(),
+            b: a_prev,
+            is_prepacked: false,
+            c: d_w,
+            z: None,
+            start: Start::Zero,
+            scale,
+            add,
+            activation: Activation::Identity,
+            update: None,
+        }
+    }
+}

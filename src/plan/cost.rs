@@ -1,0 +1,65 @@
+//! The cost model: cycles that the parts of a call are expected to take.
+
+use super::{Question, RightOperand, Route};
+use crate::isa::Target;
+
+/// Cycles that tiles are expected to take: multiply-adds of whole vectors, packing, scattering.
+pub(super) fn tiles(question: &Question, right: RightOperand) -> f64 {
+    let Question { target: Target { kernels, tuning }, shape, .. } = question;
+    let (m, n, k) = (shape.m as f64, shape.n as f64, shape.k as f64);
+    let scatter = if shape.has_contiguous_rows() { 0.0 } else { tuning.transpose_cost };
+    let is_across_pages = shape.a_strides.0 == 1 && shape.k > 1 && shape.a_strides.1.is_multiple_of(tuning.page_stride);
+    let left = if is_across_pages { tuning.left_across_pages_cost } else { 0.0 };
+    let multiply_adds = tuning.multiply_add_cost * m * kernels.vectors(shape.n) as f64;
+    (multiply_adds + right_cost(*question, right) * n + left * m) * k + scatter * m * n
+}
+
+/// Cycles for each element of the right operand that are spent before the kernels read it.
+fn right_cost(question: Question, right: RightOperand) -> f64 {
+    let tuning = question.target.tuning;
+    match right {
+        RightOperand::InPlace | RightOperand::Prepacked => 0.0,
+        RightOperand::Copied | RightOperand::Gathered => tuning.copy_cost,
+        RightOperand::Transposed => tuning.transpose_cost,
+    }
+}
+
+/// Cycles that `rows × cols` of a product take, what is packed for them alone included.
+pub(super) fn part(question: &Question, route: &Route, rows: usize, cols: usize) -> f64 {
+    let Target { kernels, tuning } = question.target;
+    let depth = question.shape.k;
+    let (m, n, k) = (rows as f64, cols as f64, depth as f64);
+    let per_panel = |vectors: usize| {
+        let panels = cols.div_ceil(vectors * kernels.lanes) as f64;
+        (tuning.multiply_add_cost * cols.div_ceil(kernels.lanes) as f64 + tuning.left_per_panel_cost * panels) * m * k
+    };
+    let (multiply_adds, right, left) = match route {
+        Route::DotProducts(_) => (tuning.multiply_add_cost * m * n * depth.div_ceil(kernels.lanes) as f64, 0.0, 0.0),
+        Route::Tiles(tiles) => {
+            let left = if tiles.pack_left_terms.is_some() { tuning.copy_cost } else { 0.0 };
+            (per_panel(tiles.panel_vectors), right_cost(*question, tiles.right), left)
+        }
+        _ => (per_panel(kernels.panel_vectors), 0.0, 0.0),
+    };
+    let traffic = tuning.traffic_cost * (m * k + k * n + m * n);
+    multiply_adds.max(traffic) + right * k * n + left * k * m + tuning.activation_cost * m * n
+}
+
+/// Cycles that an `m × n` product with sums of `k` terms takes on one core, roughly: the question of how many work on
+/// it comes before its plan.
+pub(crate) fn product_cycles(target: Target, m: usize, n: usize, k: usize) -> f64 {
+    let Target { kernels, tuning } = target;
+    let vectors = m.saturating_mul(kernels.vectors(n)).min(n.saturating_mul(kernels.vectors(m)));
+    let (m, n, k, vectors) = (m as f64, n as f64, k as f64, vectors as f64);
+    (tuning.multiply_add_cost * vectors * k).max(tuning.traffic_cost * (m * k + k * n + m * n))
+}
+
+/// Cycles that the activation of an `m × n` output takes on one core.
+pub(crate) fn activation_cycles(target: Target, m: usize, n: usize) -> f64 {
+    target.tuning.activation_cost * m as f64 * n as f64
+}
+
+/// Cycles that `dz` and its column sums take on one core.
+pub(crate) fn dz_cycles(target: Target, rows: usize, cols: usize) -> f64 {
+    target.tuning.dz_cost * rows as f64 * cols as f64
+}

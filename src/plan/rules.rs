@@ -1,0 +1,455 @@
+//! The rules that choose a product's route: one table, first match wins.
+
+use super::{
+    DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, TilesKernel,
+    Totals, cost,
+};
+use crate::isa::Kernels;
+use crate::kernel::{axpyf, dot, narrow, outer};
+use crate::plan::Grid;
+use crate::summation::{SUM_BLOCK, Summation};
+
+/// A rule of the table.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    /// When it is taken, and why.
+    pub(crate) because: &'static str,
+    /// The file under `docs/decisions` that holds the measurement.
+    pub(crate) decision: &'static str,
+    pub(super) verdict: fn(&Question) -> Verdict,
+}
+
+/// A rule's answer to a question.
+pub(super) enum Verdict {
+    /// The rules behind it are asked.
+    Pass,
+    /// The rules behind it are asked about the transposed product.
+    Transpose,
+    /// The last columns are a product of their own.
+    Split {
+        behind: usize,
+    },
+    Take(Route),
+}
+
+impl Verdict {
+    fn take(route: Option<Route>) -> Self {
+        route.map_or(Self::Pass, Self::Take)
+    }
+}
+
+/// Every rule, in the order in which they are asked.
+pub(super) static RULES: &[Rule] = &[
+    Rule {
+        name: "nothing",
+        because: "an output without elements is done",
+        decision: "041-one-plan.md",
+        verdict: |q| Verdict::take((q.shape.m == 0 || q.shape.n == 0).then_some(Route::Nothing)),
+    },
+    Rule {
+        name: "dots-as-one-row",
+        because: "a single column of dot products is one row of the transposed product, whose kernels read the right operand best",
+        decision: "007-when-sums-are-in-the-lanes-order.md",
+        verdict: |q| if is_column_of_dots(q) { Verdict::Transpose } else { Verdict::Pass },
+    },
+    Rule {
+        name: "dots",
+        because: "sums in the lanes order are dot products of rows that lie along the sum",
+        decision: "007-when-sums-are-in-the-lanes-order.md",
+        verdict: |q| {
+            Verdict::take((q.summation == Summation::Lanes).then(|| Route::DotProducts(dot_products(q, q.shape.m))))
+        },
+    },
+    Rule {
+        name: "single-call",
+        because: "a product of a few tiles is a call or two of a micro-kernel: loops around it would take as long",
+        decision: "004-cost-of-a-call.md",
+        verdict: |q| Verdict::take(single_call(q).map(Route::SingleCall)),
+    },
+    Rule {
+        name: "split-columns",
+        because: "a few columns behind whole vectors cost a tile of one vector, which waits for its factors",
+        decision: "016-few-columns-behind-whole-vectors.md",
+        verdict: |q| match columns_behind(q) {
+            0 => Verdict::Pass,
+            behind => Verdict::Split { behind },
+        },
+    },
+    Rule {
+        name: "few-columns",
+        because: "where the output has up to four columns, a vector holds several of its rows",
+        decision: "015-several-rows-in-a-vector.md",
+        verdict: |q| Verdict::take(q.target.kernels.narrow.filter(|_| has_few_columns(q)).map(Route::FewColumns)),
+    },
+    Rule {
+        name: "transpose",
+        because: "the transposed product packs or scatters less",
+        decision: "006-larger-operand-is-not-transposed.md",
+        verdict: |q| if is_better_transposed(q) { Verdict::Transpose } else { Verdict::Pass },
+    },
+    Rule {
+        name: "outer",
+        because: "sums of one term, or of few into rows that are pages long, are bound by writing the output, row by row",
+        decision: "012-outer-product-kernel.md",
+        verdict: |q| Verdict::take(is_outer(q).then(|| Route::OuterProduct(outer_product(q, q.shape.n)))),
+    },
+    Rule {
+        name: "single-row",
+        because: "one row is fused axpys, which read long stretches of the right operand",
+        decision: "014-one-row-by-fused-axpys.md",
+        verdict: |q| Verdict::take(is_single_row(q).then(|| Route::SingleRow(single_row(q, q.shape.n)))),
+    },
+    Rule {
+        name: "prepacked",
+        because: "the right operand stands in panels already",
+        decision: "008-packed-weights-keep-both-forms.md",
+        verdict: |q| tiles_where(q, q.shape.is_prepacked, RightOperand::Prepacked),
+    },
+    Rule {
+        name: "along-rows",
+        because: "short sums into rows whole pages apart go along the rows, because a panel of many rows shares a few cache sets",
+        decision: "013-short-sums-go-along-the-rows.md",
+        verdict: |q| tiles_where(q, goes_along_rows(q), RightOperand::InPlace),
+    },
+    Rule {
+        name: "copied-panels",
+        because: "rows pages apart, or of broken vectors, are slow to read in place",
+        decision: "010-when-the-right-operand-is-copied.md",
+        verdict: |q| tiles_where(q, copies_rows(q), RightOperand::Copied),
+    },
+    Rule {
+        name: "in-place",
+        because: "the right operand's columns are contiguous, and copying them gains nothing",
+        decision: "010-when-the-right-operand-is-copied.md",
+        verdict: |q| tiles_where(q, q.shape.b_strides.1 == 1, RightOperand::InPlace),
+    },
+    Rule {
+        name: "transposed-panels",
+        because: "the right operand lies along the sum, and vectors run along its columns",
+        decision: "006-larger-operand-is-not-transposed.md",
+        verdict: |q| tiles_where(q, q.shape.b_strides.0 == 1, RightOperand::Transposed),
+    },
+    Rule {
+        name: "gathered-panels",
+        because: "the right operand is contiguous along neither axis",
+        decision: "010-when-the-right-operand-is-copied.md",
+        verdict: |q| tiles_where(q, true, RightOperand::Gathered),
+    },
+];
+
+/// The name of the first rule that chooses tiles.
+const FIRST_TILES: &str = "prepacked";
+
+/// Where tiles would find the right operand of this product.
+fn right_operand(q: &Question) -> RightOperand {
+    let rules = RULES.iter().skip_while(|rule| rule.name != FIRST_TILES);
+    let mut routes = rules.map(|rule| (rule.verdict)(q));
+    routes
+        .find_map(|verdict| match verdict {
+            Verdict::Take(Route::Tiles(tiles)) => Some(tiles.right),
+            _ => None,
+        })
+        .unwrap_or(RightOperand::Gathered)
+}
+
+fn is_column_of_dots(q: &Question) -> bool {
+    let shape = &q.shape;
+    q.summation == Summation::Lanes && shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows()
+}
+
+/// Dot products, of which a worker has at most this many rows.
+fn dot_products(q: &Question, rows: usize) -> DotProducts {
+    let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
+    let is_far = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
+    // Tiles high and narrow fold fewer sums at a time: they are for an operand from afar, and to leave no row over.
+    let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
+    let is_high = rows <= tuning.few_dot_rows && (is_far || leaves_some);
+    let most = if is_high { kernels.dot_rows() } else { kernels.tall_dot_rows };
+    let height = rows.div_ceil(rows.div_ceil(most).max(1)).max(1);
+    DotProducts {
+        is_far,
+        rows: most,
+        cols: if is_far { dot::FAR_MAX_COLS } else { usize::MAX },
+        aligned: height <= tuning.dot_aligned_max_rows && shape.k >= tuning.dot_aligned_min_terms,
+        gathers_left: shape.a_strides.1 != 1,
+        gathers_right: shape.b_strides.0 != 1,
+    }
+}
+
+/// The call, where a product in the chain order is one or two calls of a micro-kernel.
+fn single_call(q: &Question) -> Option<SingleCall> {
+    let (shape, kernels) = (&q.shape, q.target.kernels);
+    let (m, n, vectors) = (shape.m, shape.n, kernels.vectors(shape.n));
+    let is_in_place = shape.b_strides.1 == 1;
+    let len = m.saturating_mul(vectors).saturating_mul(shape.k);
+    let can_be = q.workers == 1
+        && shape.k <= SUM_BLOCK
+        && len <= q.target.tuning.single_call_max_len
+        && !has_few_columns(q)
+        && (is_in_place || shape.b_strides.0 == 1)
+        && shape.has_contiguous_rows()
+        && !shape.is_prepacked
+        && !shape.is_updated;
+    if !can_be {
+        return None;
+    }
+    if is_in_place && m > 1 && shape.k > 1 && kernels.tiles.get(vectors - 1).is_none_or(|rung| rung.len() < m) {
+        // The widest panel with room for all rows.
+        let widest = (2..=kernels.widest_vectors(m)).rev().find(|vectors| kernels.tiles[*vectors - 1].len() >= m);
+        if let Some(vectors) = widest {
+            return Some(call_of_tiles(kernels, (m, n), vectors, m, !is_in_place));
+        }
+    }
+    // A packed panel is no wider than the scratch's.
+    let has_room = is_in_place || vectors <= kernels.panel_vectors;
+    let most = if has_room { kernels.tiles.get(vectors - 1)?.len() } else { 0 };
+    match m {
+        m if m <= most => Some(call_of_tiles(kernels, (m, n), vectors, m, !is_in_place)),
+        // Tiles of one row would read the right operand anew for each.
+        m if most > 1 && m % m.div_ceil(most) == 0 => {
+            Some(call_of_tiles(kernels, (m, n), vectors, m / m.div_ceil(most), !is_in_place))
+        }
+        _ => None,
+    }
+}
+
+/// One run of tiles of this height in a panel of so many vectors; or one tile in each of several, and what is left.
+fn call_of_tiles(
+    kernels: &'static Kernels,
+    (m, n): (usize, usize),
+    vectors: usize,
+    height: usize,
+    packs_right: bool,
+) -> SingleCall {
+    let lanes = kernels.lanes;
+    let kernel = |vectors: usize, is_whole: bool| -> TilesKernel {
+        let table = if is_whole { kernels.padded_tiles } else { kernels.tiles };
+        table[vectors - 1][height - 1]
+    };
+    let width = vectors * lanes;
+    let panels = (n / width).max(1);
+    let behind = n.saturating_sub(panels * width);
+    let rest = (behind > 0).then(|| {
+        let vectors = kernels.vectors(behind);
+        let tail = behind + lanes - vectors * lanes;
+        (kernel(vectors, tail == lanes), tail)
+    });
+    SingleCall {
+        // Packed panels are read by whole vectors; in place, only those of whole vectors need no mask.
+        kernel: kernel(vectors, n >= width || packs_right),
+        panels,
+        tiles: m / height,
+        height,
+        width,
+        tail: lanes - width.saturating_sub(n),
+        rest,
+        packs_right,
+    }
+}
+
+/// Columns behind whole vectors that had better be a product of their own, or 0: of rows along the sum several share a
+/// vector, and a single column of rows that lie across it is computed as a row.
+fn columns_behind(q: &Question) -> usize {
+    let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
+    let cols = shape.n & (kernels.lanes - 1);
+    let has_tail = (1..=narrow::MAX_COLS).contains(&cols) && shape.n > tuning.split_min_vectors * kernels.lanes;
+    if !has_tail || shape.m.saturating_mul(shape.k) < tuning.split_min_len {
+        return 0;
+    }
+    let is_across = shape.a_strides.0 == 1 && shape.has_no_epilogue() && !shape.is_updated && !shape.is_prepacked;
+    let is_row = is_across && cols == 1 && shape.b_strides.1 == 1 && shape.has_contiguous_rows();
+    if is_row || has_few_columns(&q.of_cols(cols)) { cols } else { 0 }
+}
+
+/// Whether a product has so few columns that vectors hold several rows of them, and its rows along the sum.
+fn has_few_columns(q: &Question) -> bool {
+    let (shape, tuning) = (&q.shape, q.target.tuning);
+    shape.n <= narrow::MAX_COLS
+        && shape.a_strides.1 == 1
+        && q.target.kernels.narrow.is_some()
+        && shape.m >= tuning.few_columns_min_rows
+        && shape.m.saturating_mul(shape.k) >= tuning.few_columns_min_len
+        && shape.has_no_epilogue()
+        && !shape.is_updated
+        && !shape.is_prepacked
+        && shape.has_contiguous_rows()
+        && shape.b_strides.1 == 1
+}
+
+/// Whether the transposed product is expected to take less time.
+fn is_better_transposed(q: &Question) -> bool {
+    let (shape, kernels) = (&q.shape, q.target.kernels);
+    if shape.is_prepacked {
+        return false;
+    }
+    let padded = |size: usize| kernels.vectors(size) * kernels.lanes;
+    let right = right_operand(q);
+    let is_free = shape.has_contiguous_rows() && right == RightOperand::InPlace;
+    // A product that neither packs nor scatters is only transposed to fill its vectors.
+    let may_gain = !is_free || shape.n.saturating_mul(padded(shape.m)) < shape.m.saturating_mul(padded(shape.n));
+    let transposed = q.transposed();
+    may_gain && cost::tiles(&transposed, right_operand(&transposed)) < cost::tiles(q, right)
+}
+
+fn is_outer(q: &Question) -> bool {
+    let (shape, tuning) = (&q.shape, q.target.tuning);
+    // More terms than one only where all rows stand to the cache lines as the first does.
+    let has_whole_vectors = (shape.b_strides.0 | shape.c_strides.0) & (q.target.kernels.lanes - 1) == 0;
+    let takes_terms = shape.n >= tuning.outer_terms_min_cols && has_whole_vectors;
+    shape.has_no_epilogue()
+        && !shape.is_prepacked
+        && shape.has_contiguous_rows()
+        && shape.b_strides.1 == 1
+        && (1..=if takes_terms { outer::MAX_TERMS } else { 1 }).contains(&shape.k)
+}
+
+/// An outer product, of which a worker has at most this many columns.
+fn outer_product(q: &Question, cols: usize) -> OuterProduct {
+    let update_rows = q.target.tuning.outer_update_rows;
+    OuterProduct {
+        aligned: cols >= q.target.tuning.outer_aligned_min_cols,
+        update_rows,
+        // The scratch holds at least SUM_BLOCK terms of a panel.
+        update_cols: SUM_BLOCK * q.target.kernels.nr() / update_rows,
+    }
+}
+
+fn is_single_row(q: &Question) -> bool {
+    let shape = &q.shape;
+    shape.m == 1
+        && shape.k > 1
+        && !shape.is_updated
+        && shape.has_contiguous_rows()
+        && right_operand(q) == RightOperand::InPlace
+}
+
+/// A single row, of which a worker has at most this many columns.
+fn single_row(q: &Question, cols: usize) -> SingleRow {
+    let (shape, tuning) = (&q.shape, q.target.tuning);
+    let is_far = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
+    let has_whole_vectors = shape.b_strides.0 & (q.target.kernels.lanes - 1) == 0;
+    SingleRow {
+        terms: if is_far { axpyf::TERMS } else { SUM_BLOCK },
+        cols: q.scratch_len.min(tuning.row_max_cols),
+        aligned: has_whole_vectors && cols >= tuning.row_aligned_min_cols,
+    }
+}
+
+/// Whether the output's rows lie whole pages apart, so that what a panel has of many shares a few cache sets, and sums are so
+/// short that tiles hardly do anything but write.
+fn goes_along_rows(q: &Question) -> bool {
+    let (shape, tuning) = (&q.shape, q.target.tuning);
+    shape.k <= tuning.along_rows_max_terms
+        && shape.m >= tuning.along_rows_min_rows
+        && shape.has_no_epilogue()
+        && !shape.is_updated
+        && shape.b_strides.1 == 1
+        && shape.has_contiguous_rows()
+        && shape.c_strides.0.is_multiple_of(tuning.page_stride)
+}
+
+fn copies_rows(q: &Question) -> bool {
+    let (shape, tuning) = (&q.shape, q.target.tuning);
+    let stride = shape.b_strides.0;
+    let is_broken = tuning.copies_broken_rows && stride & (q.target.kernels.lanes - 1) != 0;
+    let is_tall = shape.m >= tuning.copy_all_min_rows && stride >= tuning.copy_all_min_stride;
+    shape.b_strides.1 == 1
+        && shape.m >= tuning.copy_min_rows
+        && shape.k > 1
+        && (stride >= tuning.page_stride || is_broken || is_tall)
+}
+
+fn tiles_where(q: &Question, applies: bool, right: RightOperand) -> Verdict {
+    if applies { Verdict::Take(Route::Tiles(tiles(q, right))) } else { Verdict::Pass }
+}
+
+/// Tiles over a right operand that stands there.
+fn tiles(q: &Question, right: RightOperand) -> TileLoops {
+    let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
+    let scatters = !shape.has_contiguous_rows();
+    let spans_blocks =
+        shape.k > SUM_BLOCK && shape.m >= tuning.staging_min_rows && shape.c_strides.0 >= tuning.staging_min_stride;
+    let totals = match scatters || spans_blocks || shape.is_updated {
+        false => Totals::InPlace,
+        true if !scatters && spans_blocks && shape.c_strides.0 >= tuning.page_stride => Totals::StagedByRuns,
+        true => Totals::Staged,
+    };
+    let packs_left = shape.k > 1
+        && shape.a_strides.0 == 1
+        && shape.a_strides.1 > kernels.lanes
+        && shape.n > tuning.pack_left_min_panels * kernels.nr();
+    let shares_sets = shape.a_strides.1.is_multiple_of(tuning.page_stride);
+    let is_direct =
+        right == RightOperand::InPlace && totals == Totals::InPlace && shape.k <= SUM_BLOCK && !shape.has_epilogue;
+    let tiles = TileLoops {
+        right,
+        pack_left_terms: packs_left.then_some(if shares_sets { tuning.pack_left_terms } else { shape.k }),
+        totals,
+        order: match is_direct {
+            false => TileOrder::Blocks,
+            true if goes_along_rows(q) => TileOrder::AlongRows,
+            true => TileOrder::ByHeights,
+        },
+        panel_vectors: match right {
+            RightOperand::Prepacked => shape.b_strides.0 / kernels.lanes,
+            RightOperand::InPlace if !scatters && !shape.is_updated => kernels.widest_vectors(shape.m),
+            _ => kernels.panel_vectors,
+        },
+        rows: rows_at_a_time(q, right, totals, packs_left),
+        prefetches: false,
+        epilogue_len: tuning.epilogue_max_len,
+    };
+    for_extent(q, tiles, shape.m, shape.n)
+}
+
+/// As many rows as the scratch holds of what they need there, and as stay in the caches.
+fn rows_at_a_time(q: &Question, right: RightOperand, totals: Totals, packs_left: bool) -> usize {
+    let (kernels, tuning) = (q.target.kernels, q.target.tuning);
+    let staged = if totals == Totals::InPlace { 0 } else { kernels.nr() };
+    let left = if packs_left { q.shape.k } else { 0 };
+    let room = q.scratch_len.saturating_sub(SUM_BLOCK * kernels.nr() + kernels.lanes);
+    let mut rows = room.checked_div(staged + left).unwrap_or(usize::MAX).max(1);
+    if totals != Totals::InPlace {
+        rows = rows.min(tuning.staging_max_rows);
+    }
+    if right == RightOperand::Prepacked {
+        rows = rows.min((tuning.left_max_len / q.shape.k.max(1)).max(kernels.mr(1)));
+    }
+    rows
+}
+
+/// The same tiles for a worker that has so many rows and columns.
+fn for_extent(q: &Question, tiles: TileLoops, rows: usize, cols: usize) -> TileLoops {
+    let (k, tuning) = (q.shape.k, q.target.tuning);
+    let leaves_caches = k.saturating_mul(cols) > tuning.right_max_len;
+    TileLoops {
+        prefetches: rows.min(tiles.rows).saturating_mul(k) > tuning.left_prefetch_min_len,
+        order: match tiles.order {
+            TileOrder::ByHeights if leaves_caches => TileOrder::ByPanels,
+            order => order,
+        },
+        ..tiles
+    }
+}
+
+impl Route {
+    /// The same route where workers share it by this grid.
+    pub(super) fn for_part(self, q: &Question, grid: Grid) -> Self {
+        let (rows, cols) = grid.longest(q.shape.m, q.shape.n);
+        match self {
+            Self::OuterProduct(_) => Self::OuterProduct(outer_product(q, cols)),
+            Self::SingleRow(_) => Self::SingleRow(single_row(q, cols)),
+            Self::DotProducts(_) => Self::DotProducts(dot_products(q, rows)),
+            Self::Tiles(tiles) => {
+                Self::Tiles(for_extent(q, TileLoops { order: undecided(tiles.order), ..tiles }, rows, cols))
+            }
+            Self::Nothing | Self::SingleCall(_) | Self::FewColumns(_) => self,
+        }
+    }
+}
+
+/// Before the extent is known, tiles go by heights.
+fn undecided(order: TileOrder) -> TileOrder {
+    if order == TileOrder::ByPanels { TileOrder::ByHeights } else { order }
+}

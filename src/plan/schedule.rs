@@ -1,0 +1,158 @@
+//! How a backward call goes over its batch, and who works on what.
+
+use super::share::{shared_cycles, workers};
+use super::{below_parallel_min, dz_cycles, product_cycles};
+use crate::isa::Target;
+use crate::summation::SUM_BLOCK;
+use crate::threads::Supply;
+
+/// A backward call, as far as its schedule depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchShape {
+    pub(crate) batch: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Samples in a chunk of the batch, for which scratch memory holds `dz`.
+    pub(crate) chunk_rows: usize,
+    /// Blocks of the batch for whose sums scratch memory has room at a time; 0 where it has none.
+    pub(crate) most_blocks: usize,
+    /// Whether the gradient of the weights is wanted, and that of the inputs.
+    pub(crate) d_w: bool,
+    pub(crate) d_a_prev: bool,
+    /// Whether sums over part of the batch may stand where `dw` goes.
+    pub(crate) has_room: bool,
+}
+
+/// How a backward call goes over its batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Schedule {
+    pub(crate) order: BatchOrder,
+    pub(crate) workers: usize,
+    /// Cycles that one worker alone would take for the work that is shared out at once.
+    pub(crate) cycles: f64,
+    /// Whether parameters are updated behind their whole gradient, instead of tile by tile.
+    pub(crate) updates_behind: bool,
+}
+
+/// The order in which the samples of a batch are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BatchOrder {
+    /// All at once, on this thread.
+    OneChunk,
+    /// Chunk by chunk.
+    Chunks,
+    /// Block by block, each by one worker.
+    Blocks,
+}
+
+/// The jobs by which workers share a chunk of the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChunkJobs {
+    /// One: each worker makes the `dz` that it needs for itself, then its part of both products.
+    OwnDz,
+    /// Two: `dz` by columns, then both products together.
+    DzThenProducts,
+    /// Three: `dz` by columns, then `dA_prev`, then the update of the weights that it has read.
+    DzThenEach,
+}
+
+impl BatchShape {
+    /// Cycles that so many samples take one core: `dz` and the products behind it.
+    fn cycles(&self, target: Target, rows: usize) -> f64 {
+        let products = f64::from(u8::from(self.d_w) + u8::from(self.d_a_prev));
+        let product = product_cycles(target, rows, self.inputs, self.outputs);
+        dz_cycles(target, rows, self.outputs) + products * product
+    }
+}
+
+/// Cycles that a backward call with both products takes one core.
+pub(crate) fn backward_cycles(target: Target, rows: usize, inputs: usize, outputs: usize) -> f64 {
+    dz_cycles(target, rows, outputs) + 2.0 * product_cycles(target, rows, inputs, outputs)
+}
+
+/// Decides for a backward call; `supply` tells the workers that it could have.
+#[inline(always)]
+pub(crate) fn schedule(target: Target, shape: &BatchShape, supply: impl FnOnce() -> Supply) -> Schedule {
+    let serial = || {
+        let order = if shape.batch <= shape.chunk_rows { BatchOrder::OneChunk } else { BatchOrder::Chunks };
+        Schedule { order, workers: 1, cycles: 0.0, updates_behind: updates_behind(target, shape, 1) }
+    };
+    if below_parallel_min(target, shape.batch, shape.outputs, shape.inputs) {
+        return serial();
+    }
+    let supply = supply();
+    if supply.workers == 1 { serial() } else { shared(target, shape, &supply).unwrap_or_else(serial) }
+}
+
+/// The schedule of a call that several workers could share, if that pays.
+fn shared(target: Target, shape: &BatchShape, supply: &Supply) -> Option<Schedule> {
+    let cycles = |rows: usize| shape.cycles(target, rows);
+    let supply = &Supply { cost: supply.backward_cost, ..*supply };
+    if cycles(shape.batch) <= supply.cost {
+        return None;
+    }
+    let rows = shape.batch.min(shape.chunk_rows);
+    // Each worker reads rows or columns of `dz`, which others have made.
+    let moved = 2.0 * rows as f64 * shape.outputs as f64;
+    let by_chunks = workers(target, cycles(rows), moved, supply);
+    let chunks = shape.batch as f64 / rows.max(1) as f64;
+    let chunk_cycles = chunks * shared_cycles(target, cycles(rows), moved, supply, by_chunks);
+    match block_workers(target, shape, supply) {
+        Some((workers, block_cycles)) if shape.has_room && block_cycles < chunk_cycles => {
+            Some(Schedule { order: BatchOrder::Blocks, workers, cycles: cycles(shape.batch), updates_behind: true })
+        }
+        _ if by_chunks == 1 => None,
+        _ => {
+            let updates_behind = updates_behind(target, shape, by_chunks);
+            Some(Schedule { order: BatchOrder::Chunks, workers: by_chunks, cycles: cycles(rows), updates_behind })
+        }
+    }
+}
+
+/// Whether parameters are updated behind the product that is their gradient, row by row, where that has room to stand in,
+/// rather than tile by tile.
+fn updates_behind(target: Target, shape: &BatchShape, workers: usize) -> bool {
+    let tuning = target.tuning;
+    let is_short = (2..=tuning.update_pages_max_terms).contains(&shape.batch);
+    let has_pages = workers == 1 && is_short && shape.inputs >= tuning.page_stride;
+    shape.has_room && (shape.outputs.saturating_mul(shape.inputs) <= tuning.update_min_len || has_pages)
+}
+
+/// How many workers finish a batch in blocks first, and in how many cycles; `None` where there are not two blocks.
+pub(super) fn block_workers(target: Target, shape: &BatchShape, supply: &Supply) -> Option<(usize, f64)> {
+    let (count, most) = (shape.batch.div_ceil(SUM_BLOCK), shape.most_blocks);
+    let block_cycles = shape.cycles(target, shape.batch.min(SUM_BLOCK));
+    let sums = if shape.d_w { shape.inputs.saturating_mul(shape.outputs) } else { 0 };
+    let time = |workers: usize| {
+        let (rounds, others) = (count.div_ceil(most), (workers - 1) as f64);
+        let share = rounds * most.min(count).div_ceil(workers);
+        let add_up = add_up_cycles(target, count.saturating_mul(sums), supply);
+        let add_up = add_up.min(shared_cycles(target, add_up, 0.0, supply, workers));
+        let handovers = rounds as f64 * supply.cost * (1.0 + target.tuning.worker_cost * (others - 1.0));
+        share as f64 * block_cycles + add_up + handovers
+    };
+    let most_workers = supply.workers.min(count).min(most);
+    (2..=most_workers).map(|workers| (workers, time(workers))).min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Cycles that adding up so many sums, which others have written, takes on one core.
+fn add_up_cycles(target: Target, sums: usize, supply: &Supply) -> f64 {
+    (target.tuning.add_up_cost + supply.move_cost) * sums as f64
+}
+
+/// How many workers add up the sums of so many blocks, each for some outputs.
+pub(crate) fn add_up_workers(target: Target, sums: usize, outputs: usize, supply: &Supply) -> usize {
+    workers(target, add_up_cycles(target, sums, supply), 0.0, supply).min(outputs)
+}
+
+/// The jobs of a chunk that `members` share, whose products come in so many parts.
+///
+/// `reads_before_update` says that all of `dA_prev` has to be read off weights that are then updated, `own_dz` that `dz` is not
+/// kept and small enough for each worker to make it itself.
+pub(crate) fn chunk_jobs(members: usize, parts: usize, reads_before_update: bool, own_dz: bool) -> ChunkJobs {
+    match () {
+        () if reads_before_update => ChunkJobs::DzThenEach,
+        () if own_dz && (1..=members).contains(&parts) => ChunkJobs::OwnDz,
+        () => ChunkJobs::DzThenProducts,
+    }
+}

@@ -1,0 +1,318 @@
+//! Every number that is about speed and not about results, as data: a row for each instruction set and kind of CPU.
+//!
+//! `isa` picks the row; `plan` and `threads` read it. Each number is in cycles of one core, in elements (`f32`) or in what its
+//! name counts. The decisions in `docs/decisions` say how the rows were measured.
+
+use core::time::Duration;
+
+/// The makers of CPUs that rows tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vendor {
+    Amd,
+    Intel,
+}
+
+/// The CPUs that a row was measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CpuMatch {
+    pub(crate) vendor: Vendor,
+    /// The lowest and highest family, as CPUID counts them.
+    pub(crate) families: (u32, u32),
+}
+
+/// One row: how to plan for an instruction set on a kind of CPU.
+///
+/// A layer takes the row that fits the CPU ([`Dense::tuning`](crate::Dense::tuning) tells which), unless the variable
+/// [`TUNING_VARIABLE`](crate::TUNING_VARIABLE) or [`Dense::with_tuning`](crate::Dense::with_tuning) names another. Rows change
+/// how fast a call is, never what it returns.
+///
+/// ```
+/// use fused_dense::{Activation, Dense, Tuning};
+///
+/// let layer = Dense::new(784, 30, Activation::Sigmoid);
+/// let row = layer.tuning()?;
+/// assert!(Tuning::all().iter().any(|tuning| tuning.name() == row.name()));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuning {
+    pub(crate) name: &'static str,
+    /// The instruction set's name, as `isa::spec` has it.
+    pub(crate) isa: &'static str,
+    /// The CPUs that take the row; none where it is the general row of its instruction set.
+    pub(crate) cpu: Option<CpuMatch>,
+
+    // The cost model: cycles.
+    /// One vector multiply-add of a micro-kernel.
+    pub(crate) multiply_add_cost: f64,
+    /// One element packed by transposition, or scattered.
+    pub(crate) transpose_cost: f64,
+    /// One element packed by copying.
+    pub(crate) copy_cost: f64,
+    /// One element of a left operand that lies across the sum, whole pages from term to term: low tiles take little of each.
+    pub(crate) left_across_pages_cost: f64,
+    /// One element brought from the outer caches.
+    pub(crate) traffic_cost: f64,
+    /// One element of the left operand, once for each panel of the right one.
+    pub(crate) left_per_panel_cost: f64,
+    /// The activation of one output.
+    pub(crate) activation_cost: f64,
+    /// One element of `dz`: two operands read, one written.
+    pub(crate) dz_cost: f64,
+    /// One block's sum added to those before it.
+    pub(crate) add_up_cost: f64,
+
+    // Which route a product takes.
+    /// Vector multiply-adds up to which a product is one call or two.
+    pub(crate) single_call_max_len: usize,
+    /// Whole vectors behind which columns may be a product of their own, and multiply-adds of the vector that they would fill
+    /// from which on they are.
+    pub(crate) split_min_vectors: usize,
+    pub(crate) split_min_len: usize,
+    /// Rows, and factors of the left operand, from which on vectors hold several rows of few columns.
+    pub(crate) few_columns_min_rows: usize,
+    pub(crate) few_columns_min_len: usize,
+    /// Columns from which on an outer product takes more terms than one.
+    pub(crate) outer_terms_min_cols: usize,
+    /// Columns from which on outer products and single rows cut a row's first vector so that the next begins on a cache line.
+    pub(crate) outer_aligned_min_cols: usize,
+    pub(crate) row_aligned_min_cols: usize,
+    /// Columns of a row whose sums stay in the first-level cache.
+    pub(crate) row_max_cols: usize,
+    /// Rows of an outer product by which parameters are updated at a time.
+    pub(crate) outer_update_rows: usize,
+
+    // Where operands stand.
+    /// Elements of the right operand that stay in the first-level cache from one call to the next.
+    pub(crate) first_level_len: usize,
+    /// Elements from one row to the next that are whole pages apart: reading rows in place is slow from there on.
+    pub(crate) page_stride: usize,
+    /// Rows from which on a copied panel pays for itself where reading in place is slow.
+    pub(crate) copy_min_rows: usize,
+    /// Whether rows of broken vectors are slow to read in place: many a load crosses a cache line.
+    pub(crate) copies_broken_rows: bool,
+    /// Rows, and elements from row to row, from which on every right operand is copied.
+    pub(crate) copy_all_min_rows: usize,
+    pub(crate) copy_all_min_stride: usize,
+    /// Panels of the right operand from which on packing the left one pays for itself.
+    pub(crate) pack_left_min_panels: usize,
+    /// Terms of the left operand that are packed at a time where they share cache sets.
+    pub(crate) pack_left_terms: usize,
+    /// Rows, and elements from one row of the output to the next, from which on totals are staged in scratch memory.
+    pub(crate) staging_min_rows: usize,
+    pub(crate) staging_min_stride: usize,
+    /// Rows of staged totals that leave the second-level cache room for the panel beside them.
+    pub(crate) staging_max_rows: usize,
+    /// Elements of the left operand that stay in the second-level cache while all prepacked panels pass by.
+    pub(crate) left_max_len: usize,
+    /// Elements of the left operand from which on its next tile is prefetched.
+    pub(crate) left_prefetch_min_len: usize,
+
+    // In which order tiles go.
+    /// Terms up to which an output whose rows are whole pages apart is written row by row, and its least rows.
+    pub(crate) along_rows_max_terms: usize,
+    pub(crate) along_rows_min_rows: usize,
+    /// Elements of the right operand that stay in the caches while tiles of one height pass by.
+    pub(crate) right_max_len: usize,
+    /// Elements of the output that a run of tiles may have where the epilogue goes over them next.
+    pub(crate) epilogue_max_len: usize,
+
+    // Dot products.
+    /// Rows up to which tiles are as high as they come.
+    pub(crate) few_dot_rows: usize,
+    /// Rows up to which, and terms from which on, tiles read the right operand by whole cache lines.
+    pub(crate) dot_aligned_max_rows: usize,
+    pub(crate) dot_aligned_min_terms: usize,
+
+    // Backward.
+    /// Blocks of the batch in a chunk, and elements of `dz` from which on it has one block only.
+    pub(crate) chunk_max_blocks: usize,
+    pub(crate) chunk_max_len: usize,
+    /// Parameters up to which an update of their own is cheaper than one for each tile.
+    pub(crate) update_min_len: usize,
+    /// Samples up to which parameters whose rows are pages apart are updated behind their gradient.
+    pub(crate) update_pages_max_terms: usize,
+    /// Weights of a layer whose gradient stands in scratch once for each block, room for that, and the most blocks.
+    pub(crate) block_max_weights: usize,
+    pub(crate) block_sums_len: usize,
+    pub(crate) block_max_count: usize,
+    /// Elements of `dz` that a worker makes for itself.
+    pub(crate) own_dz_max_len: usize,
+
+    // Sharing.
+    /// Each stretch of memory where one worker's columns end and another's begin: cycles.
+    pub(crate) seam_cost: f64,
+    /// Cycles from which on a worker's part is cut into pieces, the most pieces, and what they may cost as the time of all
+    /// against that of the part.
+    pub(crate) piece_min_cycles: f64,
+    pub(crate) max_pieces: usize,
+    pub(crate) piece_tolerance: f64,
+    /// What each worker more adds to the cost of a handover, as a fraction of that of the first.
+    pub(crate) worker_cost: f64,
+    /// Cycles up to which work is never shared.
+    pub(crate) parallel_min_cycles: usize,
+    /// Times that a training step reads each parameter, as far as time goes.
+    pub(crate) step_parameter_reads: f64,
+}
+
+impl Tuning {
+    /// Every row, the general one of each instruction set behind those of its CPUs.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        ROWS
+    }
+
+    /// The name that [`TUNING_VARIABLE`](crate::TUNING_VARIABLE) takes.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether the row stands for all CPUs of its instruction set that have no row of their own.
+    #[must_use]
+    pub fn is_general(&self) -> bool {
+        self.cpu.is_none()
+    }
+}
+
+/// AVX-512 in general, as measured on Zen 5.
+const AVX512: Tuning = Tuning {
+    name: "avx512",
+    isa: "avx512",
+    cpu: None,
+    multiply_add_cost: 0.5,
+    transpose_cost: 0.4,
+    copy_cost: 0.12,
+    left_across_pages_cost: 0.0,
+    traffic_cost: 0.1,
+    left_per_panel_cost: 0.15,
+    activation_cost: 0.4,
+    dz_cost: 0.3,
+    add_up_cost: 0.1,
+    single_call_max_len: 2048,
+    split_min_vectors: 2,
+    split_min_len: 1024,
+    few_columns_min_rows: 8,
+    few_columns_min_len: 128,
+    outer_terms_min_cols: 1024,
+    outer_aligned_min_cols: 64,
+    row_aligned_min_cols: 128,
+    row_max_cols: 4096,
+    outer_update_rows: 8,
+    first_level_len: 9 << 10,
+    page_stride: 1024,
+    copy_min_rows: 24,
+    copies_broken_rows: false,
+    copy_all_min_rows: usize::MAX,
+    copy_all_min_stride: 256,
+    pack_left_min_panels: 3,
+    pack_left_terms: 8,
+    staging_min_rows: 512,
+    staging_min_stride: 512,
+    staging_max_rows: 1024,
+    left_max_len: 96 << 10,
+    left_prefetch_min_len: 64 << 10,
+    along_rows_max_terms: 10,
+    along_rows_min_rows: 64,
+    right_max_len: 32 << 10,
+    epilogue_max_len: 2048,
+    few_dot_rows: 12,
+    dot_aligned_max_rows: 2,
+    dot_aligned_min_terms: 64,
+    chunk_max_blocks: 4,
+    chunk_max_len: 1 << 20,
+    update_min_len: 1024,
+    update_pages_max_terms: 64,
+    block_max_weights: 1 << 14,
+    block_sums_len: 1 << 18,
+    block_max_count: 64,
+    own_dz_max_len: 1 << 15,
+    seam_cost: 80.0,
+    piece_min_cycles: 200.0e3,
+    max_pieces: 4,
+    piece_tolerance: 1.02,
+    worker_cost: 0.1,
+    parallel_min_cycles: COSTS * 1000,
+    step_parameter_reads: 2.7,
+};
+
+/// AVX2 in general. Its narrow vectors lose less by a tail and more by loads that cross cache lines.
+const AVX2: Tuning = Tuning {
+    name: "avx2",
+    isa: "avx2",
+    left_across_pages_cost: 0.2,
+    split_min_len: usize::MAX,
+    copies_broken_rows: true,
+    copy_all_min_rows: 128,
+    ..AVX512
+};
+
+const ROWS: &[Tuning] = &[
+    Tuning { name: "avx512-zen", cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A) }), ..AVX512 },
+    Tuning { name: "avx512-intel", cpu: Some(CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06) }), ..AVX512 },
+    AVX512,
+    AVX2,
+    // Neither was measured on a CPU of its own.
+    Tuning { name: "neon", isa: "neon", ..AVX2 },
+    Tuning { name: "portable", isa: "portable", ..AVX2 },
+];
+
+/// 1; but 0 in a build for tests with `RUSTFLAGS="--cfg fused_dense_force_sharing"`, where sharing seems to cost nothing: all
+/// work that has parts is then shared, however small.
+const COSTS: usize = if cfg!(fused_dense_force_sharing) { 0 } else { 1 };
+
+/// Elements from row to row, and their multiples, at which rows share a few sets of the caches: 2 KiB.
+pub(crate) const SHARED_SETS_STRIDE: usize = 512;
+
+/// How threads hand work over and wait for it, whatever their instruction set.
+pub(crate) struct Handover {
+    /// How long a team's worker waits awake for the next job where the last ones came that close, where they did not, and where
+    /// the team is kept for one thread.
+    pub(crate) patience: Duration,
+    pub(crate) least_patience: Duration,
+    pub(crate) held_patience: Duration,
+    /// How long a pool's worker waits awake for its call's next job.
+    pub(crate) pool_patience: Duration,
+    /// How long the leader stays awake for the last parts, and how long anybody asks without offering its core to others.
+    pub(crate) leader_patience: Duration,
+    pub(crate) spin: Duration,
+    /// Jobs for one that is timed: reading the clock twice takes a tenth of a fast handover.
+    pub(crate) timed_every: usize,
+    /// Cycles that a team's handover costs before anything is measured, and the least and the most that it is taken to.
+    pub(crate) first_cost: usize,
+    pub(crate) least_cost: usize,
+    pub(crate) most_cost: usize,
+    /// Cycles of the whole for a nanosecond until the first helper begins: 2½ times as long, and about 4 cycles each.
+    pub(crate) cycles_per_nanosecond: u32,
+    /// Cycles by which cores that lie apart are dearer, for one more to read an element that another worker has written.
+    pub(crate) cycles_per_move: f64,
+    /// A backward call's handover by a forward one's: measured between cores near each other and far apart.
+    pub(crate) backward_factor: f64,
+    /// Cycles of work from which on a sleeping worker is woken for one call alone, and a chain of calls is shared.
+    pub(crate) wake_cycles: f64,
+    /// Cycles of a handover to a pool whose workers sleep, and of another one in the same call.
+    pub(crate) pool_cost: f64,
+    pub(crate) awake_pool_cost: f64,
+    /// Cycles to read an element that another worker of a pool has written.
+    pub(crate) pool_move_cost: f64,
+}
+
+pub(crate) const HANDOVER: Handover = Handover {
+    patience: Duration::from_micros(100),
+    least_patience: Duration::from_micros(5),
+    held_patience: Duration::from_millis(1),
+    pool_patience: Duration::from_millis(1),
+    leader_patience: Duration::from_micros(200),
+    spin: Duration::from_micros(20),
+    timed_every: 8,
+    first_cost: COSTS * 1500,
+    least_cost: COSTS * 1000,
+    most_cost: COSTS * 8000,
+    cycles_per_nanosecond: 10,
+    cycles_per_move: 2500.0,
+    backward_factor: 3.5,
+    wake_cycles: COSTS as f64 * 100.0e3,
+    pool_cost: COSTS as f64 * 60.0e3,
+    awake_pool_cost: COSTS as f64 * 4.0e3,
+    pool_move_cost: COSTS as f64 * 0.5,
+};

@@ -1,0 +1,52 @@
+//! What a fuzz target says.
+
+/// Cases, and those that shared work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub cases: u64,
+    pub shared: u64,
+}
+
+/// The last tally of a log; zeros where there is none.
+pub fn tally(log: &str) -> Tally {
+    let read = |line: &str| {
+        let (cases, rest) = line.strip_prefix("tally: ")?.split_once(" cases, ")?;
+        Some(Tally { cases: cases.parse().ok()?, shared: rest.strip_suffix(" shared")?.parse().ok()? })
+    };
+    log.lines().rev().find_map(read).unwrap_or_default()
+}
+
+/// The last lines of a log, without what libFuzzer and the tally say on the way.
+pub fn end(log: &str) -> impl Iterator<Item = &str> {
+    const MOST_LINES: usize = 80;
+    let lines: Vec<&str> =
+        log.lines().filter(|line| !line.starts_with(['#', 't']) || line.starts_with("thread")).collect();
+    let skipped = lines.len().saturating_sub(MOST_LINES);
+    lines.into_iter().skip(skipped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+INFO: Seed: 1
+#2\tINITED cov: 5
+tally: 128 cases, 60 shared
+#200\tNEW cov: 6
+tally: 130 cases, 61 shared
+thread '<unnamed>' panicked at src/layer.rs:1:1:
+a: element 3";
+
+    #[test]
+    fn the_last_tally_counts() {
+        assert_eq!(tally(LOG), Tally { cases: 130, shared: 61 });
+        assert_eq!(tally("no tally: 3"), Tally::default());
+    }
+
+    #[test]
+    fn the_end_tells_the_finding() {
+        let end: Vec<&str> = end(LOG).collect();
+        assert_eq!(end, ["INFO: Seed: 1", "thread '<unnamed>' panicked at src/layer.rs:1:1:", "a: element 3"]);
+    }
+}
