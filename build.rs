@@ -111,7 +111,7 @@ mod {name} {{
     );
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
-        "asking_tiles",
+        "prefetching_tiles",
         "Tiles",
         "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, true>",
     );
@@ -132,7 +132,7 @@ mod {name} {{
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
     shim("", "copy_pack", "Panel", "pack::copy::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
-    shim("<B: elementwise::Backward>", "slab", "Slab", "elementwise::slab::<SELF, B>");
+    shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>");
 
     let ladder = |instance: &dyn Fn(usize, usize) -> String, rungs: &[usize]| {
         let lines: Vec<String> = rungs
@@ -151,8 +151,8 @@ mod {name} {{
     };
     let padded_tiles = tiles(spec.masked_loads_are_free);
     let (panel, free) = (spec.panel_vectors, spec.masked_loads_are_free);
-    let asking_tiles: Vec<String> =
-        (1..=spec.tile_rows[panel - 1]).map(|rows| format!("asking_tiles::<{rows}, {panel}, {free}>")).collect();
+    let prefetching_tiles: Vec<String> =
+        (1..=spec.tile_rows[panel - 1]).map(|rows| format!("prefetching_tiles::<{rows}, {panel}, {free}>")).collect();
     let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);
     let widest_by_rows: Vec<usize> = (0..).map(widest).take_while(|&vectors| vectors > spec.panel_vectors).collect();
     let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), spec.dot_cols);
@@ -173,7 +173,7 @@ mod {name} {{
         widest_by_rows: &{widest_by_rows:?},
         tiles: {exact_tiles},
         padded_tiles: {padded_tiles},
-        asking_tiles: &[{asking_tiles}],
+        prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
         tall_dot_rows: {tall_dot_rows},
         outer: outer_product,
@@ -185,9 +185,9 @@ mod {name} {{
         activate: {activate},
         dz_from_a: {dz_from_a},
         dz_from_z: {dz_from_z},
-        dz_from_targets_and_a: slab::<TargetsFromA>,
-        dz_from_targets_and_z: slab::<TargetsFromZ<activation::Sigmoid>>,
-        dz_given: slab::<Given>,
+        dz_from_targets_and_a: dz_rows::<TargetsFromA>,
+        dz_from_targets_and_z: dz_rows::<TargetsFromZ<activation::Sigmoid>>,
+        dz_given: dz_rows::<Given>,
     }};
 
     const _: () = assert!(<Token as Simd>::LANES == {lanes} && <Token as Simd>::FACTORS == {factors});
@@ -200,10 +200,10 @@ mod {name} {{
         narrow = if spec.has_quads { "Some(narrow_rows)" } else { "None" },
         tall_dot_rows = spec.tall_dot_rows,
         exact_tiles = tiles(true),
-        asking_tiles = asking_tiles.join(", "),
+        prefetching_tiles = prefetching_tiles.join(", "),
         activate = by_activation(&|f| format!("activate::<{f}>")),
-        dz_from_a = by_activation(&|f| format!("slab::<FromA<{f}>>")),
-        dz_from_z = by_activation(&|f| format!("slab::<FromZ<{f}>>")),
+        dz_from_a = by_activation(&|f| format!("dz_rows::<FromA<{f}>>")),
+        dz_from_z = by_activation(&|f| format!("dz_rows::<FromZ<{f}>>")),
     )
     .unwrap();
 }

@@ -225,14 +225,14 @@ impl<'a> MatrixViewMut<'a> {
         row_stride: usize,
         col_stride: usize,
     ) -> Result<Self, Error> {
-        let apart = |outer: usize, outer_stride: usize, inner: usize, inner_stride: usize| {
+        let are_apart = |outer: usize, outer_stride: usize, inner: usize, inner_stride: usize| {
             // `span` of the inner axis alone cannot overflow: it is at most the checked span of both.
             (inner == 1 || inner_stride > 0) && (outer == 1 || outer_stride > (inner - 1) * inner_stride)
         };
         if rows == 0
             || cols == 0
-            || apart(rows, row_stride, cols, col_stride)
-            || apart(cols, col_stride, rows, row_stride)
+            || are_apart(rows, row_stride, cols, col_stride)
+            || are_apart(cols, col_stride, rows, row_stride)
         {
             let (row_stride, col_stride) = counting(rows, cols, row_stride, col_stride);
             Ok(Self { first, data: PhantomData, initialised: true, rows, cols, row_stride, col_stride })

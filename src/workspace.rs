@@ -120,7 +120,7 @@ pub(crate) fn padded(len: usize) -> Option<usize> {
 
 /// A row stride for `len` elements: rows longer than a cache line begin on lines, and no multiple of 2 KiB apart, where they
 /// would share a few sets of the caches and drive each other out. `None` on overflow.
-pub(crate) fn apart(len: usize) -> Option<usize> {
+pub(crate) fn padded_row_stride(len: usize) -> Option<usize> {
     let len = if len > LINE { padded(len)? } else { len };
     if len > 0 && len.is_multiple_of(SHARED_SETS_STRIDE) { len.checked_add(LINE) } else { Some(len) }
 }

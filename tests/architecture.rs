@@ -58,7 +58,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/outer.rs", &["STRIP", "MAX_TERMS"]),
     ("kernel/axpyf.rs", &["TERMS", "WIDEST_REST"]),
     ("kernel/narrow.rs", &["MAX_COLS"]),
-    ("kernel/elementwise.rs", &["GROUP", "SLAB_GROUP"]),
+    ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
     ("kernel/update.rs", &["GROUP"]),
     ("threads/board.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
     ("threads/team.rs", &["FREE", "LED", "MAX_THREADS"]),

@@ -9,12 +9,12 @@
 //!          while they are in the first-level cache
 //! ```
 
-use super::epilogue::{activate, collect, finish_strip};
-use super::pieces::{Pieces, Run, Runs};
+use super::chunks::{Chunks, Run, Runs};
+use super::epilogue::{activate, collect, finish_staged};
 use super::update::Parameter;
 use super::{Gemm, Updated};
 use crate::isa::Kernels;
-use crate::kernel::chain::{Ahead, LINE, Start, Tiles};
+use crate::kernel::chain::{LINE, Prefetch, Start, Tiles};
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{Part, RightOperand, TileLoops, TileOrder, Totals};
@@ -30,7 +30,7 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part:
         // SAFETY: the caller's promise; the scratch holds what the rows need.
         return unsafe { piece(kernels, gemm, plan, part, scratch) };
     }
-    for rows in Pieces::new(part.rows.clone(), plan.rows, 1) {
+    for rows in Chunks::new(part.rows.clone(), plan.rows, 1) {
         let part = Part { rows, cols: part.cols.clone() };
         // SAFETY: the caller's promise, for some of the rows, of which the scratch holds what they need.
         unsafe { piece(kernels, gemm, plan, &part, scratch) };
@@ -39,9 +39,9 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part:
 
 /// How a part is cut.
 struct Cut {
-    panels: Pieces,
+    panels: Chunks,
     /// The same for all panels, so that a packed left operand fits each.
-    tiles: Pieces,
+    tiles: Chunks,
 }
 
 impl Cut {
@@ -49,13 +49,13 @@ impl Cut {
     fn new(kernels: &Kernels, plan: &TileLoops, part: &Part) -> Self {
         let panel_width = plan.panel_vectors * kernels.lanes;
         let panels = match plan.right {
-            RightOperand::Prepacked => Pieces::of_len(part.cols.clone(), panel_width),
-            _ => Pieces::new(part.cols.clone(), panel_width, kernels.lanes),
+            RightOperand::Prepacked => Chunks::of_len(part.cols.clone(), panel_width),
+            _ => Chunks::new(part.cols.clone(), panel_width, kernels.lanes),
         };
         let widest = kernels.vectors(panels.longest());
         let is_masked = plan.right == RightOperand::InPlace && part.cols.len() & (kernels.lanes - 1) != 0;
         let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
-        Self { panels, tiles: Pieces::new(part.rows.clone(), most_rows, 1) }
+        Self { panels, tiles: Chunks::new(part.rows.clone(), most_rows, 1) }
     }
 }
 
@@ -80,7 +80,7 @@ impl<'g> Left<'g> {
         gemm: &'g Gemm<'_>,
         plan: &TileLoops,
         part: &Part,
-        tiles: &Pieces,
+        tiles: &Chunks,
         scratch: &mut [f32],
     ) -> Self {
         let packed = scratch.as_mut_ptr();
@@ -183,8 +183,8 @@ unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, 
             a_depth_stride,
             a_tile_stride,
             a_line_stride,
-            a_is_far: left.prefetches,
-            ahead: &[],
+            prefetches_a: left.prefetches,
+            prefetch: &[],
             b: gemm.b.at(0, panels.start),
             b_depth_stride: gemm.b.row_stride,
             c: gemm.c.at(tiles.start, panels.start),
@@ -204,10 +204,10 @@ unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, 
 unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, scratch: &mut [f32]) {
     let Cut { panels, tiles } = Cut::new(kernels, plan, part);
     let (right, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
-    let (strip, rest) =
+    let (staging, rest) =
         rest.split_at_mut(if plan.totals != Totals::InPlace { part.rows.len() * kernels.nr() } else { 0 });
     // SAFETY: every panel lies inside the part, where the caller vouches for all operands; `run` has chosen the part so
-    // that the strip and the packed left operand fit the scratch.
+    // that the staging and the packed left operand fit the scratch.
     unsafe {
         let left = Left::new(kernels, gemm, plan, part, &tiles, rest);
         let updated = gemm.update.map(Updated::parameter);
@@ -215,11 +215,11 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
             let panel = Part { rows: part.rows.clone(), cols };
             let totals = if plan.totals != Totals::InPlace {
                 let row_stride = kernels.vectors(panel.cols.len()) * kernels.lanes;
-                let strip = Sink { ptr: strip.as_mut_ptr(), row_stride, col_stride: 1 };
+                let staging = Sink { ptr: staging.as_mut_ptr(), row_stride, col_stride: 1 };
                 if gemm.add && plan.totals == Totals::Staged {
-                    collect(gemm.c, panel.rows.clone(), panel.cols.clone(), strip);
+                    collect(gemm.c, panel.rows.clone(), panel.cols.clone(), staging);
                 }
-                strip
+                staging
             } else {
                 let totals = gemm.totals();
                 Sink { ptr: totals.at(panel.rows.start, panel.cols.start), ..totals }
@@ -228,14 +228,11 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
             let call = PanelCall { kernels, gemm, plan, left: &left, tiles: &tiles, updated: updated.as_ref() };
             call.run(&panel, next_col, totals, right);
             if plan.totals == Totals::Staged && updated.is_none() {
-                finish_strip(kernels, gemm, &panel, totals);
+                finish_staged(kernels, gemm, &panel, totals);
             }
         }
     }
 }
-
-/// What tiles ask for that ask for nothing.
-const NOTHING: Ahead = Ahead { ptr: core::ptr::null(), row_stride: 0, rows: 0 };
 
 /// What the panels of a part have in common.
 struct PanelCall<'c> {
@@ -243,7 +240,7 @@ struct PanelCall<'c> {
     gemm: &'c Gemm<'c>,
     plan: &'c TileLoops,
     left: &'c Left<'c>,
-    tiles: &'c Pieces,
+    tiles: &'c Chunks,
     updated: Option<&'c Parameter>,
 }
 
@@ -278,7 +275,7 @@ impl PanelCall<'_> {
         // A panel of whole vectors needs no mask.
         let is_masked = plan.right == RightOperand::InPlace && padding > 0;
         let table = (if is_masked { kernels.tiles } else { kernels.padded_tiles })[vectors - 1];
-        let can_ask = left.prefetches && !is_masked && vectors == kernels.panel_vectors;
+        let can_prefetch = left.prefetches && !is_masked && vectors == kernels.panel_vectors;
         // Tiles that are complete after one block, and by which parameters are updated at once, make room for the next.
         let is_passing = updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add;
         let depth = SUM_BLOCK.min(gemm.k - first);
@@ -288,7 +285,7 @@ impl PanelCall<'_> {
         let is_finished = plan.totals == Totals::StagedByRuns && is_last && updated.is_none();
         let updated = updated.filter(|_| is_last);
         let next = if is_last { next_col.map(|col| (0, col)) } else { Some((first + depth, panel.cols.start)) };
-        let next = next.filter(|_| can_ask).and_then(|(term, col)| self.next_block(term, col, depth));
+        let next = next.filter(|_| can_prefetch).and_then(|(term, col)| self.next_block(term, col, depth));
         let last = next.map_or(0, |(tiles, _)| tiles);
         // What is about to be visited had better be in the first-level cache still.
         let is_visited = is_activated || is_collected || is_finished || updated.is_some();
@@ -304,19 +301,19 @@ impl PanelCall<'_> {
                 if is_collected {
                     collect(gemm.c, tiles.range(), panel.cols.clone(), totals);
                 }
-                let asked = if can_ask {
+                let rows = if can_prefetch {
                     // A run's own rows, or those of the next one, which come first.
                     let row = if is_finished { tiles.start } else { tiles.range().end };
                     let output = (is_finished || is_collected).then(|| gemm.c.at(row, panel.cols.start));
                     let block = next.filter(|_| to_come <= last).map(|(_, block)| block);
                     to_come -= tiles.count;
-                    self.asked(block, output, tiles.len)
+                    self.prefetches(block, output, tiles.len)
                 } else {
                     None
                 };
-                let (kernel, ahead) = match &asked {
+                let (kernel, prefetch) = match &rows {
                     None => (table[tiles.len - 1], &[][..]),
-                    Some(asked) => (kernels.asking_tiles[tiles.len - 1], &asked[..]),
+                    Some(rows) => (kernels.prefetching_tiles[tiles.len - 1], &rows[..]),
                 };
                 kernel(&Tiles {
                     panels: 1,
@@ -327,8 +324,8 @@ impl PanelCall<'_> {
                     a_depth_stride,
                     a_tile_stride,
                     a_line_stride,
-                    a_is_far: left.prefetches,
-                    ahead,
+                    prefetches_a: left.prefetches,
+                    prefetch,
                     b,
                     b_depth_stride,
                     c: totals.ptr,
@@ -342,7 +339,7 @@ impl PanelCall<'_> {
                 if is_activated {
                     activate(kernels, gemm, &visited(), &mut []);
                 } else if is_finished {
-                    finish_strip(kernels, gemm, &visited(), totals);
+                    finish_staged(kernels, gemm, &visited(), totals);
                 } else if let Some(parameter) = updated {
                     parameter.update(kernels, &visited(), totals.as_source());
                 }
@@ -350,23 +347,24 @@ impl PanelCall<'_> {
         }
     }
 
-    /// What a run of tiles asks for, if anything: the next block of the right operand, and as many rows of the output as a tile has.
+    /// The rows that a run of tiles prefetches, if any: the next block of the right operand, and the output's rows of each tile.
     #[inline(never)]
-    fn asked(&self, block: Option<Ahead>, output: Option<*mut f32>, rows: usize) -> Option<[Ahead; 2]> {
-        let output = output.map(|ptr| Ahead { ptr, row_stride: self.gemm.c.row_stride, rows });
-        (block.is_some() || output.is_some()).then(|| [block.unwrap_or(NOTHING), output.unwrap_or(NOTHING)])
+    fn prefetches(&self, block: Option<Prefetch>, output: Option<*mut f32>, rows: usize) -> Option<[Prefetch; 2]> {
+        let output = output.map(|ptr| Prefetch { ptr, row_stride: self.gemm.c.row_stride, rows });
+        (block.is_some() || output.is_some())
+            .then(|| [block.unwrap_or(Prefetch::NONE), output.unwrap_or(Prefetch::NONE)])
     }
 
     /// The block of the right operand from this term and column on, where it is to be copied from rows of its own, and how many
-    /// tiles `depth` terms deep it takes to ask for it: the last ones, or it would be gone again.
-    fn next_block(&self, term: usize, col: usize, depth: usize) -> Option<(usize, Ahead)> {
+    /// tiles `depth` terms deep it takes to prefetch it: the last ones, or it would be gone again.
+    fn next_block(&self, term: usize, col: usize, depth: usize) -> Option<(usize, Prefetch)> {
         let Self { gemm, plan, .. } = *self;
         let rows = depth / LINE;
         if plan.right != RightOperand::Copied || rows == 0 {
             return None;
         }
         let terms = SUM_BLOCK.min(gemm.k - term);
-        Some((terms.div_ceil(rows), Ahead { ptr: gemm.b.at(term, col), row_stride: gemm.b.row_stride, rows }))
+        Some((terms.div_ceil(rows), Prefetch { ptr: gemm.b.at(term, col), row_stride: gemm.b.row_stride, rows }))
     }
 
     /// One block of the right operand, from term `first` on, as the micro-kernels read it: pointer, and stride of terms.

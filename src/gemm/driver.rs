@@ -1,7 +1,7 @@
 //! Walks a plan: rectangle by rectangle, each by its route.
 
+use super::chunks::Chunks;
 use super::epilogue::{activate, collect};
-use super::pieces::Pieces;
 use super::update::Parameter;
 use super::{Gemm, chain, lanes};
 use crate::isa::Kernels;
@@ -17,7 +17,7 @@ use crate::summation::SUM_BLOCK;
 /// Elements of scratch that one of so many workers needs for its parts of any product with no dimension but the batch above
 /// `longest`, and samples taken `slab_rows` at a time.
 ///
-/// That is a strip and the packed left operand of a part's rows. The more workers, the fewer rows: of a square output cut
+/// That is staged totals and the packed left operand of a part's rows. The more workers, the fewer rows: of a square output cut
 /// for `p` of them, one part in `√p`. Where a part has more, [`chain::run`] takes them in pieces, which costs little: each
 /// piece packs the right operand anew, so a hundred rows pay for it. A worker on its own gets the pieces of all.
 ///
@@ -145,9 +145,9 @@ unsafe fn single_call(kernels: &Kernels, gemm: &Gemm, plan: &SingleCall, scratch
         a_row_stride: a.row_stride,
         a_depth_stride: a.col_stride,
         a_tile_stride: plan.height.wrapping_mul(a.row_stride),
-        a_is_far: false,
+        prefetches_a: false,
         a_line_stride: 0,
-        ahead: &[],
+        prefetch: &[],
         b: b.ptr,
         b_depth_stride: b.row_stride,
         c: totals.ptr,
@@ -189,7 +189,7 @@ unsafe fn single_call(kernels: &Kernels, gemm: &Gemm, plan: &SingleCall, scratch
 unsafe fn single_row(kernels: &Kernels, gemm: &Gemm, row: &SingleRow, part: &Part, scratch: &mut [f32]) {
     let i = part.rows.start;
     let totals = gemm.totals();
-    for cols in Pieces::new(part.cols.clone(), row.cols, 1) {
+    for cols in Chunks::new(part.cols.clone(), row.cols, 1) {
         for start in (0..gemm.k).step_by(SUM_BLOCK) {
             // SAFETY: the terms lie inside the sum and the columns inside the part, where the caller vouches for all
             // operands; the scratch has room for one element a column.
@@ -280,8 +280,8 @@ unsafe fn outer_update(
     part: &Part,
     scratch: &mut [f32],
 ) {
-    for rows in Pieces::new(part.rows.clone(), plan.update_rows, 1) {
-        for cols in Pieces::new(part.cols.clone(), plan.update_cols, LINE) {
+    for rows in Chunks::new(part.rows.clone(), plan.update_rows, 1) {
+        for cols in Chunks::new(part.cols.clone(), plan.update_cols, LINE) {
             let piece = Part { rows: rows.clone(), cols };
             let to = Sink { ptr: scratch.as_mut_ptr(), row_stride: piece.cols.len(), col_stride: 1 };
             // SAFETY: the piece lies inside the part, for which the caller vouches, and has room in the scratch.

@@ -1,7 +1,7 @@
 //! The pass that makes `dz` and `db` of one slab of the batch, block by block of the sums over it, for operands of any strides.
 
 use crate::isa::Kernels;
-use crate::kernel::elementwise::Slab;
+use crate::kernel::elementwise::DzRows;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::summation::SUM_BLOCK;
@@ -10,7 +10,7 @@ use core::ops::Range;
 /// `dz` (`rows × cols`) from upstream and saved values, and its column sums.
 #[derive(Clone, Copy)]
 pub(crate) struct DzPass {
-    pub(crate) kernel: unsafe fn(&Slab),
+    pub(crate) kernel: unsafe fn(&DzRows),
     pub(crate) rows: usize,
     pub(crate) upstream: Source,
     pub(crate) saved: Source,
@@ -141,7 +141,7 @@ impl DzPass {
     unsafe fn contiguous(&self, cols: Range<usize>) {
         // SAFETY: the columns lie inside the operands, for which the caller vouches.
         unsafe {
-            (self.kernel)(&Slab {
+            (self.kernel)(&DzRows {
                 rows: self.rows,
                 cols: cols.len(),
                 upstream: self.upstream.at(0, cols.start),

@@ -1,7 +1,7 @@
 //! What comes behind the sums: the activation, from where the totals stand to where the output does.
 
 use super::Gemm;
-use super::pieces::Pieces;
+use super::chunks::Chunks;
 use crate::activation::Activation;
 use crate::isa::Kernels;
 use crate::kernel::Sink;
@@ -10,33 +10,33 @@ use crate::kernel::pack::Panel;
 use crate::plan::Part;
 use core::ops::Range;
 
-/// The activation over a strip of totals in scratch, and its way to the output.
+/// The activation over a staging of totals in scratch, and its way to the output.
 ///
 /// # Safety
-/// As [`super::driver::run`], where the strip holds the part's totals.
-pub(super) unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, strip: Sink) {
+/// As [`super::driver::run`], where the staging holds the part's totals.
+pub(super) unsafe fn finish_staged(kernels: &Kernels, gemm: &Gemm, part: &Part, staging: Sink) {
     let (rows, cols) = (part.rows.len(), part.cols.len());
-    // SAFETY: the part lies inside the outputs, for which the caller vouches, as for the strip.
+    // SAFETY: the part lies inside the outputs, for which the caller vouches, as for the staging.
     unsafe {
         let scatter = |to: Sink| {
             let dst = to.at(part.rows.start, part.cols.start);
-            // The strip's columns are the panel's rows: contiguous wherever the output's columns are.
-            let source = strip.as_source().transposed();
+            // The staging's columns are the panel's rows: contiguous wherever the output's columns are.
+            let source = staging.as_source().transposed();
             let panel = Panel { source, depth: cols, width: rows, dst, dst_stride: to.col_stride, padding: 0 };
             if to.row_stride == 1 && rows == 1 {
                 for j in 0..cols {
-                    *dst.add(j * to.col_stride) = *strip.at(0, j);
+                    *dst.add(j * to.col_stride) = *staging.at(0, j);
                 }
             } else if to.row_stride == 1 {
                 (kernels.transpose_pack)(&panel);
             } else if to.col_stride == 1 {
                 for i in 0..rows {
-                    core::ptr::copy_nonoverlapping(strip.at(i, 0), dst.add(i * to.row_stride), cols);
+                    core::ptr::copy_nonoverlapping(staging.at(i, 0), dst.add(i * to.row_stride), cols);
                 }
             } else {
                 for i in 0..rows {
                     for j in 0..cols {
-                        *dst.add(i * to.row_stride + j * to.col_stride) = *strip.at(i, j);
+                        *dst.add(i * to.row_stride + j * to.col_stride) = *staging.at(i, j);
                     }
                 }
             }
@@ -46,13 +46,13 @@ pub(super) unsafe fn finish_strip(kernels: &Kernels, gemm: &Gemm, part: &Part, s
         }
         // Straight to the output where its rows are contiguous, else in place and then there.
         let is_direct = gemm.c.col_stride == 1;
-        let to = if is_direct { Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c } } else { strip };
+        let to = if is_direct { Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c } } else { staging };
         if is_direct || gemm.activation != Activation::Identity {
             (kernels.activate[gemm.activation.index()])(&Rows {
                 rows,
                 cols,
-                src: strip.ptr,
-                src_row_stride: strip.row_stride,
+                src: staging.ptr,
+                src_row_stride: staging.row_stride,
                 dst: to.ptr,
                 dst_row_stride: to.row_stride,
             });
@@ -96,7 +96,7 @@ unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &m
             return;
         }
         for i in part.rows.clone() {
-            for cols in Pieces::new(part.cols.clone(), scratch.len(), 1) {
+            for cols in Chunks::new(part.cols.clone(), scratch.len(), 1) {
                 let row = Sink { ptr: scratch.as_mut_ptr(), row_stride: 0, col_stride: 1 };
                 collect(totals, i..i + 1, cols.clone(), row);
                 let (src, dst, cols_len) = (row.ptr, row.ptr, cols.len());

@@ -8,8 +8,8 @@
 //! ```
 
 use super::Gemm;
+use super::chunks::{Chunks, Run};
 use super::epilogue::activate;
-use super::pieces::{Pieces, Run};
 use crate::isa::Kernels;
 use crate::kernel::Source;
 use crate::kernel::dot::DotTile;
@@ -33,10 +33,10 @@ pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, plan: &DotProduct
 /// As [`super::driver::run`].
 #[inline(always)]
 pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, part: &Part, scratch: &mut [f32]) {
-    let rows = Pieces::new(part.rows.clone(), plan.rows, 1);
+    let rows = Chunks::new(part.rows.clone(), plan.rows, 1);
     // The lower a tile is, the wider it can be.
     let most_cols = kernels.dot_cols(rows.longest()).min(plan.cols);
-    let cols = Pieces::new(part.cols.clone(), most_cols, 1);
+    let cols = Chunks::new(part.cols.clone(), most_cols, 1);
     // SAFETY: every tile lies inside the part, for which the caller vouches.
     unsafe {
         if part.rows.len() == rows.longest() {
@@ -58,7 +58,7 @@ fn call(gemm: &Gemm, plan: &DotProducts) -> DotTile {
         a_row_stride: gemm.a.row_stride,
         b: gemm.b.ptr,
         b_col_stride: gemm.b.col_stride,
-        is_far: plan.is_far,
+        exceeds_l1: plan.exceeds_l1,
         is_aligned: plan.aligned,
         c: totals.ptr,
         c_row_stride: totals.row_stride,
@@ -79,7 +79,7 @@ unsafe fn row_of_tiles(
     gemm: &Gemm,
     plan: &DotProducts,
     rows: &Range<usize>,
-    cols: Pieces,
+    cols: Chunks,
     scratch: &mut [f32],
 ) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
@@ -109,14 +109,14 @@ unsafe fn grid_of_tiles(
     kernels: &Kernels,
     gemm: &Gemm,
     plan: &DotProducts,
-    rows: &Pieces,
-    cols: &Pieces,
+    rows: &Chunks,
+    cols: &Chunks,
     scratch: &mut [f32],
 ) {
     let (rows, cols) = (rows.runs(), cols.runs());
     for cols in cols.iter().filter(|run| run.count > 0) {
         // What comes from the outer caches comes once for tiles of all heights.
-        let step = if plan.is_far { 1 } else { cols.count };
+        let step = if plan.exceeds_l1 { 1 } else { cols.count };
         for first in (0..cols.count).step_by(step) {
             let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };
             for rows in rows.iter().filter(|run| run.count > 0) {

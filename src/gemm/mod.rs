@@ -4,12 +4,12 @@
 //! `lanes`, down to one call per tile, or run of tiles, into an instruction set.
 
 mod chain;
+mod chunks;
 pub(crate) mod driver;
 pub(crate) mod dz;
 mod epilogue;
 mod lanes;
 pub(crate) mod packed;
-mod pieces;
 pub(crate) mod update;
 
 use crate::activation::Activation;

@@ -12,7 +12,7 @@ use crate::isa::Kernels;
 use crate::kernel::Source;
 use crate::kernel::pack::{Panel, gather};
 use crate::summation::Summation;
-use crate::workspace::{apart, padded};
+use crate::workspace::{padded, padded_row_stride};
 
 /// The two forms of a matrix of `rows` rows with `terms` elements each, and where in the memory they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl PackedLayout {
         let vectors = rows.div_ceil(kernels.lanes);
         // Spread over as few panels as there have to be: two of three vectors rather than one of four and one of two.
         let panel_vectors = vectors.div_ceil(vectors.div_ceil(kernels.panel_vectors).max(1)).max(1);
-        let row_stride = apart(padded(terms)?)?;
+        let row_stride = padded_row_stride(padded(terms)?)?;
         let panels = rows.checked_mul(row_stride)?;
         let transposed = padded(vectors.checked_mul(kernels.lanes)?.checked_mul(terms)?)?;
         let total = panels.checked_add(transposed)?;

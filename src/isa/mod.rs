@@ -19,7 +19,7 @@ use crate::error::ParseIsaError;
 use crate::kernel::axpyf::{Axpyf, axpyf};
 use crate::kernel::chain::{Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
-use crate::kernel::elementwise::{self, FromA, FromZ, Given, Rows, Slab, TargetsFromA, TargetsFromZ};
+use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
@@ -129,8 +129,8 @@ pub(crate) struct Kernels {
     pub(crate) tiles: &'static [&'static [unsafe fn(&Tiles)]],
     /// Chain kernels for panels padded to whole vectors.
     pub(crate) padded_tiles: &'static [&'static [unsafe fn(&Tiles)]],
-    /// Those as wide as a panel that ask for memory ahead, `[rows - 1]`.
-    pub(crate) asking_tiles: &'static [unsafe fn(&Tiles)],
+    /// Those as wide as a panel that prefetch rows besides, `[rows - 1]`.
+    pub(crate) prefetching_tiles: &'static [unsafe fn(&Tiles)],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     /// Rows of a dot-product tile where there are many.
@@ -145,12 +145,12 @@ pub(crate) struct Kernels {
     /// By [`Activation::index`](crate::Activation).
     pub(crate) activate: [unsafe fn(&Rows); ACTIVATIONS.len()],
     /// By activation, `dz` from `a`.
-    pub(crate) dz_from_a: [unsafe fn(&Slab); ACTIVATIONS.len()],
+    pub(crate) dz_from_a: [unsafe fn(&DzRows); ACTIVATIONS.len()],
     /// By activation, `dz` from `z`.
-    pub(crate) dz_from_z: [unsafe fn(&Slab); ACTIVATIONS.len()],
-    pub(crate) dz_from_targets_and_a: unsafe fn(&Slab),
-    pub(crate) dz_from_targets_and_z: unsafe fn(&Slab),
-    pub(crate) dz_given: unsafe fn(&Slab),
+    pub(crate) dz_from_z: [unsafe fn(&DzRows); ACTIVATIONS.len()],
+    pub(crate) dz_from_targets_and_a: unsafe fn(&DzRows),
+    pub(crate) dz_from_targets_and_z: unsafe fn(&DzRows),
+    pub(crate) dz_given: unsafe fn(&DzRows),
 }
 
 impl fmt::Debug for Kernels {

@@ -70,11 +70,11 @@ pub(crate) struct Tiles<'r> {
     pub(crate) a_tile_stride: usize,
     /// Whether the left operand's next tile is brought into the second-level cache on the way, a cache line for each row
     /// every [`LINE`] terms,
-    pub(crate) a_is_far: bool,
+    pub(crate) prefetches_a: bool,
     /// and elements from one of these lines to the next.
     pub(crate) a_line_stride: usize,
-    /// What kernels that ask bring there besides, where the left operand is far.
-    pub(crate) ahead: &'r [Ahead],
+    /// Rows that prefetching kernels bring there besides; empty where they prefetch nothing.
+    pub(crate) prefetch: &'r [Prefetch],
     /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
     pub(crate) b: *const f32,
     pub(crate) b_depth_stride: usize,
@@ -90,18 +90,21 @@ pub(crate) struct Tiles<'r> {
     pub(crate) add: bool,
 }
 
-/// Rows of memory as long as a panel is wide, which the tiles of a run ask for, so many each, one every [`LINE`] terms.
+/// Rows of memory, as long as a panel is wide, that the tiles of a run prefetch: so many each, one every [`LINE`] terms.
 #[derive(Clone, Copy)]
-pub(crate) struct Ahead {
+pub(crate) struct Prefetch {
     pub(crate) ptr: *const f32,
     pub(crate) row_stride: usize,
     pub(crate) rows: usize,
 }
 
-impl Ahead {
-    /// Asks for one of a tile's rows, of `width` elements, which seldom begins where a line does.
+impl Prefetch {
+    /// Of nothing.
+    pub(crate) const NONE: Self = Self { ptr: core::ptr::null(), row_stride: 0, rows: 0 };
+
+    /// Prefetches one of a tile's rows, of `width` elements, which seldom begins where a line does.
     #[inline(always)]
-    fn ask(&self, tile: usize, row: usize, width: usize) {
+    fn row(&self, tile: usize, row: usize, width: usize) {
         if row < self.rows {
             let mut line = self.ptr.wrapping_add((tile * self.rows + row).wrapping_mul(self.row_stride));
             for _ in 0..=width.div_ceil(LINE) {
@@ -112,8 +115,8 @@ impl Ahead {
     }
 }
 
-/// Computes a run of tiles. `FACTORS` is the instruction set's; with `ASKS`, `ahead` is asked for: in kernels of their own, since
-/// the main loop of the others would have a register less.
+/// Computes a run of tiles. `FACTORS` is the instruction set's. With `PREFETCHES`, tiles prefetch the rows that `prefetch` names:
+/// in kernels of their own, since the main loop of the others would have a register less.
 ///
 /// `MASKED_B` keeps loads of the right operand's last vector inside its tail; without it, that vector is loaded whole.
 ///
@@ -130,7 +133,7 @@ pub(crate) unsafe fn chain_tiles<
     const NV: usize,
     const MASKED_B: bool,
     const FACTORS: usize,
-    const ASKS: bool,
+    const PREFETCHES: bool,
 >(
     simd: S,
     run: &Tiles,
@@ -141,7 +144,7 @@ pub(crate) unsafe fn chain_tiles<
         let mut tile = first;
         for _ in 0..run.tiles {
             // SAFETY: the caller's promise; this is one of the tiles.
-            unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS, ASKS>(simd, run, &columns, tile) };
+            unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS, PREFETCHES>(simd, run, &columns, tile) };
             // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
             tile = Tile {
                 a: independent(tile.a.wrapping_add(run.a_tile_stride)),
@@ -182,7 +185,7 @@ unsafe fn chain_tile<
     const NV: usize,
     const MASKED_B: bool,
     const FACTORS: usize,
-    const ASKS: bool,
+    const PREFETCHES: bool,
 >(
     simd: S,
     run: &Tiles,
@@ -220,12 +223,12 @@ unsafe fn chain_tile<
         let next_a = tile.a.wrapping_add(run.a_tile_stride);
         let mut place = Place { p: LINE, a, next_a, b: tile.b, tile: tile.index };
         if FACTORS > 1 && MR >= FACTORS && run.a_row_stride == 1 {
-            sum::<S, MR, NV, MASKED_B, FACTORS, 1, ASKS>(simd, run, columns, &mut place, &mut acc);
+            sum::<S, MR, NV, MASKED_B, FACTORS, 1, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
         } else {
             if FACTORS > 1 && run.a_depth_stride == 1 {
-                sum::<S, MR, NV, MASKED_B, 1, FACTORS, ASKS>(simd, run, columns, &mut place, &mut acc);
+                sum::<S, MR, NV, MASKED_B, 1, FACTORS, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
             }
-            sum::<S, MR, NV, MASKED_B, 1, 1, ASKS>(simd, run, columns, &mut place, &mut acc);
+            sum::<S, MR, NV, MASKED_B, 1, 1, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
         }
 
         let scale = simd.splat(run.scale);
@@ -336,7 +339,7 @@ unsafe fn sum<
     const MASKED_B: bool,
     const ROWS: usize,
     const TERMS: usize,
-    const ASKS: bool,
+    const PREFETCHES: bool,
 >(
     simd: S,
     run: &Tiles,
@@ -348,8 +351,8 @@ unsafe fn sum<
     // SAFETY: as in `chain_tile`: i < MR, v < NV and p < depth, the terms of a step included.
     unsafe {
         let end = place.p + (LINE + run.depth - place.p) / TERMS * TERMS;
-        // One test of one register: never true where nothing is asked for ahead.
-        let within_line = if run.a_is_far { LINE - 1 } else { usize::MAX };
+        // One test of one register: never true where nothing is prefetched.
+        let within_line = if run.prefetches_a { LINE - 1 } else { usize::MAX };
         while place.p < end {
             let p = place.p;
             place.p += TERMS;
@@ -359,9 +362,9 @@ unsafe fn sum<
                     prefetch(line);
                     line = independent(line.wrapping_add(run.a_line_stride));
                 }
-                if ASKS {
-                    for ahead in run.ahead {
-                        ahead.ask(place.tile, p / LINE - 1, NV * S::LANES);
+                if PREFETCHES {
+                    for rows in run.prefetch {
+                        rows.row(place.tile, p / LINE - 1, NV * S::LANES);
                     }
                 }
             }

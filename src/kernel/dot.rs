@@ -23,7 +23,7 @@ pub(crate) struct DotTile {
     pub(crate) b: *const f32,
     pub(crate) b_col_stride: usize,
     /// Whether the right operand comes from the outer caches.
-    pub(crate) is_far: bool,
+    pub(crate) exceeds_l1: bool,
     /// Whether its vectors begin on its cache lines where they can.
     pub(crate) is_aligned: bool,
     /// Output: element `(i, j)` at `i · c_row_stride + j · c_col_stride`.
@@ -65,7 +65,7 @@ static SIGNS: [f32; 2 * SUM_LANES] = {
 fn is_aligned<S: Simd, const MR: usize>(tile: &DotTile) -> bool {
     MR <= ALIGNED_MAX_ROWS
         && S::HAS_MASKS
-        && (S::LANES == SUM_LANES || tile.is_far)
+        && (S::LANES == SUM_LANES || tile.exceeds_l1)
         && tile.is_aligned
         && (tile.depth | tile.b_col_stride) & (SUM_LANES - 1) == 0
 }
@@ -94,7 +94,7 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
             step::<S, MR, NR, H>(simd, tile, 0, &mut acc, load, load);
         }
         let mut p = cut;
-        if MR == 1 && NR <= FAR_MAX_COLS && tile.is_far {
+        if MR == 1 && NR <= FAR_MAX_COLS && tile.exceeds_l1 {
             while tile.depth - p >= STRETCH {
                 stretch::<S, MR, NR, H>(simd, tile, p, &mut acc);
                 p += STRETCH;

@@ -18,7 +18,7 @@ use core::marker::PhantomData;
 const GROUP: usize = 5;
 
 /// Vectors in a group of `dz`, which has column sums to keep beside it.
-const SLAB_GROUP: usize = 4;
+const DZ_GROUP: usize = 4;
 
 /// `dst = g(src)` over `rows × cols` elements, in place where both pointers agree.
 #[derive(Clone, Copy)]
@@ -223,7 +223,7 @@ impl Backward for Given {
 }
 
 /// `dz` and its column sums over one block of the batch: `rows × cols` elements.
-pub(crate) struct Slab {
+pub(crate) struct DzRows {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     /// `dA`, the targets, or `dz` itself.
@@ -248,17 +248,17 @@ pub(crate) struct Slab {
 /// `upstream` and `saved` must be readable and `dz` writable at all `rows × cols` places, `db` writable (with `add`
 /// readable) at `cols`; `dz` and an input are equal or do not overlap.
 #[inline(always)]
-pub(crate) unsafe fn slab<S: Simd, B: Backward>(simd: S, slab: &Slab) {
+pub(crate) unsafe fn dz_rows<S: Simd, B: Backward>(simd: S, call: &DzRows) {
     let mut j = 0;
-    while j < slab.cols {
-        let width = (slab.cols - j).min(SLAB_GROUP * S::LANES);
-        // SAFETY: columns j..j + width lie inside the slab; `width` asks for this many vectors.
+    while j < call.cols {
+        let width = (call.cols - j).min(DZ_GROUP * S::LANES);
+        // SAFETY: columns j..j + width lie inside the call; `width` asks for this many vectors.
         unsafe {
             match width.div_ceil(S::LANES) {
-                1 => slab_strip::<S, B, 1>(simd, slab, j, width),
-                2 => slab_strip::<S, B, 2>(simd, slab, j, width),
-                3 => slab_strip::<S, B, 3>(simd, slab, j, width),
-                _ => slab_strip::<S, B, SLAB_GROUP>(simd, slab, j, width),
+                1 => dz_strip::<S, B, 1>(simd, call, j, width),
+                2 => dz_strip::<S, B, 2>(simd, call, j, width),
+                3 => dz_strip::<S, B, 3>(simd, call, j, width),
+                _ => dz_strip::<S, B, DZ_GROUP>(simd, call, j, width),
             }
         }
         j += width;
@@ -268,17 +268,17 @@ pub(crate) unsafe fn slab<S: Simd, B: Backward>(simd: S, slab: &Slab) {
 /// Columns `j..j + width` in `NV` vectors, all rows.
 ///
 /// # Safety
-/// As [`slab`], for these columns; `NV` vectors must be the fewest that hold `width` columns.
+/// As [`dz_rows`], for these columns; `NV` vectors must be the fewest that hold `width` columns.
 #[inline(always)]
-unsafe fn slab_strip<S: Simd, B: Backward, const NV: usize>(simd: S, slab: &Slab, j: usize, width: usize) {
+unsafe fn dz_strip<S: Simd, B: Backward, const NV: usize>(simd: S, call: &DzRows, j: usize, width: usize) {
     let columns = Columns::<S>::new(simd, NV, width);
     let mut sums = [simd.splat(0.0); NV];
     // SAFETY: rows i < rows, and `columns` stay within `width` columns from j on.
     unsafe {
-        for i in 0..slab.rows {
-            let upstream = slab.upstream.add(i * slab.upstream_row_stride + j);
-            let saved = slab.saved.add(i * slab.saved_row_stride + j);
-            let dz = slab.dz.add(i * slab.dz_row_stride + j);
+        for i in 0..call.rows {
+            let upstream = call.upstream.add(i * call.upstream_row_stride + j);
+            let saved = call.saved.add(i * call.saved_row_stride + j);
+            let dz = call.dz.add(i * call.dz_row_stride + j);
             let (mut u, mut s) = (sums, sums);
             for g in 0..NV {
                 u[g] = columns.load(simd, upstream, g, NV);
@@ -290,12 +290,12 @@ unsafe fn slab_strip<S: Simd, B: Backward, const NV: usize>(simd: S, slab: &Slab
                 columns.store(simd, dz, g, NV, v[g]);
             }
         }
-        if let Some(db) = slab.db {
+        if let Some(db) = call.db {
             let db = db.add(j);
-            let scale = simd.splat(slab.scale);
+            let scale = simd.splat(call.scale);
             let mut values = sums;
             for g in 0..NV {
-                values[g] = if slab.add {
+                values[g] = if call.add {
                     simd.mul_add(scale, sums[g], columns.load(simd, db, g, NV))
                 } else {
                     simd.mul(scale, sums[g])

@@ -137,7 +137,7 @@ impl Dense {
         let matrix = |cols: usize| Source { ptr: core::ptr::null(), row_stride: cols, col_stride: 1 };
         let output = |cols: usize| Sink { ptr: core::ptr::null_mut(), row_stride: cols, col_stride: 1 };
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let supply = self.threads.here();
+        let budget = self.threads.here();
         let describe = |gemm: &Gemm, summation: Summation, workers: usize| {
             let scratch_len = layout.piece_len(workers);
             describe_product(&HowToCompute { target, gemm, summation, workers, scratch_len }.question())
@@ -156,14 +156,14 @@ impl Dense {
             d_a_prev: true,
             has_room: true,
         };
-        let workers = plan::schedule(target, &shape, || supply).workers;
+        let workers = plan::schedule(target, &shape, || budget).workers;
         let rows = batch.min(layout.chunk_rows);
         let (d_a_prev, order) = self.a_prev_product(batch, rows, matrix(outputs), w, output(inputs), false);
         let d_a_prev = describe(&d_a_prev, order, workers);
         let d_w = self.w_product(rows, matrix(outputs), matrix(inputs), output(inputs), 1.0, false);
         let d_w = describe(&d_w, Summation::Chain, workers);
         let (isa, tuning) = (target.kernels.isa, target.tuning.name());
-        let (threads, threads_source) = (supply.workers, supply.source);
+        let (threads, threads_source) = (budget.workers, budget.source);
         Ok(Description { isa, tuning, threads, threads_source, forward, d_w, d_a_prev })
     }
 }

@@ -114,12 +114,12 @@ impl Dense {
         if plan::below_parallel_min(target, batch, self.outputs, self.inputs) {
             return (1, 0.0);
         }
-        let supply = self.threads.here();
-        if supply.workers == 1 {
+        let budget = self.threads.here();
+        if budget.workers == 1 {
             return (1, 0.0);
         }
         let cycles = self.forward_cycles(target, batch);
-        (plan::workers(target, cycles, 0.0, &supply), cycles)
+        (plan::workers(target, cycles, 0.0, &budget), cycles)
     }
 
     /// Cycles that a forward call takes one core.

@@ -25,7 +25,7 @@ use crate::plan::{self, Plans};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::{Crew, Sharing};
 use crate::tuning::Tuning;
-use crate::workspace::{LINE, Workspace, apart, padded};
+use crate::workspace::{LINE, Workspace, padded, padded_row_stride};
 use backward::blocks::BlocksLayout;
 
 /// A dense layer of `inputs → outputs` with an activation, planned once and called many times.
@@ -204,7 +204,7 @@ impl WorkspaceLayout {
         let chunk_blocks = (tuning.chunk_max_len / SUM_BLOCK / longest.max(1)).clamp(1, tuning.chunk_max_blocks);
         let chunk_rows = SUM_BLOCK * chunk_blocks;
         let vector = padded(layer.outputs)?;
-        let dz = padded(apart(layer.outputs)?.checked_mul(chunk_rows)?)?;
+        let dz = padded(padded_row_stride(layer.outputs)?.checked_mul(chunk_rows)?)?;
         let blocks = BlocksLayout::new(layer, tuning)?;
         let workers = layer.threads.max();
         let worker = padded(driver::scratch_len(target.kernels, longest, chunk_rows, workers)?)?;

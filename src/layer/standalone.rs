@@ -4,7 +4,7 @@ use super::Saved;
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::isa::{self, Isa, Kernels};
-use crate::kernel::elementwise::{Rows, Slab};
+use crate::kernel::elementwise::{DzRows, Rows};
 use crate::matrix::Input;
 
 impl Activation {
@@ -76,7 +76,7 @@ impl Activation {
         };
         check_len(operand, cols, saved.len())?;
         check_len(Operand::DZ, cols, d_z.len())?;
-        let slab = Slab {
+        let call = DzRows {
             rows: 1,
             cols,
             upstream: d_a.as_ptr(),
@@ -90,7 +90,7 @@ impl Activation {
             add: false,
         };
         // SAFETY: `select` returned the kernels; all three slices have `cols` elements, and `d_z` overlaps neither.
-        unsafe { kernel(&slab) };
+        unsafe { kernel(&call) };
         Ok(())
     }
 }

@@ -234,7 +234,7 @@ pub(crate) struct TileLoops {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DotProducts {
     /// Whether the right operand comes from the outer caches.
-    pub(crate) is_far: bool,
+    pub(crate) exceeds_l1: bool,
     /// Most rows and columns of a tile.
     pub(crate) rows: usize,
     pub(crate) cols: usize,

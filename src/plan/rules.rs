@@ -161,16 +161,16 @@ fn is_column_of_dots(q: &Question) -> bool {
 /// Dot products, of which a worker has at most this many rows.
 fn dot_products(q: &Question, rows: usize) -> DotProducts {
     let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
-    let is_far = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
+    let exceeds_l1 = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
     // Tiles high and narrow fold fewer sums at a time: they are for an operand from afar, and to leave no row over.
     let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
-    let is_high = rows <= tuning.few_dot_rows && (is_far || leaves_some);
+    let is_high = rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some);
     let most = if is_high { kernels.dot_rows() } else { kernels.tall_dot_rows };
     let height = rows.div_ceil(rows.div_ceil(most).max(1)).max(1);
     DotProducts {
-        is_far,
+        exceeds_l1,
         rows: most,
-        cols: if is_far { dot::FAR_MAX_COLS } else { usize::MAX },
+        cols: if exceeds_l1 { dot::FAR_MAX_COLS } else { usize::MAX },
         aligned: height <= tuning.dot_aligned_max_rows && shape.k >= tuning.dot_aligned_min_terms,
         gathers_left: shape.a_strides.1 != 1,
         gathers_right: shape.b_strides.0 != 1,
@@ -327,10 +327,10 @@ fn is_single_row(q: &Question) -> bool {
 /// A single row, of which a worker has at most this many columns.
 fn single_row(q: &Question, cols: usize) -> SingleRow {
     let (shape, tuning) = (&q.shape, q.target.tuning);
-    let is_far = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
+    let exceeds_l1 = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
     let has_whole_vectors = shape.b_strides.0 & (q.target.kernels.lanes - 1) == 0;
     SingleRow {
-        terms: if is_far { axpyf::TERMS } else { SUM_BLOCK },
+        terms: if exceeds_l1 { axpyf::TERMS } else { SUM_BLOCK },
         cols: q.scratch_len.min(tuning.row_max_cols),
         aligned: has_whole_vectors && cols >= tuning.row_aligned_min_cols,
     }

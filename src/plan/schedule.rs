@@ -4,7 +4,7 @@ use super::share::{shared_cycles, workers};
 use super::{below_parallel_min, dz_cycles, product_cycles};
 use crate::isa::Target;
 use crate::summation::SUM_BLOCK;
-use crate::threads::Supply;
+use crate::threads::ParallelBudget;
 
 /// A backward call, as far as its schedule depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +70,9 @@ pub(crate) fn backward_cycles(target: Target, rows: usize, inputs: usize, output
     dz_cycles(target, rows, outputs) + 2.0 * product_cycles(target, rows, inputs, outputs)
 }
 
-/// Decides for a backward call; `supply` tells the workers that it could have.
+/// Decides for a backward call; `budget` tells the workers that it could have.
 #[inline(always)]
-pub(crate) fn schedule(target: Target, shape: &BatchShape, supply: impl FnOnce() -> Supply) -> Schedule {
+pub(crate) fn schedule(target: Target, shape: &BatchShape, budget: impl FnOnce() -> ParallelBudget) -> Schedule {
     let serial = || {
         let order = if shape.batch <= shape.chunk_rows { BatchOrder::OneChunk } else { BatchOrder::Chunks };
         Schedule { order, workers: 1, cycles: 0.0, updates_behind: updates_behind(target, shape, 1) }
@@ -80,24 +80,24 @@ pub(crate) fn schedule(target: Target, shape: &BatchShape, supply: impl FnOnce()
     if below_parallel_min(target, shape.batch, shape.outputs, shape.inputs) {
         return serial();
     }
-    let supply = supply();
-    if supply.workers == 1 { serial() } else { shared(target, shape, &supply).unwrap_or_else(serial) }
+    let budget = budget();
+    if budget.workers == 1 { serial() } else { shared(target, shape, &budget).unwrap_or_else(serial) }
 }
 
 /// The schedule of a call that several workers could share, if that pays.
-fn shared(target: Target, shape: &BatchShape, supply: &Supply) -> Option<Schedule> {
+fn shared(target: Target, shape: &BatchShape, budget: &ParallelBudget) -> Option<Schedule> {
     let cycles = |rows: usize| shape.cycles(target, rows);
-    let supply = &Supply { cost: supply.backward_cost, ..*supply };
-    if cycles(shape.batch) <= supply.cost {
+    let budget = &ParallelBudget { cost: budget.backward_cost, ..*budget };
+    if cycles(shape.batch) <= budget.cost {
         return None;
     }
     let rows = shape.batch.min(shape.chunk_rows);
     // Each worker reads rows or columns of `dz`, which others have made.
     let moved = 2.0 * rows as f64 * shape.outputs as f64;
-    let by_chunks = workers(target, cycles(rows), moved, supply);
+    let by_chunks = workers(target, cycles(rows), moved, budget);
     let chunks = shape.batch as f64 / rows.max(1) as f64;
-    let chunk_cycles = chunks * shared_cycles(target, cycles(rows), moved, supply, by_chunks);
-    match block_workers(target, shape, supply) {
+    let chunk_cycles = chunks * shared_cycles(target, cycles(rows), moved, budget, by_chunks);
+    match block_workers(target, shape, budget) {
         Some((workers, block_cycles)) if shape.has_room && block_cycles < chunk_cycles => {
             Some(Schedule { order: BatchOrder::Blocks, workers, cycles: cycles(shape.batch), updates_behind: true })
         }
@@ -119,30 +119,30 @@ fn updates_behind(target: Target, shape: &BatchShape, workers: usize) -> bool {
 }
 
 /// How many workers finish a batch in blocks first, and in how many cycles; `None` where there are not two blocks.
-pub(super) fn block_workers(target: Target, shape: &BatchShape, supply: &Supply) -> Option<(usize, f64)> {
+pub(super) fn block_workers(target: Target, shape: &BatchShape, budget: &ParallelBudget) -> Option<(usize, f64)> {
     let (count, most) = (shape.batch.div_ceil(SUM_BLOCK), shape.most_blocks);
     let block_cycles = shape.cycles(target, shape.batch.min(SUM_BLOCK));
     let sums = if shape.d_w { shape.inputs.saturating_mul(shape.outputs) } else { 0 };
     let time = |workers: usize| {
         let (rounds, others) = (count.div_ceil(most), (workers - 1) as f64);
         let share = rounds * most.min(count).div_ceil(workers);
-        let add_up = add_up_cycles(target, count.saturating_mul(sums), supply);
-        let add_up = add_up.min(shared_cycles(target, add_up, 0.0, supply, workers));
-        let handovers = rounds as f64 * supply.cost * (1.0 + target.tuning.worker_cost * (others - 1.0));
+        let add_up = add_up_cycles(target, count.saturating_mul(sums), budget);
+        let add_up = add_up.min(shared_cycles(target, add_up, 0.0, budget, workers));
+        let handovers = rounds as f64 * budget.cost * (1.0 + target.tuning.worker_cost * (others - 1.0));
         share as f64 * block_cycles + add_up + handovers
     };
-    let most_workers = supply.workers.min(count).min(most);
+    let most_workers = budget.workers.min(count).min(most);
     (2..=most_workers).map(|workers| (workers, time(workers))).min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// Cycles that adding up so many sums, which others have written, takes on one core.
-fn add_up_cycles(target: Target, sums: usize, supply: &Supply) -> f64 {
-    (target.tuning.add_up_cost + supply.move_cost) * sums as f64
+fn add_up_cycles(target: Target, sums: usize, budget: &ParallelBudget) -> f64 {
+    (target.tuning.add_up_cost + budget.move_cost) * sums as f64
 }
 
 /// How many workers add up the sums of so many blocks, each for some outputs.
-pub(crate) fn add_up_workers(target: Target, sums: usize, outputs: usize, supply: &Supply) -> usize {
-    workers(target, add_up_cycles(target, sums, supply), 0.0, supply).min(outputs)
+pub(crate) fn add_up_workers(target: Target, sums: usize, outputs: usize, budget: &ParallelBudget) -> usize {
+    workers(target, add_up_cycles(target, sums, budget), 0.0, budget).min(outputs)
 }
 
 /// The jobs of a chunk that `members` share, whose products come in so many parts.

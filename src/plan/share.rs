@@ -2,7 +2,7 @@
 
 use super::{Question, RightOperand, Route, cost};
 use crate::isa::Target;
-use crate::threads::Supply;
+use crate::threads::ParallelBudget;
 use core::ops::Range;
 
 /// Elements in a cache line, which two workers had better not write to.
@@ -121,29 +121,29 @@ pub(crate) fn below_parallel_min(target: Target, m: usize, n: usize, k: usize) -
 ///
 /// The predicted time has one minimum and no steps: at the size from which on a worker more is used, it neither gains
 /// nor loses.
-pub(crate) fn workers(target: Target, cycles: f64, moved: f64, supply: &Supply) -> usize {
-    if cycles <= supply.cost {
+pub(crate) fn workers(target: Target, cycles: f64, moved: f64, budget: &ParallelBudget) -> usize {
+    if cycles <= budget.cost {
         return 1;
     }
-    let time = |workers: usize| shared_cycles(target, cycles, moved, supply, workers);
-    (1..=supply.workers.max(1)).min_by(|a, b| time(*a).total_cmp(&time(*b))).unwrap_or(1)
+    let time = |workers: usize| shared_cycles(target, cycles, moved, budget, workers);
+    (1..=budget.workers.max(1)).min_by(|a, b| time(*a).total_cmp(&time(*b))).unwrap_or(1)
 }
 
 /// Cycles that work of this many takes when it is shared by so many workers.
-pub(super) fn shared_cycles(target: Target, cycles: f64, moved: f64, supply: &Supply, workers: usize) -> f64 {
+pub(super) fn shared_cycles(target: Target, cycles: f64, moved: f64, budget: &ParallelBudget, workers: usize) -> f64 {
     if workers == 1 {
         return cycles;
     }
     let (p, others) = (workers as f64, (workers - 1) as f64);
-    (cycles + supply.move_cost * moved * others / p) / p
-        + supply.cost * (1.0 + target.tuning.worker_cost * (others - 1.0))
+    (cycles + budget.move_cost * moved * others / p) / p
+        + budget.cost * (1.0 + target.tuning.worker_cost * (others - 1.0))
 }
 
 /// Whether a training step of this many cycles is worth sharing: each worker reads all parameters, and others have
 /// updated most of them the step before.
-pub(crate) fn step_pays(target: Target, cycles: f64, parameters: usize, supply: &Supply) -> bool {
-    let p = supply.workers as f64;
-    cycles / p + supply.move_cost * target.tuning.step_parameter_reads * parameters as f64 * (p - 1.0) / p < cycles
+pub(crate) fn step_pays(target: Target, cycles: f64, parameters: usize, budget: &ParallelBudget) -> bool {
+    let p = budget.workers as f64;
+    cycles / p + budget.move_cost * target.tuning.step_parameter_reads * parameters as f64 * (p - 1.0) / p < cycles
 }
 
 #[cfg(all(test, not(miri), not(fused_dense_force_sharing)))]

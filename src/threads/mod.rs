@@ -7,20 +7,20 @@ mod board;
 mod clock;
 mod meter;
 mod payload;
-mod pieces;
 mod process;
 mod rayon_pool;
 mod sync;
 mod team;
+mod thread_scratch;
 
 pub use team::Team;
 
 use crate::tuning::HANDOVER;
 use board::{Board, MAX_MEMBERS};
 use meter::Meter;
-use pieces::Pieces;
 use process::Process;
 use std::sync::Arc;
+use thread_scratch::ThreadScratch;
 
 /// Where a layer's work may run.
 ///
@@ -108,7 +108,7 @@ impl From<Threads> for Sharing {
 
 /// Workers that a call may use, and what sharing work out to them costs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Supply {
+pub(crate) struct ParallelBudget {
     /// Workers, the caller among them.
     pub(crate) workers: usize,
     /// Cycles that go by until they all work, and until all is known to be done.
@@ -121,7 +121,7 @@ pub(crate) struct Supply {
     pub(crate) source: &'static str,
 }
 
-impl Supply {
+impl ParallelBudget {
     fn serial(source: &'static str) -> Self {
         Self { workers: 1, cost: 0.0, backward_cost: 0.0, move_cost: 0.0, source }
     }
@@ -149,7 +149,7 @@ impl Supply {
 }
 
 impl Sharing {
-    /// The most workers that a call may use, which is how many pieces of scratch it needs.
+    /// The most workers that a call may use, which is how many thread_scratch of scratch it needs.
     pub(crate) fn max(&self) -> usize {
         match &self.threads {
             Threads::Serial => 1,
@@ -161,15 +161,15 @@ impl Sharing {
 
     /// The workers that a call made here and now may use.
     #[inline]
-    pub(crate) fn here(&self) -> Supply {
+    pub(crate) fn here(&self) -> ParallelBudget {
         match &self.threads {
-            Threads::Serial => Supply::serial("serial"),
+            Threads::Serial => ParallelBudget::serial("serial"),
             Threads::CurrentPool { .. } if rayon::current_thread_index().is_some() => {
-                Supply::rayon(rayon::current_num_threads().min(self.max()), "the rayon pool around the call")
+                ParallelBudget::rayon(rayon::current_num_threads().min(self.max()), "the rayon pool around the call")
             }
-            Threads::CurrentPool { .. } => Supply::serial("outside of any rayon pool"),
-            Threads::Pool(_) => Supply::rayon(self.max(), "a rayon pool"),
-            Threads::Team(team) => Supply::team(team.threads(), team.meter()),
+            Threads::CurrentPool { .. } => ParallelBudget::serial("outside of any rayon pool"),
+            Threads::Pool(_) => ParallelBudget::rayon(self.max(), "a rayon pool"),
+            Threads::Team(team) => ParallelBudget::team(team.threads(), team.meter()),
         }
     }
 
@@ -240,11 +240,11 @@ impl Crew<'_> {
     }
 
     /// What it costs to share out another job.
-    pub(crate) fn supply(&self) -> Supply {
+    pub(crate) fn budget(&self) -> ParallelBudget {
         match self {
-            Self::Serial => Supply::serial(""),
-            Self::Rayon { workers, .. } => Supply::rayon_awake(*workers),
-            Self::Team { workers, lead, .. } => Supply::team(*workers, lead.meter()),
+            Self::Serial => ParallelBudget::serial(""),
+            Self::Rayon { workers, .. } => ParallelBudget::rayon_awake(*workers),
+            Self::Team { workers, lead, .. } => ParallelBudget::team(*workers, lead.meter()),
         }
     }
 
@@ -277,12 +277,12 @@ impl Crew<'_> {
         piece_len: usize,
         work: &(impl Fn(usize, &mut [f32]) + Sync),
     ) {
-        let pieces = Pieces::new(scratch, piece_len);
+        let thread_scratch = ThreadScratch::new(scratch, piece_len);
         let most = Board::most_parts(workers);
         for first in (0..parts).step_by(most) {
             let parts = most.min(parts - first);
             // SAFETY: a member is one thread, which does one part at a time.
-            let work = |member: usize, part: usize| work(first + part, unsafe { pieces.get(member) });
+            let work = |member: usize, part: usize| work(first + part, unsafe { thread_scratch.get(member) });
             match self {
                 Self::Serial => {}
                 // SAFETY: the board is this crew's, which shares one job after the other.

@@ -50,7 +50,7 @@ thread_local! {
     static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
 }
 
-/// Calls `call` with a crew of `workers` members, of `most` that the scratch memory has pieces for: this thread, and
+/// Calls `call` with a crew of `workers` members, of `most` that the scratch memory has thread_scratch for: this thread, and
 /// workers of the pool, or of the one that this thread is a worker of.
 ///
 /// A place that no worker takes up is left to the caller, which by then has done all parts.

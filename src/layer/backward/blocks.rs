@@ -15,7 +15,7 @@ use crate::plan::{self, Asked};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Crew;
 use crate::tuning::Tuning;
-use crate::workspace::{apart, padded};
+use crate::workspace::{padded, padded_row_stride};
 use core::ops::Range;
 
 /// Scratch for a crew whose workers make `dz` themselves.
@@ -35,7 +35,7 @@ impl BlocksLayout {
         if layer.threads.max() == 1 {
             return Some(Self::default());
         }
-        let dz = padded(apart(layer.outputs)?.checked_mul(SUM_BLOCK)?)?;
+        let dz = padded(padded_row_stride(layer.outputs)?.checked_mul(SUM_BLOCK)?)?;
         let weights = layer.inputs.checked_mul(layer.outputs)?;
         let block = padded(weights)?.checked_add(padded(layer.outputs)?)?;
         let fits = dz <= tuning.own_dz_max_len && (1..=tuning.block_max_weights).contains(&weights);
@@ -76,7 +76,7 @@ impl Call<'_> {
         let all = self.batch.div_ceil(SUM_BLOCK);
         for first in (0..all).step_by(layout.most) {
             let count = layout.most.min(all - first);
-            let adders = plan::add_up_workers(self.target, count * sums, outputs, &crew.supply());
+            let adders = plan::add_up_workers(self.target, count * sums, outputs, &crew.budget());
             crew.share(count, scratch, piece_len, &|index, scratch| {
                 // SAFETY: the caller's promise; each block is computed once.
                 unsafe { blocks.compute(first, index, scratch) };
@@ -192,7 +192,7 @@ impl Blocks<'_> {
         let start = (first + index) * SUM_BLOCK;
         let rows = SUM_BLOCK.min(call.batch - start);
         let (dz, scratch) = scratch.split_at_mut(layout.dz);
-        let row_stride = apart(layer.outputs).unwrap_or(layer.outputs);
+        let row_stride = padded_row_stride(layer.outputs).unwrap_or(layer.outputs);
         let dz = Sink { ptr: dz.as_mut_ptr(), row_stride, col_stride: 1 };
         // SAFETY: the block lies inside the batch, for which the caller vouches; its sums and its `dz` are this worker's.
         unsafe {

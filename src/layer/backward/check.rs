@@ -5,7 +5,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::isa::{Kernels, Target};
 use crate::kernel::Sink;
-use crate::kernel::elementwise::Slab;
+use crate::kernel::elementwise::DzRows;
 use crate::layer::call::Gradient;
 use crate::layer::{Dense, Saved, Upstream};
 
@@ -87,7 +87,7 @@ fn dz_kernel(
     activation: Activation,
     saved: &Saved<'_>,
     upstream: &Upstream<crate::matrix::Input<'_>>,
-) -> Result<Option<unsafe fn(&Slab)>, Error> {
+) -> Result<Option<unsafe fn(&DzRows)>, Error> {
     Ok(match (upstream, saved) {
         (Upstream::PreActivation(_), _) => None,
         (Upstream::Activation(_), _) if activation == Activation::Identity => None,

@@ -8,7 +8,7 @@ use crate::layer::Scratch;
 use crate::plan::{self, ChunkJobs, Plan, Slot};
 use crate::summation::Summation;
 use crate::threads::Crew;
-use crate::workspace::apart;
+use crate::workspace::padded_row_stride;
 
 /// A product and the order of its sums.
 type Product<'g> = (Gemm<'g>, Summation);
@@ -89,7 +89,7 @@ impl Call<'_> {
     /// Where a chunk's `dz` stands.
     #[inline(always)]
     fn dz_sink(&self, scratch: &mut Scratch<'_>) -> Sink {
-        let row_stride = apart(self.layer.outputs).unwrap_or(self.layer.outputs);
+        let row_stride = padded_row_stride(self.layer.outputs).unwrap_or(self.layer.outputs);
         Sink { ptr: scratch.dz.as_mut_ptr(), row_stride, col_stride: 1 }
     }
 
@@ -182,7 +182,7 @@ impl SharedChunk<'_> {
         let Some(pass) = pass else { return };
         let (target, outputs) = (self.call.target, self.call.layer.outputs);
         let cycles = plan::dz_cycles(target, rows, outputs);
-        let workers = plan::workers(target, cycles, 0.0, &self.crew.supply());
+        let workers = plan::workers(target, cycles, 0.0, &self.crew.budget());
         self.crew.share(workers, scratch, self.piece_len, &|index, scratch| {
             let cols = plan::share(outputs, target.kernels.lanes.max(plan::LINE), index, workers);
             // SAFETY: the caller's promise; the workers' columns are disjoint.

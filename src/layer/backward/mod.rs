@@ -11,7 +11,7 @@ use super::{Dense, Gradients, MOST_SAMPLES, Saved, Scratch, Upstream, Weights};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
 use crate::isa::Target;
-use crate::kernel::elementwise::Slab;
+use crate::kernel::elementwise::DzRows;
 use crate::kernel::{Sink, Source};
 use crate::matrix::Input;
 use crate::plan::{self, BatchOrder, BatchShape, Part, Schedule};
@@ -129,7 +129,7 @@ struct Call<'c> {
     saved: Source,
     upstream: Source,
     /// The kernel that computes `dz`; none where upstream is `dz` itself.
-    dz_kernel: Option<unsafe fn(&Slab)>,
+    dz_kernel: Option<unsafe fn(&DzRows)>,
     d_w: Option<Destination>,
     d_b: Option<Destination>,
     d_a_prev: Option<Destination>,

@@ -5,8 +5,8 @@ use crate::plan::schedule::block_workers;
 use crate::plan::tests::{question, shape, targets};
 use crate::plan::{activation_cycles, backward_cycles, plan, product_cycles};
 
-fn supply(workers: usize, cost: f64) -> Supply {
-    Supply { workers, cost, backward_cost: cost, move_cost: cost / 2e3, source: "a test" }
+fn budget(workers: usize, cost: f64) -> ParallelBudget {
+    ParallelBudget { workers, cost, backward_cost: cost, move_cost: cost / 2e3, source: "a test" }
 }
 
 fn target() -> Target {
@@ -86,14 +86,14 @@ fn parts_are_alike() {
 
 #[test]
 fn workers_are_as_many_as_the_work_is_worth() {
-    let workers = |cycles, moved, supply: &Supply| workers(target(), cycles, moved, supply);
-    assert_eq!(workers(0.0, 0.0, &supply(8, 2e3)), 1);
-    assert_eq!(workers(f64::MAX, 0.0, &supply(8, 2e3)), 8);
-    assert_eq!(workers(f64::MAX, 0.0, &supply(1, 0.0)), 1);
-    assert_eq!(workers(10e3, 0.0, &supply(2, 2e3)), 2);
-    assert_eq!(workers(10e3, 20e3, &supply(2, 2e3)), 1, "half of what is moved costs more than half of the work");
+    let workers = |cycles, moved, budget: &ParallelBudget| workers(target(), cycles, moved, budget);
+    assert_eq!(workers(0.0, 0.0, &budget(8, 2e3)), 1);
+    assert_eq!(workers(f64::MAX, 0.0, &budget(8, 2e3)), 8);
+    assert_eq!(workers(f64::MAX, 0.0, &budget(1, 0.0)), 1);
+    assert_eq!(workers(10e3, 0.0, &budget(2, 2e3)), 2);
+    assert_eq!(workers(10e3, 20e3, &budget(2, 2e3)), 1, "half of what is moved costs more than half of the work");
     for cost in [2e3, 60e3] {
-        let counts = (0..40).map(|bits| workers((1_u64 << bits) as f64, 0.0, &supply(5, cost)));
+        let counts = (0..40).map(|bits| workers((1_u64 << bits) as f64, 0.0, &budget(5, cost)));
         assert!(counts.clone().all(|count| (1..=5).contains(&count)) && counts.is_sorted());
     }
 }
@@ -101,9 +101,9 @@ fn workers_are_as_many_as_the_work_is_worth() {
 /// Work a little larger is never predicted to take longer, nor much longer than on one worker less.
 #[test]
 fn sharing_has_no_cliffs() {
-    let (supply, target) = (supply(16, 2e3), target());
+    let (budget, target) = (budget(16, 2e3), target());
     for moved in [0.0, 500.0, 5000.0] {
-        let time = |cycles: f64| shared_cycles(target, cycles, moved, &supply, workers(target, cycles, moved, &supply));
+        let time = |cycles: f64| shared_cycles(target, cycles, moved, &budget, workers(target, cycles, moved, &budget));
         let mut last = 0.0;
         for cycles in (0..4000).map(|step| 100.0 * f64::from(step)) {
             let now = time(cycles);
@@ -126,7 +126,7 @@ fn blocks_are_shared_whole() {
         d_a_prev: true,
         has_room: true,
     };
-    let workers = |count, most, members, cost| block_workers(target(), &blocks(count, most), &supply(members, cost));
+    let workers = |count, most, members, cost| block_workers(target(), &blocks(count, most), &budget(members, cost));
     assert!(workers(0, 8, 8, 2e3).is_none());
     assert!(workers(1, 8, 8, 2e3).is_none());
     assert!(workers(16, 0, 8, 2e3).is_none());
@@ -161,11 +161,11 @@ fn parts_do_not_meet_in_memory() {
 /// Parameters that change cores each step are part of its price, and nothing where cores share a cache.
 #[test]
 fn steps_are_shared_where_they_pay() {
-    let supply = |workers, move_cost| Supply { move_cost, ..supply(workers, 2e3) };
-    assert!(step_pays(target(), 264e3, 79_000, &supply(2, 0.1)));
-    assert!(!step_pays(target(), 264e3, 79_000, &supply(2, 1.5)));
-    assert!(step_pays(target(), 7.7e6, 668_000, &supply(2, 1.5)));
-    assert!(!step_pays(target(), 7.7e6, 668_000, &supply(1, 0.0)));
+    let budget = |workers, move_cost| ParallelBudget { move_cost, ..budget(workers, 2e3) };
+    assert!(step_pays(target(), 264e3, 79_000, &budget(2, 0.1)));
+    assert!(!step_pays(target(), 264e3, 79_000, &budget(2, 1.5)));
+    assert!(step_pays(target(), 7.7e6, 668_000, &budget(2, 1.5)));
+    assert!(!step_pays(target(), 7.7e6, 668_000, &budget(1, 0.0)));
 }
 
 /// Whoever is below the least is not asked; nobody who would be helped may be.

@@ -28,7 +28,7 @@ enum Isa {
 enum Kind {
     Chain,
     /// A chain tile that asks for memory ahead.
-    Asking,
+    Prefetching,
     Dot,
     /// Several rows of few columns to a vector.
     Narrow,
@@ -53,7 +53,7 @@ impl Kernel {
             .find_map(|(module, isa)| Some((isa, symbol.split_once(&format!("3isa{module}"))?.1)))?;
         let shims = [
             ("5tiles", Kind::Chain),
-            ("12asking_tiles", Kind::Asking),
+            ("17prefetching_tiles", Kind::Prefetching),
             ("3dot", Kind::Dot),
             ("11narrow_rows", Kind::Narrow),
         ];
@@ -78,7 +78,7 @@ impl Kernel {
     /// Registers that its accumulators fill, or multiply-adds of its least loop.
     fn accumulators(&self) -> usize {
         match (self.kind, self.isa) {
-            (Kind::Chain | Kind::Asking | Kind::Narrow, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
+            (Kind::Chain | Kind::Prefetching | Kind::Narrow, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
             // Sixteen lanes of the sum are two registers.
             (Kind::Dot, Isa::Avx2) => 2 * self.rows * self.cols,
         }
@@ -94,7 +94,7 @@ impl fmt::Display for Kernel {
         let kind = match (self.kind, self.masked) {
             (Kind::Chain, true) => "chain, masked",
             (Kind::Chain, false) => "chain",
-            (Kind::Asking, _) => "chain, asking",
+            (Kind::Prefetching, _) => "chain, prefetching",
             (Kind::Dot, _) => "dot",
             (Kind::Narrow, _) => return f.pad(&format!("{isa} narrow")),
         };
@@ -196,8 +196,8 @@ mod tests {
         assert_eq!((square.rows, square.cols), (2, 2));
         let dot = of("_RINvNtNtCs1_11fused_dense3isa4avx23dotKj2_Kj3_EB6_").unwrap();
         assert_eq!((dot.kind, dot.accumulators()), (Kind::Dot, 12));
-        let asking = of("_RINvNtNtCs1_11fused_dense3isa4avx212asking_tilesKj4_Kj3_Kb0_EB6_").unwrap();
-        assert_eq!((asking.kind, asking.rows, asking.cols), (Kind::Asking, 4, 3));
+        let prefetching = of("_RINvNtNtCs1_11fused_dense3isa4avx217prefetching_tilesKj4_Kj3_Kb0_EB6_").unwrap();
+        assert_eq!((prefetching.kind, prefetching.rows, prefetching.cols), (Kind::Prefetching, 4, 3));
         let narrow = of("_RNvNtNtCs1_11fused_dense3isa6avx51211narrow_rows").unwrap();
         assert_eq!((narrow.kind, narrow.accumulators()), (Kind::Narrow, 4));
         assert_eq!(of("_RNvNtNtCs1_11fused_dense3isa4avx26detect"), None);

@@ -1,9 +1,9 @@
-//! Scratch memory cut into pieces, one for each member of a crew.
+//! Scratch memory cut into thread_scratch, one for each member of a crew.
 
 use core::marker::PhantomData;
 
 /// A slice cut every `piece_len` elements.
-pub(super) struct Pieces<'s> {
+pub(super) struct ThreadScratch<'s> {
     start: *mut f32,
     piece_len: usize,
     count: usize,
@@ -11,9 +11,9 @@ pub(super) struct Pieces<'s> {
 }
 
 // SAFETY: a piece is handed to one thread at a time (`get`), and `f32` is `Send`.
-unsafe impl Sync for Pieces<'_> {}
+unsafe impl Sync for ThreadScratch<'_> {}
 
-impl<'s> Pieces<'s> {
+impl<'s> ThreadScratch<'s> {
     pub(super) fn new(slice: &'s mut [f32], piece_len: usize) -> Self {
         let count = slice.len().checked_div(piece_len).unwrap_or(usize::MAX);
         Self { start: slice.as_mut_ptr(), piece_len, count, borrow: PhantomData }

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 /// A range cut into the fewest pieces of at most `most` elements, as equal as multiples of `grain` allow.
 #[derive(Clone)]
-pub(super) struct Pieces {
+pub(super) struct Chunks {
     next: usize,
     end: usize,
     count: usize,
@@ -14,7 +14,7 @@ pub(super) struct Pieces {
     grain: usize,
 }
 
-impl Pieces {
+impl Chunks {
     /// `grain` is a power of two.
     #[inline(always)]
     pub(super) fn new(range: Range<usize>, most: usize, grain: usize) -> Self {
@@ -26,7 +26,7 @@ impl Pieces {
         Self { next: range.start, end: range.end, count, len: each * grain, longer: grains - each * count, grain }
     }
 
-    /// Pieces of `len` elements, the last of what is left.
+    /// Chunks of `len` elements, the last of what is left.
     pub(super) fn of_len(range: Range<usize>, len: usize) -> Self {
         let count = range.len().div_ceil(len);
         Self { next: range.start, end: range.end, count, len, longer: 0, grain: len }
@@ -37,7 +37,7 @@ impl Pieces {
         (count, grains / count)
     }
 
-    /// Pieces that are left.
+    /// Chunks that are left.
     pub(super) fn left(&self) -> usize {
         self.count
     }
@@ -59,7 +59,7 @@ impl Pieces {
     }
 }
 
-impl Iterator for Pieces {
+impl Iterator for Chunks {
     type Item = Range<usize>;
 
     #[inline(always)]
@@ -86,7 +86,7 @@ pub(super) struct Runs {
     last: usize,
 }
 
-/// Pieces of one length, one behind the other.
+/// Chunks of one length, one behind the other.
 pub(super) struct Run {
     pub(super) start: usize,
     pub(super) count: usize,
@@ -116,7 +116,7 @@ impl Runs {
     /// The pieces, of which each is a tile, in runs of at most `max_len` elements of an output `width` across, or of one tile.
     /// No run has both any of the `last` tiles and others.
     #[inline(always)]
-    pub(super) fn activated(pieces: Pieces, width: usize, max_len: usize, last: usize) -> Self {
+    pub(super) fn activated(pieces: Chunks, width: usize, max_len: usize, last: usize) -> Self {
         let counts = [pieces.longer, pieces.count - pieces.longer];
         Self { next: pieces.next, counts, lens: [pieces.len + 1, pieces.len], width, max_len, last }
     }
