@@ -1,7 +1,6 @@
 //! What it costs to hand a job over, measured on the jobs themselves: the cores of one machine lie near each other or
 //! far apart, and those of a virtual machine move.
 
-use super::COSTS;
 use super::sync::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::time::Instant;
@@ -10,9 +9,9 @@ use std::time::Instant;
 const EVERY: usize = 8;
 
 /// Cycles that sharing out a job costs before anything is measured, and the least and the most that it is taken to.
-const FIRST_COST: usize = COSTS as usize * 1500;
-pub(crate) const LEAST_COST: usize = COSTS as usize * 1000;
-const MOST_COST: usize = COSTS as usize * 8000;
+const FIRST_COST: usize = super::COSTS as usize * 1500;
+pub(crate) const LEAST_COST: usize = super::COSTS as usize * 1000;
+const MOST_COST: usize = super::COSTS as usize * 8000;
 
 /// Cycles by which cores that lie apart are dearer, for one more to read an element that another worker has written.
 /// Those that share a cache stream it as fast as anything.
