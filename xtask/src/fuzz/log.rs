@@ -16,13 +16,13 @@ pub fn tally(log: &str) -> Tally {
     log.lines().rev().find_map(read).unwrap_or_default()
 }
 
-/// The last lines of a log, without what libFuzzer and the tally say on the way.
-pub fn end(log: &str) -> impl Iterator<Item = &str> {
-    const MOST_LINES: usize = 80;
-    let lines: Vec<&str> =
-        log.lines().filter(|line| !line.starts_with(['#', 't']) || line.starts_with("thread")).collect();
-    let skipped = lines.len().saturating_sub(MOST_LINES);
-    lines.into_iter().skip(skipped)
+/// What a log says of a finding: from its first sign on, without what libFuzzer and the tally say on the way.
+pub fn finding(log: &str) -> impl Iterator<Item = &str> {
+    const SIGNS: [&str; 3] = ["panicked at", "ERROR: ", "ALARM: "];
+    const MOST_LINES: usize = 60;
+    let lines = log.lines().filter(|line| !line.starts_with('#') && !line.starts_with("tally: "));
+    let is_sign = |line: &&str| SIGNS.iter().any(|sign| line.contains(sign));
+    lines.skip_while(move |line| !is_sign(line)).take(MOST_LINES)
 }
 
 #[cfg(test)]
@@ -45,8 +45,8 @@ a: element 3";
     }
 
     #[test]
-    fn the_end_tells_the_finding() {
-        let end: Vec<&str> = end(LOG).collect();
-        assert_eq!(end, ["INFO: Seed: 1", "thread '<unnamed>' panicked at src/layer.rs:1:1:", "a: element 3"]);
+    fn a_finding_is_told_from_its_first_sign_on() {
+        let finding: Vec<&str> = finding(LOG).collect();
+        assert_eq!(finding, ["thread '<unnamed>' panicked at src/layer.rs:1:1:", "a: element 3"]);
     }
 }

@@ -119,15 +119,17 @@ fn fuzz(target: Target, minutes: f64) -> anyhow::Result<Outcome> {
     let mut run = Command::new(folder().join(workspace::host()).join("release").join(&name));
     run.arg(&corpus).arg(package.join("seeds").join(&name));
     run.args([format!("-max_total_time={seconds}"), format!("-timeout={MOST_SECONDS}")]);
-    run.args(["-max_len=512", "-len_control=0", "-rss_limit_mb=4096", "-detect_leaks=0"]);
+    run.args(["-max_len=512", "-len_control=0", "-rss_limit_mb=4096"]);
     run.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    // A payload that would panic when it is dropped is let go.
+    run.env("ASAN_OPTIONS", "detect_leaks=0");
     run.stdout(Stdio::null()).stderr(File::create(&log)?);
     let status = run.status().with_context(|| format!("cannot run {run:?}"))?;
 
     let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     let Tally { cases, shared } = log::tally(&text);
     if !status.success() {
-        log::end(&text).for_each(|line| println!("{line}"));
+        log::finding(&text).for_each(|line| println!("{line}"));
         bail!("1 finding after {cases} cases, {shared} shared; its input is in {}", artifacts.display());
     }
     ensure!(cases > 0, "no case was tried");
