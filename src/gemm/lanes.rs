@@ -48,9 +48,9 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
     }
 }
 
-/// A tile's call, but for where the tile lies.
+/// The call of a tile of so many rows, but for where the tile lies.
 #[inline(always)]
-fn call(gemm: &Gemm, plan: &DotProducts) -> DotTile {
+fn call(gemm: &Gemm, plan: &DotProducts, rows: usize) -> DotTile {
     let totals = gemm.totals();
     DotTile {
         depth: gemm.k,
@@ -59,7 +59,7 @@ fn call(gemm: &Gemm, plan: &DotProducts) -> DotTile {
         b: gemm.b.ptr,
         b_col_stride: gemm.b.col_stride,
         exceeds_l1: plan.exceeds_l1,
-        is_aligned: plan.aligned,
+        is_aligned: rows <= plan.aligned_rows,
         c: totals.ptr,
         c_row_stride: totals.row_stride,
         c_col_stride: totals.col_stride,
@@ -84,7 +84,7 @@ unsafe fn row_of_tiles(
 ) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, by_cols) = (gemm.totals(), kernels.dot_tiles[rows.len() - 1]);
-    let mut call = call(gemm, plan);
+    let mut call = call(gemm, plan, rows.len());
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at most as
     // many rows of k as the scratch has room for.
     unsafe {
@@ -135,7 +135,7 @@ unsafe fn grid_of_tiles(
 unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, rows: &Run, cols: &Run, scratch: &mut [f32]) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, kernel) = (gemm.totals(), kernels.dot_tiles[rows.len - 1][cols.len - 1]);
-    let mut call = call(gemm, plan);
+    let mut call = call(gemm, plan, rows.len);
     for j in cols.starts() {
         // SAFETY: as in `row_of_tiles`.
         unsafe {

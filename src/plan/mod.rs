@@ -238,8 +238,8 @@ pub(crate) struct DotProducts {
     /// Most rows and columns of a tile.
     pub(crate) rows: usize,
     pub(crate) cols: usize,
-    /// Whether the right operand is read by whole cache lines where it can be.
-    pub(crate) aligned: bool,
+    /// Most rows of a tile that reads the right operand by whole cache lines where it can.
+    pub(crate) aligned_rows: usize,
     /// Whether an operand is gathered, because it is not contiguous along the sum.
     pub(crate) gathers_left: bool,
     pub(crate) gathers_right: bool,

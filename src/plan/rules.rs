@@ -166,12 +166,11 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
     let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
     let is_high = rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some);
     let most = if is_high { kernels.dot_rows() } else { kernels.tall_dot_rows };
-    let height = rows.div_ceil(rows.div_ceil(most).max(1)).max(1);
     DotProducts {
         exceeds_l1,
         rows: most,
         cols: if exceeds_l1 { dot::FAR_MAX_COLS } else { usize::MAX },
-        aligned: height <= tuning.dot_aligned_max_rows && shape.k >= tuning.dot_aligned_min_terms,
+        aligned_rows: if shape.k >= tuning.dot_aligned_min_terms { tuning.dot_aligned_max_rows } else { 0 },
         gathers_left: shape.a_strides.1 != 1,
         gathers_right: shape.b_strides.0 != 1,
     }
