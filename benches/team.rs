@@ -1,4 +1,4 @@
-//! What it costs to hand a job to a team and to have it back: from the call until both threads have begun their parts and
+//! The cost of handing a job to a team and having it back: from the call until both threads have begun their parts and
 //! the caller knows that both are done, with a pause between the calls.
 
 mod support;

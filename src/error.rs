@@ -59,7 +59,7 @@ impl fmt::Display for Operand {
     }
 }
 
-/// What was wrong with a call: the operand, what was expected and what was found.
+/// The fault of a call: the operand, the expected value and the found one.
 ///
 /// A call that returns an error has written to none of its outputs.
 ///

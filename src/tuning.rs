@@ -147,7 +147,7 @@ pub struct Tuning {
     pub(crate) piece_min_cycles: f64,
     pub(crate) max_pieces: usize,
     pub(crate) piece_tolerance: f64,
-    /// What each worker more adds to the cost of a handover, as a fraction of that of the first.
+    /// The addition of each further worker to the cost of a handover, as a fraction of that of the first.
     pub(crate) worker_cost: f64,
     /// Cycles up to which work is never shared.
     pub(crate) parallel_min_cycles: usize,

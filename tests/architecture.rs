@@ -28,7 +28,7 @@ const ORDER: &[&str] = &[
     "network",
 ];
 
-/// What the order does not say: an error speaks of instruction sets, whose selection returns errors.
+/// An exception to the order: an error speaks of instruction sets, whose selection returns errors.
 const MUTUAL: (&str, &str) = ("error", "isa");
 
 /// Where raw pointers are allowed: the kernels, the loops around them, the boundaries at which checked views become
@@ -88,7 +88,7 @@ const UNSAFE: &[&str] = &[
     "ndarray.rs",
 ];
 
-/// What a raw pointer looks like.
+/// The marks of a raw pointer.
 const POINTERS: &[&str] = &["*const ", "*mut ", "&raw ", "ptr::"];
 
 const MOST_LINES: usize = 600;

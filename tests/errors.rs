@@ -14,7 +14,7 @@ const BATCH: usize = 3;
 const INPUTS: usize = 4;
 const OUTPUTS: usize = 2;
 
-/// What a call is given for one operand.
+/// A call's value for one operand.
 #[derive(Clone, Copy, Debug)]
 enum Given {
     Slice(usize),

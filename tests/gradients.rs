@@ -208,7 +208,7 @@ mod backpropagation {
         }
     }
 
-    /// What the equations speak of, in one layer: given `dA` and `z`, the layer's `dz`, `dw`, `db` and `dA_prev`.
+    /// The quantities of the equations, in one layer: given `dA` and `z`, the layer's `dz`, `dw`, `db` and `dA_prev`.
     struct Layer {
         a_prev: Matrix,
         w: Matrix,

@@ -12,7 +12,7 @@ use std::process::Command;
 /// Set in a process that is to report.
 const REPORT: &str = "FUSED_DENSE_TEST_REPORTS_ISA";
 
-/// What a layer and a stand-alone activation answer, in words.
+/// The answers of a layer and a stand-alone activation, in words.
 fn report() -> String {
     let layer = Dense::new(2, 2, Activation::Sigmoid);
     let mut a = [0.0];
@@ -21,7 +21,7 @@ fn report() -> String {
     format!("layer {:?}, alone {alone:?}, raised {raised:?}", layer.isa())
 }
 
-/// What a process must report whose variable caps at `cap`, or is wrong.
+/// The report that a process must give whose variable caps at `cap`, or is wrong.
 fn expected(cap: Result<Isa, Error>) -> String {
     let isas = support::isas::promised();
     let best = |cap: Isa| match isas.iter().find(|isa| **isa <= cap) {

@@ -135,7 +135,7 @@ fn descriptions_tell_packed_weights_apart() {
     }
 }
 
-/// What a forward and a backward call return for these weights; both must leave their outputs alone.
+/// The errors of a forward and a backward call for these weights; both must leave their outputs alone.
 fn refused(layer: &mut Dense, w: Weights<'_>) -> Error {
     let (inputs, outputs) = (layer.inputs(), layer.outputs());
     let (x, y) = (vec![0.5; inputs], vec![0.5; outputs]);

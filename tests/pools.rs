@@ -136,7 +136,7 @@ fn calls_of_different_limits_follow_each_other() {
     });
 }
 
-/// Whatever happens to the pool: its last handle goes with the layer, while helpers are on their way.
+/// A pool that ends: its last handle goes with the layer, while helpers are on their way.
 #[test]
 fn a_pool_may_end_right_behind_a_call() {
     check(|| {

@@ -24,7 +24,7 @@ fn grows_by_the_root_of_the_threads() {
         for threads in [1, 2, 3, 4, 7, 16, 64, 100, 256] {
             let found = len(inputs, outputs, threads);
             let root = (threads as f64).sqrt();
-            // What an output shared by blocks needs besides does not grow with the threads.
+            // The room that an output shared by blocks needs besides does not grow with the threads.
             let most = (1.1 * root * one as f64) as usize + threads * LEAST_EACH + (1 << 18);
             assert!(found <= most, "{inputs}→{outputs} by {threads}: {found} elements, {one} for one thread");
             assert!(found >= one, "{inputs}→{outputs} by {threads}: a call on one thread has as much as ever");

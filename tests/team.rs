@@ -369,7 +369,7 @@ impl Drop for Relentless {
     }
 }
 
-/// Whoever panics, and whatever becomes of the payloads that the caller does not get: it gets one, and the team lives on.
+/// Any part may panic, and any payload may be lost but one: the caller gets that one, and the team lives on.
 #[test]
 fn payloads_that_panic_when_dropped_hold_up_nobody() {
     let (done, is_done) = mpsc::channel();

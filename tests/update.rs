@@ -126,7 +126,7 @@ fn room_does_not_show_in_the_bits() {
     }
 }
 
-/// What an update with these operands returns. It must leave everything alone.
+/// The result of an update with these operands. It must leave everything alone.
 fn refused(batch: usize, wrong: Operand, memory: &mut [f32], workspace_len: Option<usize>) -> Error {
     let layer = Dense::new(4, 2, Activation::Tanh);
     let mut workspace = Workspace::new(workspace_len.unwrap_or(layer.workspace_len().expect("a size")));

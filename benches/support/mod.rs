@@ -1,4 +1,4 @@
-//! What the benches share: shapes, data, and how long to measure.
+//! Shared by the benches: shapes, data, and how long to measure.
 #![allow(dead_code)] // no bench uses all of it
 
 use criterion::Criterion;

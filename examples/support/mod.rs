@@ -1,4 +1,4 @@
-//! What the examples share: how they end, and random numbers that are the same on every run.
+//! Shared by the examples: how they end, and random numbers that are the same on every run.
 #![allow(dead_code)] // no example uses all of it
 
 use fused_dense::Error;

@@ -9,7 +9,7 @@ use crate::{Shared, pick, teams};
 use arbitrary::{Result, Unstructured};
 use fused_dense::{Dense, Operand};
 
-/// What is called.
+/// The call of a case.
 enum Call {
     /// Forward and backward.
     Passes(ForwardOptions, BackwardOptions),

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes: each module makes a case of them and checks it.
+//! The fuzz targets' use of their bytes: each module makes a case of them and checks it.
 
 pub mod layer;
 pub mod network;

@@ -12,7 +12,7 @@ use model::Model;
 
 const MOST_BATCH: usize = 40;
 
-/// What is asked of a network.
+/// One call of a network.
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Forward,

@@ -13,7 +13,7 @@ use std::thread;
 /// Handles that a case has at a time.
 const HANDLES: usize = 3;
 
-/// What happens next.
+/// The next event.
 #[derive(Arbitrary, Debug)]
 enum Event {
     Start { handle: u8, threads: u8 },

@@ -40,7 +40,7 @@ impl Model {
         row * self.row_stride + col * self.col_stride
     }
 
-    /// What is wrong with a view of so much memory.
+    /// The error of a view of so much memory, if it is wrong.
     fn out_of_bounds(self, found: usize) -> Option<Error> {
         let span = self.span();
         let fits = span.is_some_and(|span| span <= found as u128);

@@ -19,7 +19,7 @@ pub(crate) const EXP: [f32; 4] = [
     f32::from_bits(0xbe2a_ae37),
     f32::from_bits(0x3d2a_ab32),
 ];
-/// What stands for 1 in `1 + e^-x`: 1.54 · 2⁻⁶⁴. The exponent makes room for `e^104`; the significand is the one of all
+/// Stands for 1 in `1 + e^-x`: 1.54 · 2⁻⁶⁴. The exponent makes room for `e^104`; the significand is the one of all
 /// 2²³ for which the eight numbers `UNIT · 2^(j/8)` lie nearest to floats, 2^-28.2 of their value from them at most. So
 /// the table below needs no second part.
 pub(crate) const UNIT: f32 = f32::from_bits(0x1fc4_e5be);

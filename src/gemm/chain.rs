@@ -234,7 +234,7 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
     }
 }
 
-/// What the panels of a part have in common.
+/// Shared by the panels of a part.
 struct PanelCall<'c> {
     kernels: &'c Kernels,
     gemm: &'c Gemm<'c>,
@@ -287,7 +287,7 @@ impl PanelCall<'_> {
         let next = if is_last { next_col.map(|col| (0, col)) } else { Some((first + depth, panel.cols.start)) };
         let next = next.filter(|_| can_prefetch).and_then(|(term, col)| self.next_block(term, col, depth));
         let last = next.map_or(0, |(tiles, _)| tiles);
-        // What is about to be visited had better be in the first-level cache still.
+        // Totals that are visited next should still be in the first-level cache.
         let is_visited = is_activated || is_collected || is_finished || updated.is_some();
         let mut to_come = tiles.left();
         // SAFETY: the block lies inside the sum and the tiles inside the panel, where the caller vouches for all operands and

@@ -1,4 +1,4 @@
-//! What comes behind the sums: the activation, from where the totals stand to where the output does.
+//! The work behind the sums: the activation, from where the totals stand to where the output does.
 
 use super::Gemm;
 use super::chunks::Chunks;

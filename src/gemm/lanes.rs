@@ -115,7 +115,7 @@ unsafe fn grid_of_tiles(
 ) {
     let (rows, cols) = (rows.runs(), cols.runs());
     for cols in cols.iter().filter(|run| run.count > 0) {
-        // What comes from the outer caches comes once for tiles of all heights.
+        // An operand from the outer caches is read once for tiles of all heights.
         let step = if plan.exceeds_l1 { 1 } else { cols.count };
         for first in (0..cols.count).step_by(step) {
             let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };

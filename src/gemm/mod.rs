@@ -94,7 +94,7 @@ impl Gemm<'_> {
         }
     }
 
-    /// What the plan looks at.
+    /// The part of the problem that its plan depends on.
     pub(crate) fn shape(&self) -> ProductShape {
         let strides = |sink: Sink| (sink.row_stride, sink.col_stride);
         ProductShape {

@@ -43,7 +43,7 @@ use core::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the build's target has: SSE2 on plain x86-64.
+    /// The instructions of the build's target: SSE2 on plain x86-64.
     Portable,
     /// NEON, which every aarch64 target with floating point has: these builds hold no other kernels.
     Neon,

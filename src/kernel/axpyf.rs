@@ -36,7 +36,7 @@ pub(crate) struct Axpyf {
     pub(crate) sums: *mut f32,
     /// Output: `cols` contiguous elements.
     pub(crate) c: *mut f32,
-    /// What the sums begin with.
+    /// The first value of the sums.
     pub(crate) start: Start,
     /// Factor of the block's sum.
     pub(crate) scale: f32,

@@ -32,7 +32,7 @@ const MOST_POINTERS: usize = 8;
 /// Groups of the tallest tile.
 const MOST_GROUPS: usize = 5;
 
-/// What the accumulators of a tile begin with.
+/// The first value of a tile's accumulators.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
     /// Zero.

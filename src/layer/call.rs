@@ -30,7 +30,7 @@ impl<'a, T: Into<Input<'a>>> From<T> for Bias<'a> {
     }
 }
 
-/// What a forward pass writes: the activation `a`, and the pre-activation `z` if it is to be kept.
+/// The outputs of a forward pass: the activation `a`, and the pre-activation `z` if it is to be kept.
 ///
 /// Anything that is an [`Output`] converts, so that `&mut a` is enough.
 ///
@@ -68,7 +68,7 @@ impl<'a, T: Into<Output<'a>>> From<T> for Outputs<'a> {
     }
 }
 
-/// What was saved of the forward pass, from which the derivative `g'(z)` is computed.
+/// The values that were saved of the forward pass, from which the derivative `g'(z)` is computed.
 ///
 /// Anything that is an [`Input`] converts to [`Saved::A`], so that `&a` is enough.
 ///
@@ -104,7 +104,7 @@ impl<'a, T: Into<Input<'a>>> From<T> for Saved<'a> {
     }
 }
 
-/// What comes down from the loss or the layer above.
+/// The gradient that comes down from the loss or the layer above.
 ///
 /// ```
 /// use fused_dense::{Activation, Dense, Gradients, Upstream};

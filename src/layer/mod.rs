@@ -114,7 +114,7 @@ impl Dense {
     /// The instruction set that calls will use.
     ///
     /// # Errors
-    /// What is wrong with the instruction set.
+    /// An error of the instruction set.
     pub fn isa(&self) -> Result<Isa, Error> {
         Ok(self.kernels()?.isa)
     }
@@ -127,7 +127,7 @@ impl Dense {
     /// The tuning row that calls are planned by.
     ///
     /// # Errors
-    /// What is wrong with the instruction set or the row.
+    /// An error of the instruction set or of the tuning row.
     pub fn tuning(&self) -> Result<&'static Tuning, Error> {
         Ok(self.target()?.tuning)
     }

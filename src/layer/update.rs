@@ -73,7 +73,7 @@ impl<'a, T: Into<Output<'a>>> From<T> for Parameter<'a> {
     }
 }
 
-/// What a backward pass that updates the weights does besides.
+/// The options of a backward pass that updates the weights.
 ///
 /// ```
 /// use fused_dense::{Activation, Dense, Update, Upstream};

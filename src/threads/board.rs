@@ -28,7 +28,7 @@ pub(super) const MAX_MEMBERS: usize = GROUP * MOST_POSTS;
 /// Most parts of a post: the open ones are the bits of a word.
 const POST_PARTS: usize = u64::BITS as usize;
 
-/// What a job does, given a member and a part. A pointer, since it lives no longer than the call that leads the job.
+/// The work of a job, given a member and a part. A pointer, since it lives no longer than the call that leads the job.
 type Work = dyn Fn(usize, usize) + Sync;
 
 /// Some members' parts of a job, on one cache line: whoever claims a part has the job with it.
@@ -49,7 +49,7 @@ struct Post {
     progress: Progress,
 }
 
-/// What the helpers write and the leader reads.
+/// Written by the helpers, read by the leader.
 #[repr(align(128))]
 struct Progress {
     /// Parts of this post that helpers have done since the board was made, wrapping.
@@ -163,7 +163,7 @@ impl Board {
         }
     }
 
-    /// What the first panic of a helper has left, if one has panicked. To be asked for when the job is over.
+    /// The payload of the first helper that panicked, if one has. To be asked for when the job is over.
     fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
         // Relaxed: written before a count that this leader has acquired.
         if !self.rest.has_panicked.load(Ordering::Relaxed) {
@@ -281,7 +281,7 @@ unsafe impl Send for Board {}
 /// for the others.
 struct Unfinished<'b> {
     board: &'b Board,
-    /// What each post's count will be when the parts that the leader has not claimed are done.
+    /// The count of each post when the parts that the leader has not claimed are done.
     others: [usize; MOST_POSTS],
     /// Posts that are open.
     posts: usize,

@@ -1,4 +1,4 @@
-//! What it costs to hand a job over, measured on the jobs themselves: the cores of one machine lie near each other or
+//! The cost of handing a job over, measured on the jobs themselves: the cores of one machine lie near each other or
 //! far apart, and those of a virtual machine move.
 
 use super::clock::Moment;

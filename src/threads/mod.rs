@@ -24,11 +24,11 @@ use thread_scratch::ThreadScratch;
 
 /// Where a layer's work may run.
 ///
-/// Whatever is chosen, a call has the same bits, and work that is not worth sharing stays on the calling thread. That
+/// A call has the same bits with each choice, and work that is not worth sharing stays on the calling thread. That
 /// one always takes part, and while it waits for others it runs none of the caller's own tasks: locks and borrowed
 /// thread-local memory may be held over a call.
 ///
-/// Whoever takes part works in the calling thread's floating-point mode: its rounding, how it treats subnormal numbers
+/// Every thread that takes part works in the calling thread's floating-point mode: its rounding, how it treats subnormal numbers
 /// (flush-to-zero, denormals-are-zero, on aarch64 the default NaN too), and which exceptions trap; on x86 with SSE and
 /// aarch64, where Rust lets a thread change them at its own risk. The status flags that exceptions raise stay on the
 /// thread that raised them.
@@ -213,7 +213,7 @@ impl Sharing {
     }
 }
 
-/// Who works together on a call.
+/// The threads that work together on a call.
 pub(crate) enum Crew<'t> {
     Serial,
     Rayon { board: &'t Board, workers: usize },
@@ -239,7 +239,7 @@ impl Crew<'_> {
         }
     }
 
-    /// What it costs to share out another job.
+    /// The cost of sharing out another job.
     pub(crate) fn budget(&self) -> ParallelBudget {
         match self {
             Self::Serial => ParallelBudget::serial(""),

@@ -13,7 +13,7 @@ use core::cell::Cell;
 use rayon::ThreadPool;
 use std::sync::Arc;
 
-/// What a caller shares with the tasks that help it. A task may come when its call, or the pool's last handle, is long
+/// Shared by a caller with the tasks that help it. A task may come when its call, or the pool's last handle, is long
 /// gone: it owns what it looks at, finds nothing to do, and is as welcome in a later call of the same thread.
 pub(super) struct Camp {
     board: Board,

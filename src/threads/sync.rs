@@ -1,4 +1,4 @@
-//! What synchronisation is made of: the standard library's, or loom's for the model checker.
+//! The parts of synchronisation: the standard library's, or loom's for the model checker.
 
 #[cfg(not(all(loom, test)))]
 use super::clock::Moment;

@@ -45,11 +45,11 @@ struct Workers {
     handles: Vec<JoinHandle<()>>,
 }
 
-/// What the threads see.
+/// Shared by the threads.
 struct Shared {
     board: Board,
     meter: Meter,
-    /// Who may hand in jobs: nobody yet ([`FREE`]), whoever does just now ([`LED`]), or the thread of this mark.
+    /// The thread that may hand in jobs: nobody yet ([`FREE`]), whoever does just now ([`LED`]), or the thread of this mark.
     leader: AtomicUsize,
     /// Whether the team is kept for one thread's jobs; apart from what every job writes.
     is_held: Flag,
@@ -198,7 +198,7 @@ impl Team {
         work()
     }
 
-    /// What it costs to share out a job, as the last ones had it.
+    /// The cost of sharing out a job, as the last ones had it.
     pub(super) fn meter(&self) -> &Meter {
         &self.0.shared.meter
     }
@@ -261,7 +261,7 @@ impl Drop for Workers {
 /// The right to hand in jobs to a team.
 pub(crate) struct Lead<'t> {
     workers: &'t Workers,
-    /// Who has the right afterwards: nobody, or the thread that the team is kept for.
+    /// The owner of the right afterwards: nobody, or the thread that the team is kept for.
     kept_for: usize,
 }
 
@@ -351,7 +351,7 @@ impl Shared {
                 let since = Moment::now();
                 self.sleep(member, is_called);
                 self.wake_two();
-                // Whoever calls often is waited for awake; where calls are rare, spinning would be for nothing.
+                // Callers that call often are waited for awake; where calls are rare, spinning would be for nothing.
                 patience = if since.elapsed() < HANDOVER.patience {
                     HANDOVER.patience
                 } else {

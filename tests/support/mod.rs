@@ -1,4 +1,4 @@
-//! What the integration tests share: operands in memory of any layout, a layer's calls on them, and what the calls
+//! Shared by the integration tests: operands in memory of any layout, a layer's calls on them, and what the calls
 //! must return, to the bit (the crate's reference) or to a bound (`oracle`).
 
 #![allow(dead_code)] // every test binary uses a part of this

@@ -2,7 +2,7 @@
 
 use fused_dense::{Operand, Output, Parameter, Upstream};
 
-/// What a forward call is asked for.
+/// The options of a forward call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ForwardOptions {
     pub(crate) bias: bool,
@@ -45,14 +45,14 @@ impl Above {
     }
 }
 
-/// What was saved of the forward pass.
+/// The saved values of the forward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kept {
     A,
     Z,
 }
 
-/// What becomes of a gradient.
+/// The fate of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Want {
     Nothing,
@@ -60,7 +60,7 @@ pub(crate) enum Want {
     Add,
 }
 
-/// What a backward call is asked for.
+/// The options of a backward call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BackwardOptions {
     pub(crate) from: Above,
@@ -113,7 +113,7 @@ impl BackwardOptions {
     }
 }
 
-/// What an update is asked for besides.
+/// The further options of an update.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UpdateOptions {
     pub(crate) learning_rate: f32,

@@ -147,7 +147,7 @@ pub(crate) fn bounded(values: &[f32]) -> Vec<Bounded> {
     values.iter().map(|&x| x.into()).collect()
 }
 
-/// What the forward call must come near to.
+/// The exact results of the forward call.
 pub(crate) fn forward(problem: &Problem, options: &ForwardOptions) -> Results<Bounded> {
     let (z, a) = layer(problem, &bounded(&problem.a_prev), options.bias);
     let mut results = vec![(Operand::A, a)];
@@ -157,7 +157,7 @@ pub(crate) fn forward(problem: &Problem, options: &ForwardOptions) -> Results<Bo
     results
 }
 
-/// What the backward call must come near to.
+/// The exact results of the backward call.
 pub(crate) fn backward(problem: &Problem, options: &BackwardOptions) -> Results<Bounded> {
     let (from, upstream, saved) = problem.backward_inputs(options);
     gradients(problem, options, from, &bounded(upstream), &bounded(&saved))

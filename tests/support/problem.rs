@@ -22,12 +22,12 @@ pub(crate) struct Problem {
     pub(crate) a_prev: Vec<f32>,
     pub(crate) w: Vec<f32>,
     pub(crate) b: Vec<f32>,
-    /// What a backward call takes for saved, from a forward call on any inputs.
+    /// The saved values of a backward call, from a forward call on any inputs.
     pub(crate) z: Vec<f32>,
     pub(crate) d_a: Vec<f32>,
     pub(crate) d_z: Vec<f32>,
     pub(crate) targets: Vec<f32>,
-    /// What gradients are added to.
+    /// The values that gradients are added to.
     pub(crate) old_w: Vec<f32>,
     pub(crate) old_b: Vec<f32>,
     pub(crate) old_a_prev: Vec<f32>,
@@ -90,7 +90,7 @@ impl Problem {
         z.iter().map(|&z| self.layer.activation().value(z)).collect()
     }
 
-    /// What a backward call is given: upstream and saved values. Targets need a sigmoid; other layers get `dA`.
+    /// The operands of a backward call: upstream and saved values. Targets need a sigmoid; other layers get `dA`.
     pub(crate) fn backward_inputs(&self, options: &BackwardOptions) -> (Above, &[f32], Vec<f32>) {
         let saved = match options.kept {
             Kept::A => self.activated(&self.z),
@@ -336,7 +336,7 @@ impl Problem {
         }
     }
 
-    /// What [`forward`](Self::forward) must return, by the crate's reference.
+    /// The results that [`forward`](Self::forward) must return, by the crate's reference.
     fn forward_reference(&self, options: &ForwardOptions, contiguous_inputs: bool) -> Results {
         let b = options.bias.then_some(self.b.as_slice());
         let z = reference::forward_z(&self.layer, self.batch, &self.a_prev, &self.w, b, contiguous_inputs);
@@ -361,7 +361,7 @@ impl Problem {
         upstream.iter().zip(&saved).map(dz).collect()
     }
 
-    /// What [`backward`](Self::backward) must return, by the crate's reference.
+    /// The results that [`backward`](Self::backward) must return, by the crate's reference.
     fn backward_reference(&self, options: &BackwardOptions, contiguous_inputs: bool) -> Results {
         let (layer, m, scale) = (&self.layer, self.batch, options.scale);
         let dz = self.dz_reference(options);

@@ -110,7 +110,7 @@ fn assembly(compiler: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// What a loop without branches does.
+/// The instructions of a loop without branches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     instructions: usize,

@@ -1,4 +1,4 @@
-//! What a task of several steps did, what it left out and why, and what failed.
+//! The summary of a task of several steps: steps done, steps left out and the reasons, failures.
 
 use anstream::println;
 use anyhow::ensure;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 /// How a step ended, where it did not fail.
 pub enum Outcome {
-    /// What ran.
+    /// The steps that ran.
     Ran(String),
     /// Why nothing did.
     Skipped(String),

@@ -54,7 +54,7 @@ impl Toolchain {
         command
     }
 
-    /// What a program prints, where it is there and succeeds.
+    /// The output of a program, where it is there and succeeds.
     fn prints(&self, words: &[&str]) -> Option<String> {
         let (program, args) = words.split_first()?;
         let output = self.run(program).args(args).output().ok()?;

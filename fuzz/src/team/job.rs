@@ -40,7 +40,7 @@ impl<'a> Arbitrary<'a> for Job {
     }
 }
 
-/// What a part's panic carries.
+/// The payload of a part's panic.
 struct Meant {
     part: usize,
     again: bool,

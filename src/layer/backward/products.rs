@@ -25,7 +25,7 @@ impl Call<'_> {
         self.layer.a_prev_product(self.batch, rows, dz, &self.w, c, to.add)
     }
 
-    /// What rows `start..start + rows` add to `dw`, if it is wanted; or, behind the last row, the weights' update.
+    /// The product that rows `start..start + rows` add to `dw`, if it is wanted; or, behind the last row, the weights' update.
     #[inline(always)]
     pub(super) fn w_product(&self, start: usize, rows: usize, dz: Source) -> Option<(Gemm<'_>, Summation)> {
         let parameter = self.step.filter(|_| start + rows == self.batch && !self.updates_behind).map(|step| &step.w);
@@ -38,7 +38,7 @@ impl Call<'_> {
         Some((Gemm { update, ..gemm }, Summation::Chain))
     }
 
-    /// What makes `dz` of rows `start..start + rows` and its column sums, if anything is left to do; and where `dz`
+    /// The pass that makes `dz` of rows `start..start + rows` and its column sums, if anything is left to do; and where `dz`
     /// stands.
     #[inline(always)]
     pub(super) fn dz_pass(

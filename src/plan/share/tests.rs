@@ -168,7 +168,7 @@ fn steps_are_shared_where_they_pay() {
     assert!(!step_pays(target(), 7.7e6, 668_000, &budget(1, 0.0)));
 }
 
-/// Whoever is below the least is not asked; nobody who would be helped may be.
+/// Work below the least is not shared, so none that sharing would help may be below it.
 #[test]
 fn work_below_the_least_would_be_shared_by_nobody() {
     let sizes = [1, 3, 10, 16, 33, 100, 784];

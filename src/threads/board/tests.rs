@@ -6,7 +6,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-/// What the parts of a job write to: checked by loom for accesses that are not ordered.
+/// Memory that the parts of a job write to: checked by loom for accesses that are not ordered.
 struct Cells(Vec<UnsafeCell<usize>>);
 
 // SAFETY: loom's cells report the race that this would be.

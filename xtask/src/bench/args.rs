@@ -39,13 +39,13 @@ pub struct Args {
     /// Layers or networks of your own instead: MxK:N for batch, inputs and outputs, as in 32x784:100 or 10x784:30:10
     #[arg(long, value_delimiter = ',', value_name = "MxK:N")]
     shape: Vec<Network>,
-    /// What to measure
+    /// The pass to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Pass::Forward, Pass::Backward])]
     pub pass: Vec<Pass>,
     /// Numbers of threads, each measured apart; `all` for as many as there are cores
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = threads)]
     pub threads: Vec<usize>,
-    /// What shares our work out, with several threads
+    /// The threads that share our work out, with several
     #[arg(long, value_enum, default_value_t = Sharing::Team)]
     pub sharing: Sharing,
     /// Highest instruction set, ours and the peers' (built anew where that decides); the best by default
@@ -116,7 +116,7 @@ pub fn isa(text: &str) -> anyhow::Result<Isa> {
     Ok(isa)
 }
 
-/// What rows are about, with the suite that they belong to.
+/// The subject of the rows, with the suite that they belong to.
 pub struct Item {
     pub suite: String,
     pub network: Network,
@@ -143,7 +143,7 @@ impl Args {
         items
     }
 
-    /// What a pass is measured on, set by set with their names.
+    /// The shapes of a pass, set by set with their names.
     fn sets(&self, pass: Pass) -> Vec<(String, Vec<Network>)> {
         let own = |name: &str, networks: &[Network]| {
             let taken = if pass == Pass::Step { networks.to_vec() } else { suite::layers(networks) };

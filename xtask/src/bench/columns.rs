@@ -51,7 +51,7 @@ pub enum Verdict {
 /// Ratio below which a row counts as lost; between it and one lies the noise.
 const LOST: f64 = 0.97;
 
-/// What a peer's time by ours says.
+/// The verdict of a peer's time by ours.
 pub fn verdict(ratio: f64) -> Verdict {
     match ratio {
         _ if ratio >= 1.0 => Verdict::Won,

@@ -22,7 +22,7 @@ pub struct Effort {
     pub caches: Caches,
 }
 
-/// What the caches hold when a timed stretch begins.
+/// The content of the caches when a timed stretch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Caches {

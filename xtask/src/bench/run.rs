@@ -1,4 +1,4 @@
-//! What a run found: written to JSON, compared, drawn.
+//! The findings of a run: written to JSON, compared, drawn.
 
 use super::measure::Caches;
 use super::shape::{Network, Pass, Weights};
@@ -29,7 +29,7 @@ pub struct PeerInfo {
     pub version: String,
 }
 
-/// What rows are summed up by.
+/// The groups in which rows are summed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kind {
     pub suite: String,
@@ -107,7 +107,7 @@ impl Row {
         self.network == other.network && work(self) == work(other)
     }
 
-    /// What it is summed up with.
+    /// The group in which it is summed up.
     pub fn kind(&self) -> Kind {
         Kind { suite: self.suite.clone(), pass: self.pass, weights: self.weights, threads: self.threads }
     }
@@ -138,7 +138,7 @@ impl Run {
         }
     }
 
-    /// What the machine reached with so many threads, before the rows or behind them.
+    /// The machine's own limits with so many threads, before the rows or behind them.
     ///
     /// # Errors
     /// Where that was not measured.

@@ -131,14 +131,14 @@ fn ours(isa: Isa, sharing: Sharing) -> Vec<Box<dyn Contender>> {
     [Weights::Plain, Weights::Packed].map(with).into()
 }
 
-/// Who takes part, and how.
+/// The contenders, and how they take part.
 struct Session {
     /// Our layers, once for each way to hand over weights.
     ours: Vec<Box<dyn Contender>>,
     peers: Vec<Box<dyn Contender>>,
     effort: Effort,
     progress: ProgressBar,
-    /// What has been said of absent peers.
+    /// Notes that were printed about absent peers.
     told: HashSet<String>,
     /// Whether frameworks take part in layers too.
     frameworks_everywhere: bool,
@@ -187,7 +187,7 @@ impl Session {
             }
         }
         measure::measure(&mut subjects, effort)?;
-        // Whoever packs nothing may be the faster one all the same: packed weights are compared with everybody's.
+        // A peer that packs nothing may be the faster one all the same: packed weights are compared with everybody's.
         let takes_weights = |subject: Weights, row: Weights| subject == Weights::Plain || row == Weights::Packed;
         let peer_times = |weights: Weights, place: usize| {
             let of_row = |&index: &usize| takes_weights(contenders[index].weights(), weights);
@@ -283,7 +283,7 @@ fn chosen_peers(args: &Args, isa: Isa) -> anyhow::Result<Vec<Box<dyn Contender>>
     Ok(contenders)
 }
 
-/// What a report says of a peer.
+/// A report's words about a peer.
 fn info(peer: &dyn Contender, isa: Isa) -> PeerInfo {
     let held = if peer.is_held_to(isa) { String::new() } else { format!(" (not held to {isa})") };
     PeerInfo { name: peer.name().into(), version: format!("{}{held}", peer.version()) }

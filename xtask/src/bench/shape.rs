@@ -94,7 +94,7 @@ impl FromStr for Network {
     }
 }
 
-/// What is called and timed.
+/// The call that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Pass {
@@ -154,7 +154,7 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// What stands behind the pass in tables.
+    /// The addition to the pass's name in tables.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Plain => "",

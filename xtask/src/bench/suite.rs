@@ -40,7 +40,7 @@ impl Suite {
         }
     }
 
-    /// What a pass is measured on: whole networks for a step, else their layers, each once.
+    /// The shapes of a pass: whole networks for a step, else their layers, each once.
     pub fn networks(self, pass: Pass) -> Vec<Network> {
         match (self, pass) {
             (Self::Quick, Pass::Step) => quick_networks(),

@@ -80,14 +80,14 @@ fn coloured(peer: &PeerTime, width: usize) -> String {
     format!("{:>width$}", format!("{:.2}×", peer.ratio.median)).color(colour).to_string()
 }
 
-/// Who measures what with whom, before the rows.
+/// The machine, the contenders and their threads, before the rows.
 pub fn print_run(run: &Run) {
     let Machine { cpu, cores, os, isa, .. } = &run.machine;
     println!("{cpu}, {cores} {}, {os}; our kernels: {isa}", if *cores == 1 { "core" } else { "cores" });
     println!("peers: {}", run.peers_line());
 }
 
-/// What the machine reaches.
+/// The machine's limits.
 pub fn print_ceilings(ceilings: &Ceilings, when: &str) {
     let levels: Vec<String> =
         ceilings.levels.iter().map(|level| format!("{} {:.0}", level.name, level.gbytes_per_second)).collect();

@@ -5,7 +5,7 @@ use super::random::Random;
 use super::shape::{Network, Pass, Shape};
 use super::training::Training;
 
-/// What one row asks of every contender.
+/// The task that one row sets every contender.
 #[derive(Clone, Copy)]
 pub enum Task<'a> {
     Forward(&'a Workload),
@@ -29,7 +29,7 @@ impl Task<'_> {
         }
     }
 
-    /// What must come out of the first call.
+    /// The results that the first call must give.
     pub fn expected(self) -> Vec<Expected> {
         match self {
             Self::Forward(work) => vec![work.expected_a()],
@@ -48,7 +48,7 @@ pub struct Workload {
     pub w: Buffer,
     /// `outputs`
     pub b: Buffer,
-    /// What the backward pass takes for the saved activation: `batch × outputs`.
+    /// The saved activation of the backward pass: `batch × outputs`.
     pub a: Buffer,
     /// The gradient by the activation: `batch × outputs`.
     pub d_a: Buffer,
@@ -68,7 +68,7 @@ impl Quantity {
     }
 }
 
-/// What one result must be, in `f64`, at some of its places.
+/// The exact values of one result, in `f64`, at some of its places.
 #[derive(Clone)]
 pub struct Expected {
     pub name: &'static str,

@@ -1,4 +1,4 @@
-//! What a fuzz target says.
+//! The output of a fuzz target.
 
 /// Cases, and those that shared work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub fn tally(log: &str) -> Tally {
     log.lines().rev().find_map(read).unwrap_or_default()
 }
 
-/// What a log says of a finding: from its first sign on, without what libFuzzer and the tally say on the way.
+/// A log's lines about a finding: from its first sign on, without the lines of libFuzzer and of the tally on the way.
 pub fn finding(log: &str) -> impl Iterator<Item = &str> {
     const SIGNS: [&str; 3] = ["panicked at", "ERROR: ", "ALARM: "];
     const MOST_LINES: usize = 60;

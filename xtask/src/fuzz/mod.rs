@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table";
 
-/// What a case may take: far more than it does on a machine that is busy. A hang is a finding.
+/// The time that a case may take: far more than it does on a machine that is busy. A hang is a finding.
 const MOST_SECONDS: usize = 240;
 
 /// Options of `cargo xtask fuzz`.

@@ -18,7 +18,7 @@ pub struct Cache {
 pub fn levels() -> Vec<Cache> {
     let mut sizes = read(Path::new("/sys/devices/system/cpu/cpu0/cache"));
     if sizes.is_empty() {
-        // What most cores of today have at least.
+        // Most cores of today have at least this.
         sizes = vec![(1, 32 << 10), (2, 512 << 10), (3, 8 << 20)];
     }
     let last = sizes[sizes.len() - 1].1;

@@ -1,4 +1,4 @@
-//! What else ran on the processor while something was timed.
+//! Other programs that ran on the processor while something was timed.
 
 /// Watches for other work, as far as the system tells.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! What the machine can do, measured in the run that it is compared with.
+//! The machine's limits, measured in the run that it is compared with.
 
 pub mod affinity;
 mod bandwidth;
@@ -57,7 +57,7 @@ impl Machine {
         Some(measured.fold(first, Ceilings::better))
     }
 
-    /// What changed by more than a tenth while the rows were measured: ratios stand, shares of the peak are doubtful.
+    /// The limits that changed by more than a tenth while the rows were measured: ratios stand, shares of the peak are doubtful.
     pub fn drift(&self) -> Vec<Drift> {
         let mut drift = Vec::new();
         for (before, after) in self.before.iter().zip(&self.after) {
@@ -71,7 +71,7 @@ impl Machine {
     }
 }
 
-/// What a number of threads can reach.
+/// The limits of a number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ceilings {
     pub threads: usize,
@@ -208,7 +208,7 @@ mod tests {
         assert!(machine.ceilings(2).is_none());
     }
 
-    /// Whatever this thread is kept to.
+    /// The cores that this thread is kept to.
     #[test]
     fn the_cores_are_the_machines() {
         std::thread::spawn(|| {

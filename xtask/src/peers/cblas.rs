@@ -29,7 +29,7 @@ type CblasSgemm = unsafe extern "C" fn(
     c_int,
 );
 
-/// What we know of one library.
+/// The known facts about one library.
 struct Known {
     name: &'static str,
     /// Whether a variable of the environment tells it which instruction set to use.
@@ -104,7 +104,7 @@ impl Cblas {
     }
 }
 
-/// What the library says of itself: version, and the kernels that it chose.
+/// The library's words about itself: version, and the kernels that it chose.
 fn version(library: &'static Library) -> Option<String> {
     type Text = unsafe extern "C" fn() -> *const c_char;
     // SAFETY: these are the functions' types in the libraries' headers; each returns a string that lives on.

@@ -18,7 +18,7 @@ pub struct Fused {
     pub weights: Weights,
 }
 
-/// What shares the work of several threads out.
+/// The threads that share our work out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sharing {
     /// A team of the library's own

@@ -19,7 +19,7 @@ const DEBIAN: [&str; 2] = ["libdnnl2=2.6.3-1", "ocl-icd-libopencl1=2.3.1-1"];
 /// Python packages of the frameworks, for `cargo xtask bench --pass step` first of all: several gigabytes.
 const FRAMEWORKS: [&str; 2] = ["torch==2.15.0", "jax==0.10.2"];
 
-/// What to do about peers.
+/// The commands about peers.
 #[derive(clap::Subcommand, Debug)]
 pub enum Action {
     /// Install pinned versions of OpenBLAS, MKL and oneDNN into /peers, from Python and Debian packages

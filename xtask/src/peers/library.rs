@@ -85,7 +85,7 @@ fn load(path: &Path) -> Result<Library, libloading::Error> {
     }
 }
 
-/// What the system's loader said.
+/// The words of the system's loader.
 fn source_message(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

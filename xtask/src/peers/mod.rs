@@ -59,7 +59,7 @@ pub trait Contender: Send + Sync {
     fn plan<'a>(&'a self, task: Task<'a>, threads: usize) -> anyhow::Result<Plan<'a>>;
 }
 
-/// What a contender makes of a task.
+/// A contender's way to do a task.
 pub enum Plan<'a> {
     Ready(Box<dyn Routine + 'a>),
     /// It does not do that, for a reason to be told.

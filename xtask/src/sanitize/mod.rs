@@ -40,7 +40,7 @@ const NO_NIGHTLY: &str = "no nightly toolchain: rustup toolchain install nightly
 /// Options of `cargo xtask sanitize`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to run; by default all
+    /// The checks to run; by default all
     #[arg(long, value_name = "KIND")]
     only: Vec<Kind>,
     /// Fail where something is skipped

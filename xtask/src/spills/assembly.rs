@@ -6,7 +6,7 @@ pub struct Function<'a> {
     lines: Vec<&'a str>,
 }
 
-/// What a loop does.
+/// The instructions of a loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Fused multiply-adds of whole vectors.

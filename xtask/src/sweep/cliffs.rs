@@ -11,7 +11,7 @@ pub enum Cliff {
     Jump { value: usize, ratio: f64, explained: f64 },
 }
 
-/// What is forgiven: noise that the rounds share, and a call's fixed cost.
+/// The tolerance: noise that the rounds share, and a call's fixed cost.
 const TOLERANCE: f64 = 1.1;
 
 /// Larger sizes that padding is compared with.

@@ -50,7 +50,7 @@ pub struct Args {
     all: bool,
 }
 
-/// What varies.
+/// The size that varies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Size {
     /// Batch

@@ -3,7 +3,7 @@
 use super::subject::Subject;
 use fused_dense::Activation;
 
-/// What a function promises over all floats.
+/// The promise of a function over all floats.
 pub struct Bound {
     pub subject: Subject,
     /// Largest error in ULP where multiply-add is fused.

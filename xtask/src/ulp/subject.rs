@@ -18,7 +18,7 @@ pub enum Subject {
 /// The oracle's error, in ULP of `f32`.
 pub const ORACLE_ERROR: f64 = 2e-8;
 
-/// What all functions of an argument have in common.
+/// Shared by all functions of an argument.
 #[derive(Clone, Copy)]
 pub struct Oracle {
     x: f64,

@@ -43,7 +43,7 @@ impl Magnitudes {
     }
 }
 
-/// What the sweep found of one function.
+/// The sweep's findings on one function.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Errors on the first instruction set with fused multiply-add, for which all such stand.

@@ -1,4 +1,4 @@
-//! What a sweep counts.
+//! The counts of a sweep.
 
 use super::subject::ORACLE_ERROR;
 

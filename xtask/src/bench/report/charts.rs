@@ -1,4 +1,4 @@
-//! What the charts have in common: SVG text, colours, labels.
+//! Shared by the charts: SVG text, colours, labels.
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;

@@ -41,14 +41,14 @@ const LONGEST: usize = 12;
 const NAME: usize = 10;
 const COLUMN: usize = 29;
 
-/// What is told of one CPU.
+/// The facts that are told of one CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Figures {
     /// As the system calls it.
     cpu: String,
     /// As people call it.
     name: String,
-    /// What a reader of the figures has to know besides, written by hand.
+    /// Notes for a reader of the figures, written by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     /// Peers that took part in the rows summed up.

@@ -23,13 +23,13 @@ const LOGISTIC_USE_DST: c_int = 0x104;
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Layout {
-    /// Whatever the library likes best.
+    /// The layout that the library likes best.
     Any = 1,
     Vector = 2,
     RowMajor = 3,
 }
 
-/// What a descriptor can be asked for.
+/// The questions that a descriptor answers.
 #[derive(Clone, Copy)]
 #[repr(i32)]
 pub enum Query {
@@ -83,7 +83,7 @@ macro_rules! functions {
 }
 
 functions! {
-    /// What both versions have in common.
+    /// Shared by both versions.
     Common {
         version = "dnnl_version": fn() -> *const VersionNumbers,
         effective_isa = "dnnl_get_effective_cpu_isa": fn() -> c_int,

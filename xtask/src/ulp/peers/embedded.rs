@@ -1,4 +1,4 @@
-//! What the tool is built with: our own functions, `wide`, and the loops around the bench's matrix products.
+//! Functions that the tool is built with: our own functions, `wide`, and the loops around the bench's matrix products.
 
 use super::Peer;
 use crate::lockfile;

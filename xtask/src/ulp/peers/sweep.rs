@@ -16,7 +16,7 @@ const BLOCK: u32 = 1 << 20;
 /// Arguments that one thread tallies at a time.
 const CHUNK: usize = 1 << 12;
 
-/// What the sweep found of one function.
+/// The sweep's findings on one function.
 pub struct Row {
     pub library: String,
     pub version: String,
