@@ -105,9 +105,9 @@ fn checked(target: &str) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Skipped(format!("rustup target add {target}")));
     }
     let mut check = cargo("targets");
-    check.args(["check", "--package", "fused-dense", "--all-features", "--lib", "--tests", "--target", target]);
+    check.args(["check", "--package", "fused-dense", "--all-features", "--lib", "--target", target]);
     workspace::output(&mut check)?;
-    Ok(Outcome::Ran("checked with its tests".to_string()))
+    Ok(Outcome::Ran("checked".to_string()))
 }
 
 /// Builds the calls in `tests/wasm` and runs them.
