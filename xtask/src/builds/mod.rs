@@ -12,7 +12,8 @@ use std::process::Command;
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// Targets that are only checked: `cargo xtask emulate` runs the tests on the first.
+/// Targets that are only checked, without the tests, which depend on code in C: `cargo xtask emulate` runs the tests on the
+/// first.
 const CHECKED: [&str; 2] = ["aarch64-unknown-linux-gnu", "i686-unknown-linux-gnu"];
 
 /// Options of `cargo xtask builds`.
@@ -105,9 +106,9 @@ fn checked(target: &str) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Skipped(format!("rustup target add {target}")));
     }
     let mut check = cargo("targets");
-    check.args(["check", "--package", "fused-dense", "--all-features", "--lib", "--tests", "--target", target]);
+    check.args(["check", "--package", "fused-dense", "--all-features", "--lib", "--target", target]);
     workspace::output(&mut check)?;
-    Ok(Outcome::Ran("checked with its tests".to_string()))
+    Ok(Outcome::Ran("checked".to_string()))
 }
 
 /// Builds the calls in `tests/wasm` and runs them.
