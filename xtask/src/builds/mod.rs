@@ -12,7 +12,8 @@ use std::process::Command;
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// Targets that are only checked: `cargo xtask emulate` runs the tests on the first.
+/// Targets that are only checked, without the tests, which depend on code in C: `cargo xtask emulate` runs the tests on the
+/// first.
 const CHECKED: [&str; 2] = ["aarch64-unknown-linux-gnu", "i686-unknown-linux-gnu"];
 
 /// Options of `cargo xtask builds`.
