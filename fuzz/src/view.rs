@@ -141,7 +141,9 @@ fn check_calls(model: Model, view: MatrixView<'_>) {
     assert_eq!(result.is_ok(), model.rows <= MOST_LEN, "{model:?}: {result:?}");
     assert!(result.is_ok() || a.iter().all(|&x| x == 0.25), "{model:?}: an output was touched");
     let plan = layer.describe(model.rows);
-    assert!(plan.is_ok(), "{model:?}: {plan:?}");
+    // A plan counts with no more samples than memory could hold.
+    let may_be_refused = model.rows > MOST_LEN && matches!(plan, Err(Error::TooLarge { .. }));
+    assert!(plan.is_ok() || may_be_refused, "{model:?}: {plan:?}");
 }
 
 fn check_writing(model: Model, memory: &mut [f32]) {
