@@ -238,12 +238,12 @@ impl Network {
         x: Input<'_>,
         step: impl FnOnce(&mut Self) -> Result<R, Error> + Send,
     ) -> Result<R, Error> {
-        let threads = self.layers.iter().map(|layer| layer.dense.threads()).find(|threads| threads.max() > 1);
-        let Some(threads) = threads.cloned() else { return step(self) };
+        let sharing = self.layers.iter().map(|layer| &layer.dense).find(|dense| dense.threads().max() > 1);
+        let Some(sharing) = sharing else { return step(self) };
         let batch = self.batch(x)?.unwrap_or(0);
         let cycles = self.layers.iter().map(|layer| layer.dense.step_cycles(batch)).sum();
         let parameters = self.layers.iter().map(|layer| layer.w.len()).sum();
-        let pays = self.layers.first().is_some_and(|layer| layer.dense.step_pays(cycles, parameters));
+        let (threads, pays) = (sharing.threads().clone(), sharing.step_pays(cycles, parameters));
         threads.session(cycles, pays, || step(self))
     }
 

@@ -425,7 +425,8 @@ fn for_extent(q: &Question, tiles: TileLoops, rows: usize, cols: usize) -> TileL
     TileLoops {
         prefetches: rows.min(tiles.rows).saturating_mul(k) > tuning.left_prefetch_min_len,
         order: match tiles.order {
-            TileOrder::ByHeights if leaves_caches => TileOrder::ByPanels,
+            TileOrder::ByHeights | TileOrder::ByPanels if leaves_caches => TileOrder::ByPanels,
+            TileOrder::ByHeights | TileOrder::ByPanels => TileOrder::ByHeights,
             order => order,
         },
         ..tiles
@@ -440,15 +441,8 @@ impl Route {
             Self::OuterProduct(_) => Self::OuterProduct(outer_product(q, cols)),
             Self::SingleRow(_) => Self::SingleRow(single_row(q, cols)),
             Self::DotProducts(_) => Self::DotProducts(dot_products(q, rows)),
-            Self::Tiles(tiles) => {
-                Self::Tiles(for_extent(q, TileLoops { order: undecided(tiles.order), ..tiles }, rows, cols))
-            }
+            Self::Tiles(tiles) => Self::Tiles(for_extent(q, tiles, rows, cols)),
             Self::Nothing | Self::SingleCall(_) | Self::FewColumns(_) => self,
         }
     }
-}
-
-/// Before the extent is known, tiles go by heights.
-fn undecided(order: TileOrder) -> TileOrder {
-    if order == TileOrder::ByPanels { TileOrder::ByHeights } else { order }
 }
