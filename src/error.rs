@@ -160,6 +160,13 @@ pub enum Error {
         /// Elements that the workspace holds.
         found: usize,
     },
+    /// The distribution of initial values has a limit or a deviation that is negative, infinite or NaN.
+    Distribution {
+        /// `limit` or `deviation`.
+        parameter: &'static str,
+        /// Its value.
+        found: f32,
+    },
     /// A size that the call needs overflows `usize`, or is more memory than can be had.
     TooLarge {
         /// Which operand.
@@ -276,6 +283,9 @@ impl fmt::Display for Error {
             ),
             Self::WorkspaceTooSmall { expected, found } => {
                 write!(f, "workspace: expected at least {expected} elements, found {found}")
+            }
+            Self::Distribution { parameter, found } => {
+                write!(f, "initial values: expected a finite {parameter} of 0 or more, found {found}")
             }
             Self::TooLarge { operand } => {
                 write!(f, "{operand}: expected a size that fits memory, found one that does not")

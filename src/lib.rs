@@ -5,6 +5,7 @@ mod activation;
 mod cost;
 mod error;
 mod gemm;
+mod init;
 mod isa;
 mod kernel;
 mod layer;
@@ -14,6 +15,8 @@ mod matrix;
 mod ndarray;
 mod network;
 mod plan;
+#[cfg_attr(not(test), expect(dead_code, reason = "orders of samples wait for networks that ask for them"))]
+mod random;
 pub mod reference;
 mod simd;
 mod summation;
@@ -24,6 +27,7 @@ mod workspace;
 pub use activation::Activation;
 pub use cost::Cost;
 pub use error::{Error, Operand, ParseIsaError};
+pub use init::{Init, ParseInitError};
 pub use isa::{ISA_VARIABLE, Isa, TUNING_VARIABLE};
 pub use layer::{
     Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, RectanglePlan, Saved, Update,

@@ -24,6 +24,8 @@ const ORDER: &[&str] = &[
     "layer",
     "reference",
     "loss",
+    "random",
+    "init",
     "ndarray",
     "network",
 ];
