@@ -15,6 +15,7 @@ mod matrix;
 mod ndarray;
 mod network;
 mod plan;
+mod pool;
 #[cfg_attr(not(test), expect(dead_code, reason = "orders of samples wait for networks that ask for them"))]
 mod random;
 pub mod reference;
@@ -23,6 +24,7 @@ mod summation;
 mod threads;
 mod tuning;
 mod workspace;
+mod workspace_pool;
 
 pub use activation::Activation;
 pub use cost::Cost;
@@ -39,3 +41,4 @@ pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES,
 pub use threads::{Team, Threads};
 pub use tuning::Tuning;
 pub use workspace::Workspace;
+pub use workspace_pool::{PooledWorkspace, WorkspacePool};

@@ -9,6 +9,7 @@ use std::path::Path;
 /// The modules from the ground up: each may use those before it.
 const ORDER: &[&str] = &[
     "tuning",
+    "pool",
     "simd",
     "summation",
     "threads",
@@ -22,6 +23,7 @@ const ORDER: &[&str] = &[
     "workspace",
     "gemm",
     "layer",
+    "workspace_pool",
     "reference",
     "loss",
     "random",

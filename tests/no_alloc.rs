@@ -8,7 +8,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{
     Activation, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Parameter,
-    Saved, Summation, Team, Threads, Update, Upstream, Workspace,
+    Saved, Summation, Team, Threads, Update, Upstream, Workspace, WorkspacePool,
 };
 use patience::wait_until;
 use std::alloc::System;
@@ -137,6 +137,7 @@ fn main() {
         return;
     }
     calls_do_not_allocate();
+    with_a_pool_of_workspaces();
     in_a_team();
     in_a_rayon_pool();
     println!("no call allocates");
@@ -192,6 +193,23 @@ fn calls_do_not_allocate() {
     let mut network = Network::new(chain, Cost::BinaryCrossEntropy, 4).expect("a network");
     let count = allocations(|| assert!(network.step(&[0.5; 90], &[1.0; 30], 0.1).is_ok()));
     assert_eq!(count, 0, "a network's step");
+}
+
+/// A pool that has had so many callers at once allocates nothing for as many.
+fn with_a_pool_of_workspaces() {
+    let layer = Dense::new(30, 10, Activation::Sigmoid);
+    let pool = WorkspacePool::new(&layer).expect("a size");
+    let (x, w) = ([0.5; 30], [0.5; 300]);
+    let callers_at_once = || {
+        let mut workspaces = [(); 5].map(|()| pool.get());
+        for workspace in &mut workspaces {
+            layer.forward_in(workspace, &x, &w, Bias::None, &mut [0.0; 10]).expect("a valid call");
+        }
+    };
+    assert_ne!(allocations(callers_at_once), 0, "workspaces are made when they are needed");
+    for _ in 0..3 {
+        assert_eq!(allocations(callers_at_once), 0, "with a pool of workspaces");
+    }
 }
 
 /// Sharing work out in a team allocates nothing, whether its threads are awake or asleep.
