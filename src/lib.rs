@@ -13,6 +13,7 @@ mod matrix;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod network;
+mod optimizer;
 mod plan;
 pub mod reference;
 mod simd;
@@ -31,6 +32,7 @@ pub use layer::{
 };
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Layer, Network};
+pub use optimizer::{Adam, Optimizer, Sgd};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use threads::{Team, Threads};
 pub use tuning::Tuning;

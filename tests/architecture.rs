@@ -21,6 +21,7 @@ const ORDER: &[&str] = &[
     "plan",
     "workspace",
     "gemm",
+    "optimizer",
     "layer",
     "reference",
     "loss",
@@ -59,7 +60,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/axpyf.rs", &["TERMS", "WIDEST_REST"]),
     ("kernel/narrow.rs", &["MAX_COLS"]),
     ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
-    ("kernel/update.rs", &["GROUP"]),
+    ("kernel/update.rs", &["MOST_STATE", "STATE", "GROUP", "SMALL_GROUP"]),
     ("threads/board.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
     ("threads/team.rs", &["FREE", "LED", "MAX_THREADS"]),
     ("threads/rayon_pool.rs", &["SEATS"]),
@@ -85,6 +86,7 @@ const UNSAFE: &[&str] = &[
     "layer/packed.rs",
     "layer/standalone.rs",
     "matrix.rs",
+    "optimizer.rs",
     "ndarray.rs",
 ];
 
