@@ -128,7 +128,7 @@ mod {name} {{
         shim("", "narrow_rows", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"));
     }
     shim("", "outer_product", "Outer", "outer::outer::<SELF>");
-    shim("", "update_parameters", "Update", "update::update::<SELF>");
+    shim("<R: update::Step>", "update_parameters", "Update", "update::update::<SELF, R>");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
     shim("", "copy_pack", "Panel", "pack::copy::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
@@ -161,6 +161,12 @@ mod {name} {{
             ["Identity", "Sigmoid", "Tanh", "Relu"].iter().map(|f| instance(&format!("activation::{f}"))).collect();
         format!("[\n            {},\n        ]", instances.join(",\n            "))
     };
+    // By `Kind`, without weight decay and with it.
+    let update: Vec<String> = ["Descent", "Momentum<false>", "Momentum<true>", "Adam"]
+        .iter()
+        .map(|rule| format!("[update_parameters::<{rule}>, update_parameters::<WithDecay<{rule}>>]"))
+        .collect();
+    let update = format!("[\n            {},\n        ]", update.join(",\n            "));
     write!(
         out,
         "
@@ -179,7 +185,7 @@ mod {name} {{
         outer: outer_product,
         axpyf: fused_axpys,
         narrow: {narrow},
-        update: update_parameters,
+        update: {update},
         transpose_pack,
         copy_pack,
         activate: {activate},

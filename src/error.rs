@@ -35,6 +35,8 @@ pub enum Operand {
     VB,
     PartialSums,
     X,
+    MW,
+    MB,
 }
 
 impl fmt::Display for Operand {
@@ -55,6 +57,8 @@ impl fmt::Display for Operand {
             Self::VB => "v_b",
             Self::PartialSums => "partial_sums",
             Self::X => "x",
+            Self::MW => "m_w",
+            Self::MB => "m_b",
         })
     }
 }
@@ -151,6 +155,26 @@ pub enum Error {
         /// The most samples that need none.
         max: usize,
         /// Samples in the batch.
+        found: usize,
+    },
+    /// An optimiser's setting is no number that its rule can take.
+    Setting {
+        /// The setting, named as the method or argument that takes it.
+        name: &'static str,
+        /// The numbers that it may be.
+        expected: &'static str,
+        /// Its value.
+        found: f32,
+    },
+    /// An optimiser's steps are counted from 1, and step 0 was to be made.
+    StepZero,
+    /// A parameter came with another number of state arrays than the optimiser keeps.
+    StateArrays {
+        /// Which parameter.
+        operand: Operand,
+        /// The arrays that the optimiser keeps.
+        expected: usize,
+        /// The arrays that were given.
         found: usize,
     },
     /// The workspace is smaller than the layer asks for.
@@ -281,6 +305,13 @@ impl fmt::Display for Error {
                 f,
                 "update: expected room for partial sums, or a batch of at most {max} samples, found {found} samples"
             ),
+            Self::Setting { name, expected, found } => {
+                write!(f, "optimiser: expected {name} to be {expected}, found {found}")
+            }
+            Self::StepZero => f.write_str("optimiser: expected a step from 1 on, found 0"),
+            Self::StateArrays { operand, expected, found } => {
+                write!(f, "{operand}: expected {expected} state arrays for the optimiser, found {found}")
+            }
             Self::WorkspaceTooSmall { expected, found } => {
                 write!(f, "workspace: expected at least {expected} elements, found {found}")
             }

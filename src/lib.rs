@@ -14,6 +14,7 @@ mod matrix;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod network;
+mod optimizer;
 mod plan;
 mod pool;
 #[cfg_attr(not(test), expect(dead_code, reason = "orders of samples wait for networks that ask for them"))]
@@ -37,6 +38,7 @@ pub use layer::{
 };
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Layer, Network};
+pub use optimizer::{Adam, Optimizer, Sgd};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use threads::{Team, Threads};
 pub use tuning::Tuning;

@@ -7,7 +7,7 @@ use crate::activation::coefficients::{
     EXP, EXPM1, EXPONENT_SHIFT, LN2_HIGH, LN2_LOW, LOG2_E, POWERS, ROUND, STEP_HIGH, STEP_LOW, STEPS_LOG2_E, UNIT,
 };
 use crate::summation::{SUM_BLOCK, SUM_LANES, Summation};
-use crate::{Activation, Dense};
+use crate::{Activation, Adam, Dense, Optimizer, Sgd};
 
 /// The chain order: `old + scale · (start + Σ a·b)` over the terms `(a, b)` of `0..len`.
 ///
@@ -132,24 +132,83 @@ pub fn backward_b(layer: &Dense, batch: usize, dz: &[f32], scale: f32, old: Opti
     each(1, outputs, |_, j| chain(old.map(|old| old[j]), 0.0, scale, batch, |p| (dz[p * outputs + j], 1.0)))
 }
 
-/// One parameter's step of gradient descent: its value afterwards and, where it has a velocity, that.
+/// One parameter's step `step = 1, 2, …` by its gradient: returns its new value, and leaves in `state` what the optimiser
+/// keeps for the next step. `decays` says whether weight decay applies to it: to weights it does, to a bias it does not.
 ///
 /// ```text
-/// g = fma(weight_decay, parameter, gradient)
-///     or the gradient itself where weight_decay is 0
-/// v = fma(momentum, velocity, g), or g where there is no velocity
-/// parameter = fma(-learning_rate, v, parameter)
+/// gradient descent, state = [v]
+///     g = fma(λ, p, g)                        with weight decay
+///     v = fma(μ, v, g)                        with momentum
+///     d = v                                   with momentum
+///         fma(μ, v, g)                        with Nesterov's momentum
+///         g                                   without momentum
+///     p = fma(-η, d, p)
+///
+/// Adam, state = [m, v]
+///     g = fma(λ, p, g)                        with weight decay in the gradient
+///     m = fma(1 - β₁, g - m, m)
+///     v = fma(1 - β₂, g·g, β₂·v)
+///     d = m / fma(√v, 1/√(1 - β₂ᵗ), ε)
+///     p = p·(1 - η·λ)                         with decoupled weight decay
+///     p = fma(-η/(1 - β₁ᵗ), d, p)
 /// ```
-pub fn update(
-    parameter: f32,
-    gradient: f32,
-    learning_rate: f32,
-    weight_decay: f32,
-    momentum_and_velocity: Option<(f32, f32)>,
-) -> (f32, Option<f32>) {
-    let g = if weight_decay == 0.0 { gradient } else { weight_decay.mul_add(parameter, gradient) };
-    let velocity = momentum_and_velocity.map(|(momentum, velocity)| momentum.mul_add(velocity, g));
-    ((-learning_rate).mul_add(velocity.unwrap_or(g), parameter), velocity)
+///
+/// Numbers that are made of settings alone are computed in `f64` from the settings' `f32`, in the order in which they are
+/// written here, and rounded once to `f32`; powers are [`power`]'s.
+///
+/// # Panics
+/// Where `state` has fewer elements than [`Optimizer::state_arrays`] says.
+pub fn update(optimizer: Optimizer, step: u64, decays: bool, parameter: f32, gradient: f32, state: &mut [f32]) -> f32 {
+    let decayed = |lambda: f32| match decays && lambda != 0.0 {
+        true => lambda.mul_add(parameter, gradient),
+        false => gradient,
+    };
+    match optimizer {
+        Optimizer::Sgd(Sgd { learning_rate, momentum, nesterov, weight_decay }) => {
+            let g = decayed(weight_decay);
+            let mut d = g;
+            if momentum != 0.0 {
+                state[0] = momentum.mul_add(state[0], g);
+                d = if nesterov { momentum.mul_add(state[0], g) } else { state[0] };
+            }
+            (-learning_rate).mul_add(d, parameter)
+        }
+        Optimizer::Adam(Adam { learning_rate, betas, epsilon, weight_decay, is_decoupled }) => {
+            let [eta, beta1, beta2, lambda] = [learning_rate, betas.0, betas.1, weight_decay].map(f64::from);
+            let g = if is_decoupled { gradient } else { decayed(weight_decay) };
+            let p = match decays && is_decoupled {
+                true => parameter * (1.0 - eta * lambda) as f32,
+                false => parameter,
+            };
+            let [m, v] = [state[0], state[1]];
+            let m = ((1.0 - beta1) as f32).mul_add(g - m, m);
+            let v = ((1.0 - beta2) as f32).mul_add(g * g, betas.1 * v);
+            state[..2].copy_from_slice(&[m, v]);
+            let correction = (1.0 / (1.0 - power(beta2, step)).sqrt()) as f32;
+            let d = m / v.sqrt().mul_add(correction, epsilon);
+            (-((eta / (1.0 - power(beta1, step))) as f32)).mul_add(d, p)
+        }
+    }
+}
+
+/// `base` to a whole power, by squaring.
+///
+/// ```text
+/// power = 1, square = base
+/// for each binary digit of the exponent, from the lowest to the highest one
+///     power = power · square, where the digit is 1
+///     square = square · square
+/// ```
+pub fn power(base: f64, exponent: u64) -> f64 {
+    let (mut power, mut square, mut rest) = (1.0, base, exponent);
+    while rest != 0 {
+        if rest % 2 == 1 {
+            power *= square;
+        }
+        square *= square;
+        rest /= 2;
+    }
+    power
 }
 
 fn each(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {

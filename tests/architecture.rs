@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "plan",
     "workspace",
     "gemm",
+    "optimizer",
     "layer",
     "workspace_pool",
     "reference",
@@ -63,7 +64,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/axpyf.rs", &["TERMS", "WIDEST_REST"]),
     ("kernel/narrow.rs", &["MAX_COLS"]),
     ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
-    ("kernel/update.rs", &["GROUP"]),
+    ("kernel/update.rs", &["MOST_STATE", "STATE", "GROUP", "SMALL_GROUP"]),
     ("threads/board.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
     ("threads/team.rs", &["FREE", "LED", "MAX_THREADS"]),
     ("threads/rayon_pool.rs", &["SEATS"]),
@@ -89,6 +90,7 @@ const UNSAFE: &[&str] = &[
     "layer/packed.rs",
     "layer/standalone.rs",
     "matrix.rs",
+    "optimizer.rs",
     "ndarray.rs",
 ];
 

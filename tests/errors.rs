@@ -659,6 +659,8 @@ fn operands_are_named_by_their_symbols() {
         (Operand::VB, "v_b"),
         (Operand::PartialSums, "partial_sums"),
         (Operand::X, "x"),
+        (Operand::MW, "m_w"),
+        (Operand::MB, "m_b"),
     ];
     for (operand, name) in names {
         assert_eq!(operand.to_string(), name);

@@ -6,7 +6,7 @@
 mod support;
 
 use core::fmt::Write as _;
-use fused_dense::{Activation, Dense, Isa, Summation, Team};
+use fused_dense::{Activation, Dense, Isa, Operand, Summation, Team};
 use support::options::{BackwardOptions, ForwardOptions, Kept, UpdateOptions};
 use support::problem::{Problem, Results};
 use support::stored::{Layout, Placement};
@@ -62,6 +62,31 @@ fn shapes() -> Vec<(usize, usize, usize)> {
     layers.into_iter().chain(edges).collect()
 }
 
+/// An update, where the bias decays as the weights do: behind the pass then, by its gradient.
+fn update(
+    problem: &Problem,
+    isa: Isa,
+    options: &UpdateOptions,
+    placement: &Placement<'_>,
+    gradients: &Results,
+) -> Results {
+    let mut results = problem.update(&BackwardOptions::PLAIN, options, placement);
+    if options.bias && options.weight_decay != 0.0 {
+        let (_, d_b) = gradients.iter().find(|(operand, _)| *operand == Operand::DB).expect("the bias's gradient");
+        let (mut b, mut velocity, optimizer) = (problem.b.clone(), problem.old_b.clone(), options.optimizer());
+        let state = &mut [velocity.as_mut_slice()][..optimizer.state_arrays()];
+        optimizer.apply_with_isa(isa, options.step, &mut b, d_b, state).expect("a valid call");
+        for (operand, values) in &mut results {
+            match operand {
+                Operand::B => values.clone_from(&b),
+                Operand::VB => values.clone_from(&velocity),
+                _ => {}
+            }
+        }
+    }
+    results
+}
+
 /// One line a call: the layer, the call, the hash of its results.
 fn lines(isa: Isa, team: Option<&Team>) -> String {
     let columns = |_| Layout::Columns { step: 1, gap: 0 };
@@ -77,11 +102,13 @@ fn lines(isa: Isa, team: Option<&Team>) -> String {
             let problem = Problem::new(layer, batch);
             let (name, placement) = &placements[usize::from(index % 5 == 0)];
             let backward = BackwardOptions { kept: [Kept::A, Kept::Z][index % 2], ..BackwardOptions::nth(index * 131) };
+            let gradients = problem.backward(&BackwardOptions::PLAIN, placement);
+            let updated = update(&problem, isa, &UpdateOptions::ALL[index % 8], placement, &gradients);
             let results = [
                 problem.forward(&ForwardOptions::ALL[index % 4], placement),
-                problem.backward(&BackwardOptions::PLAIN, placement),
+                gradients,
                 problem.backward(&backward, placement),
-                problem.update(&BackwardOptions::PLAIN, &UpdateOptions::ALL[index % 8], placement),
+                updated,
             ];
             let hashes = results.map(|results| format!("{:016x}", hash(&results)));
             writeln!(lines, "{batch}x{inputs}:{outputs} {activation} {summation:?} {name} {}", hashes.join(" "))

@@ -7,7 +7,7 @@ mod patience;
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{
-    Activation, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Parameter,
+    Activation, Adam, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Parameter,
     Saved, Summation, Team, Threads, Update, Upstream, Workspace, WorkspacePool,
 };
 use patience::wait_until;
@@ -176,10 +176,12 @@ fn calls_do_not_allocate() {
     });
     assert_eq!(count, 0, "packing again, and calls with packed weights");
 
-    let (mut w, mut b, mut v_w, mut d_x) = ([0.5; 300], [0.5; 10], [0.0; 300], [0.0; 30]);
+    let (mut w, mut m_w, mut v_w, mut d_x) = ([0.5; 300], [0.0; 300], [0.0; 300], [0.0; 30]);
+    let (mut b, mut m_b, mut v_b) = ([0.5; 10], [0.0; 10], [0.0; 10]);
     let count = allocations(|| {
-        let w = Parameter::new(&mut w).momentum(0.5, &mut v_w).weight_decay(0.1);
-        let update = Update::new(0.1).b(&mut b).a_prev(&mut d_x);
+        let w = Parameter::new(&mut w).state(&mut m_w).state(&mut v_w);
+        let b = Parameter::new(&mut b).state(&mut m_b).state(&mut v_b);
+        let update = Update::new(Adam::new(0.1).weight_decay(0.1)).b(b).a_prev(&mut d_x);
         layer.backward_update(&[0.5; 30], w, &[0.5; 10], Upstream::Targets(&[1.0; 10]), update).expect("a valid call");
     });
     assert_eq!(count, 0, "an update");

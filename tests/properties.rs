@@ -35,7 +35,7 @@ fn layout() -> impl Strategy<Value = Layout> {
 
 /// A layout for each operand.
 fn layouts() -> impl Strategy<Value = Vec<Layout>> {
-    proptest::collection::vec(layout(), Operand::VB as usize + 1)
+    proptest::collection::vec(layout(), Operand::MB as usize + 1)
 }
 
 fn options() -> impl Strategy<Value = (ForwardOptions, BackwardOptions)> {

@@ -6,7 +6,8 @@ mod support;
 
 use core::mem::MaybeUninit;
 use fused_dense::{
-    Activation, Dense, Error, MatrixViewMut, Operand, Output, Parameter, Summation, Team, Update, Upstream, Workspace,
+    Activation, Dense, Error, MatrixViewMut, Operand, Output, Parameter, Sgd, Summation, Team, Update, Upstream,
+    Workspace,
 };
 use support::edges;
 use support::isas;
@@ -139,11 +140,11 @@ fn refused(batch: usize, wrong: Operand, memory: &mut [f32], workspace_len: Opti
     let result = layer.backward_update_in(
         &mut workspace,
         &x,
-        Parameter::new(place(Operand::W, (&mut w).into())).momentum(0.5, place(Operand::VW, (&mut v_w).into())),
+        Parameter::new(place(Operand::W, (&mut w).into())).state(place(Operand::VW, (&mut v_w).into())),
         &y,
         Upstream::Activation(&y),
-        Update::new(0.1)
-            .b(Parameter::new(place(Operand::B, (&mut b).into())).momentum(0.5, place(Operand::VB, (&mut v_b).into())))
+        Update::new(Sgd::new(0.1).momentum(0.5))
+            .b(Parameter::new(place(Operand::B, (&mut b).into())).state(place(Operand::VB, (&mut v_b).into())))
             .a_prev(place(Operand::DAPrev, (&mut d_x).into())),
     );
     let untouched = w.iter().chain(&b).chain(&v_w).chain(&v_b).chain(&d_x).all(|&x| x == 1.0);

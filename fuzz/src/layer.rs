@@ -32,7 +32,7 @@ pub fn check(u: &mut Unstructured<'_>) -> Result<Shared> {
     } else {
         Call::Passes(pick::forward_options(u)?, pick::backward_options(u)?)
     };
-    let mut layouts = [Layout::Slice; Operand::VB as usize + 1];
+    let mut layouts = [Layout::Slice; Operand::MB as usize + 1];
     for layout in &mut layouts {
         *layout = pick::layout(u)?;
     }

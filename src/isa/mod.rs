@@ -23,7 +23,7 @@ use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, Target
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
-use crate::kernel::update::{self, Update};
+use crate::kernel::update::{self, Adam, Descent, KINDS, Momentum, Update, WithDecay};
 use crate::simd::{self, Simd};
 use crate::summation::SUM_LANES;
 use core::fmt;
@@ -139,7 +139,8 @@ pub(crate) struct Kernels {
     pub(crate) axpyf: unsafe fn(&Axpyf),
     /// Where vectors hold rows of few columns side by side.
     pub(crate) narrow: Option<unsafe fn(&Narrow)>,
-    pub(crate) update: unsafe fn(&Update),
+    /// By [`Kind`](update::Kind), without weight decay and with it.
+    pub(crate) update: [[unsafe fn(&Update); 2]; KINDS.len()],
     pub(crate) transpose_pack: unsafe fn(&Panel),
     pub(crate) copy_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).

@@ -1,12 +1,13 @@
-//! A step of gradient descent within the backward pass.
+//! An optimiser's step within the backward pass.
 
 use super::backward::Operands;
 use super::{Dense, Gradients, Saved, Upstream};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::update::Parameter as CheckedParameter;
-use crate::kernel::update::Rule;
+use crate::kernel::update::{MOST_STATE, Rule};
 use crate::matrix::{Input, Output};
+use crate::optimizer::{Optimizer, STATE_OF_B, STATE_OF_W, check_state_arrays, check_step};
 use crate::workspace::Workspace;
 
 /// A layer's weights or bias in an update, with what the optimiser keeps beside them.
@@ -14,56 +15,61 @@ use crate::workspace::Workspace;
 /// Anything that is an [`Output`] converts, so that `&mut w` is enough for plain gradient descent.
 ///
 /// ```
-/// use fused_dense::{Activation, Dense, Parameter, Update, Upstream};
+/// use fused_dense::{Activation, Dense, Parameter, Sgd, Update, Upstream};
 ///
 /// let mut layer = Dense::new(1, 1, Activation::Identity);
 /// let (mut w, mut velocity) = ([1.0], [0.0]);
-/// let parameter = Parameter::new(&mut w).momentum(0.5, &mut velocity);
-/// layer.backward_update(&[2.0], parameter, &[2.0], Upstream::PreActivation(&[1.0]), Update::new(0.25))?;
+/// let (parameter, update) = (Parameter::new(&mut w).state(&mut velocity), Update::new(Sgd::new(0.25).momentum(0.5)));
+/// layer.backward_update(&[2.0], parameter, &[2.0], Upstream::PreActivation(&[1.0]), update)?;
 /// assert_eq!((w, velocity), ([0.5], [2.0])); // dw = 2
 /// # Ok::<(), fused_dense::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Parameter<'a> {
     value: Output<'a>,
-    velocity: Option<Output<'a>>,
-    momentum: f32,
-    weight_decay: f32,
+    /// The first ones that were given.
+    state: [Option<Output<'a>>; MOST_STATE],
+    /// All that were given.
+    state_arrays: usize,
 }
 
 impl<'a> Parameter<'a> {
-    /// Updated by its gradient alone.
+    /// A parameter alone.
     pub fn new(value: impl Into<Output<'a>>) -> Self {
-        Self { value: value.into(), velocity: None, momentum: 0.0, weight_decay: 0.0 }
+        Self { value: value.into(), state: [None, None], state_arrays: 0 }
     }
 
-    /// Adds `λ` times the parameter to its gradient; nothing where `λ` is 0.
+    /// Adds an array that the optimiser keeps between steps: called once for each of
+    /// [`Optimizer::state_arrays`], the velocity, or the first moment and then the second.
+    ///
+    /// It has the parameter's shape, and is zero before the first step. The update is fast where it has the parameter's
+    /// layout.
     #[must_use]
-    pub fn weight_decay(self, lambda: f32) -> Self {
-        Self { weight_decay: lambda, ..self }
+    pub fn state(mut self, array: impl Into<Output<'a>>) -> Self {
+        if let Some(place) = self.state.get_mut(self.state_arrays) {
+            *place = Some(array.into());
+        }
+        Self { state_arrays: self.state_arrays + 1, ..self }
     }
 
-    /// Updates by a velocity, of which each step keeps `μ` times the last one; before the first step it is zero. It has
-    /// the parameter's shape, and the update is fast where it has its layout.
-    #[must_use]
-    pub fn momentum(self, mu: f32, velocity: impl Into<Output<'a>>) -> Self {
-        Self { velocity: Some(velocity.into()), momentum: mu, ..self }
-    }
-
+    /// # Errors
+    /// Where the parameter or its state has another shape, or the state is not what the optimiser keeps.
+    #[inline(always)]
     fn check(
         &mut self,
-        [operand, velocity]: [Operand; 2],
+        operand: Operand,
+        names: [&[Operand]; MOST_STATE + 1],
         (rows, cols): (usize, usize),
-        learning_rate: f32,
+        state_arrays: usize,
+        rule: Rule,
     ) -> Result<CheckedParameter, Error> {
-        Ok(CheckedParameter {
-            sink: self.value.sink(operand, rows, cols, true)?,
-            velocity: match &mut self.velocity {
-                None => None,
-                Some(its) => Some(its.sink(velocity, rows, cols, true)?),
-            },
-            rule: Rule { learning_rate, weight_decay: self.weight_decay, momentum: self.momentum },
-        })
+        check_state_arrays(operand, state_arrays, self.state_arrays)?;
+        let sink = self.value.sink(operand, rows, cols, true)?;
+        let mut state = [CheckedParameter::NO_STATE; MOST_STATE];
+        for ((sink, array), &name) in state.iter_mut().zip(self.state.iter_mut().flatten()).zip(names[state_arrays]) {
+            *sink = array.sink(name, rows, cols, true)?;
+        }
+        Ok(CheckedParameter { sink, state, rule })
     }
 }
 
@@ -87,20 +93,27 @@ impl<'a, T: Into<Output<'a>>> From<T> for Parameter<'a> {
 /// ```
 #[derive(Debug)]
 pub struct Update<'a> {
-    learning_rate: f32,
+    optimizer: Optimizer,
+    step: u64,
     b: Option<Parameter<'a>>,
     partial_sums: Option<Output<'a>>,
     others: Gradients<'a>,
 }
 
 impl<'a> Update<'a> {
-    /// With this learning rate `η`, and nothing besides.
+    /// The optimiser's first step, of the weights alone. A number is plain gradient descent with this learning rate.
     #[must_use]
-    pub fn new(learning_rate: f32) -> Self {
-        Self { learning_rate, b: None, partial_sums: None, others: Gradients::new() }
+    pub fn new(optimizer: impl Into<Optimizer>) -> Self {
+        Self { optimizer: optimizer.into(), step: 1, b: None, partial_sums: None, others: Gradients::new() }
     }
 
-    /// Updates the bias too.
+    /// Which step it is, `t = 1, 2, …`: 1 by default. Adam's depends on it; gradient descent's does not.
+    #[must_use]
+    pub fn step(self, t: u64) -> Self {
+        Self { step: t, ..self }
+    }
+
+    /// Updates the bias too. It does not decay, whatever the optimiser's weight decay.
     #[must_use]
     pub fn b(self, b: impl Into<Parameter<'a>>) -> Self {
         Self { b: Some(b.into()), ..self }
@@ -146,44 +159,34 @@ pub(super) struct Step {
 }
 
 impl Dense {
-    /// [`backward`](Self::backward), and a step of gradient descent by `dw` and `db`, which never stand in memory whole:
-    /// each piece updates its parameters while it is in the first-level cache.
+    /// [`backward`](Self::backward), and an optimiser's step by `dw` and `db`, which never stand in memory whole: each
+    /// piece updates its parameters while it is in the first-level cache.
     ///
-    /// With `g` each element of `dw` or `db`, `p` the parameter's and `v` its velocity's:
-    ///
-    /// ```text
-    /// g = fma(λ, p, g)     where there is weight decay
-    /// v = fma(μ, v, g)     where there is momentum; v then takes the place of g
-    /// p = fma(-η, g, p)
-    /// ```
-    ///
-    /// to the bit what [`reference::update`](crate::reference::update) makes of the gradients that `backward` returns.
-    /// `dA_prev` is that of the weights before the step.
+    /// [`Optimizer`] has the rules. Parameters and state are, to the bit, what
+    /// [`reference::update`](crate::reference::update) makes of the gradients that `backward` returns. Weights decay where
+    /// the optimiser says so, the bias never does. `dA_prev` is that of the weights before the step.
     ///
     /// ```
-    /// use fused_dense::{Activation, Dense, Parameter, Update, Upstream};
+    /// use fused_dense::{Activation, Adam, Dense, Parameter, Update, Upstream};
     ///
     /// let mut layer = Dense::new(2, 1, Activation::Sigmoid);
     /// let (x, y) = ([1.0, 2.0, -1.0, 0.5], [1.0, 0.0]);
-    /// let (mut w, mut b, mut velocity) = ([0.1, -0.2], [0.0], [0.0; 2]);
-    /// let mut a = [0.0; 2];
-    /// for _ in 0..100 {
+    /// let (mut w, mut m_w, mut v_w) = ([0.1, -0.2], [0.0; 2], [0.0; 2]);
+    /// let (mut b, mut m_b, mut v_b) = ([0.0], [0.0], [0.0]);
+    /// let (adam, mut a) = (Adam::new(0.1).decoupled_weight_decay(1e-2), [0.0; 2]);
+    /// for step in 1..=100 {
     ///     layer.forward(&x, &w, &b, &mut a)?;
-    ///     layer.backward_update(
-    ///         &x,
-    ///         Parameter::new(&mut w).momentum(0.9, &mut velocity).weight_decay(1e-4),
-    ///         &a,
-    ///         Upstream::Targets(&y),
-    ///         Update::new(0.5).b(&mut b).scale(0.5),
-    ///     )?;
+    ///     let w = Parameter::new(&mut w).state(&mut m_w).state(&mut v_w);
+    ///     let b = Parameter::new(&mut b).state(&mut m_b).state(&mut v_b);
+    ///     layer.backward_update(&x, w, &a, Upstream::Targets(&y), Update::new(adam).step(step).b(b).scale(0.5))?;
     /// }
     /// assert!(a[0] > 0.95 && a[1] < 0.05);
     /// # Ok::<(), fused_dense::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`backward`](Self::backward), with `w` and velocities among the operands, and [`Error::NoPartialSums`]; nothing
-    /// is touched then.
+    /// As [`backward`](Self::backward), with `w` and the state among the operands, [`Error::Setting`],
+    /// [`Error::StepZero`], [`Error::StateArrays`] and [`Error::NoPartialSums`]; nothing is touched then.
     pub fn backward_update<'a, T: Into<Input<'a>>>(
         &mut self,
         a_prev: impl Into<Input<'a>>,
@@ -225,12 +228,16 @@ impl Dense {
         upstream: Upstream<Input<'_>>,
         update: Update<'_>,
     ) -> Result<(), Error> {
-        let Update { learning_rate, mut b, partial_sums, others } = update;
+        let Update { optimizer, step, mut b, partial_sums, others } = update;
+        optimizer.check()?;
+        check_step(step)?;
+        let (rule, state_arrays) = (optimizer.rule(step, true), optimizer.state_arrays());
+        let (of_w, of_b) = ((self.outputs, self.inputs), (1, self.outputs));
         let step = Step {
-            w: w.check([Operand::W, Operand::VW], (self.outputs, self.inputs), learning_rate)?,
+            w: w.check(Operand::W, STATE_OF_W, of_w, state_arrays, rule)?,
             b: match &mut b {
                 None => None,
-                Some(b) => Some(b.check([Operand::B, Operand::VB], (1, self.outputs), learning_rate)?),
+                Some(b) => Some(b.check(Operand::B, STATE_OF_B, of_b, state_arrays, rule.without_decay())?),
             },
         };
         let mut gradients = match partial_sums {

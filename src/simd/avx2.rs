@@ -69,6 +69,11 @@ impl Arithmetic for Avx2 {
     }
 
     #[inline(always)]
+    fn sqrt(self, a: __m256) -> __m256 {
+        safe!(_mm256_sqrt_ps(a))
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
         safe!(_mm256_fmadd_ps(a, b, c))
     }

@@ -64,6 +64,11 @@ impl Arithmetic for Avx512 {
     }
 
     #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        safe!(_mm512_sqrt_ps(a))
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         safe!(_mm512_fmadd_ps(a, b, c))
     }

@@ -49,6 +49,7 @@ impl<S: Arithmetic, const N: usize> Arithmetic for Group<S, N> {
         sub(a: V, b: V) -> V = zero;
         mul(a: V, b: V) -> V = zero;
         div(a: V, b: V) -> V = zero;
+        sqrt(a: V) -> V = zero;
         mul_add(a: V, b: V, c: V) -> V = zero;
         neg_mul_add(a: V, b: V, c: V) -> V = zero;
         max(a: V, b: V) -> V = zero;

@@ -67,6 +67,11 @@ impl Arithmetic for Neon {
     }
 
     #[inline(always)]
+    fn sqrt(self, a: float32x4_t) -> float32x4_t {
+        safe!(vsqrtq_f32(a))
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         safe!(vfmaq_f32(c, a, b))
     }

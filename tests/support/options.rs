@@ -1,6 +1,6 @@
 //! Everything that a caller can choose for one call.
 
-use fused_dense::{Operand, Output, Parameter, Upstream};
+use fused_dense::{Adam, Operand, Optimizer, Sgd, Upstream};
 
 /// The options of a forward call.
 #[derive(Clone, Copy, Debug)]
@@ -113,42 +113,77 @@ impl BackwardOptions {
     }
 }
 
+/// An optimiser's rule, without learning rate and weight decay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rule {
+    Descent,
+    Momentum { mu: f32 },
+    Nesterov { mu: f32 },
+    Adam { betas: (f32, f32), epsilon: f32 },
+    DecoupledAdam { betas: (f32, f32), epsilon: f32 },
+}
+
 /// The further options of an update.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UpdateOptions {
+    pub(crate) rule: Rule,
     pub(crate) learning_rate: f32,
     pub(crate) weight_decay: f32,
-    pub(crate) momentum: Option<f32>,
+    pub(crate) step: u64,
     /// Whether the bias is updated too.
     pub(crate) bias: bool,
 }
 
 impl UpdateOptions {
-    /// Every combination of what can be left out.
-    pub(crate) const ALL: [Self; 8] = {
-        let mut all = [Self { learning_rate: 0.3, weight_decay: 0.0, momentum: None, bias: false }; 8];
+    /// Plain gradient descent.
+    const PLAIN: Self = Self { rule: Rule::Descent, learning_rate: 0.3, weight_decay: 0.0, step: 1, bias: false };
+
+    /// Adam with its usual settings.
+    const ADAM: Self = Self {
+        rule: Rule::Adam { betas: (0.9, 0.999), epsilon: 1e-8 },
+        learning_rate: 0.01,
+        bias: true,
+        ..Self::PLAIN
+    };
+
+    /// Every combination of what can be left out of gradient descent, then the other rules.
+    pub(crate) const ALL: [Self; 15] = {
+        let mut all = [Self::PLAIN; 15];
         let mut index = 0;
-        while index < all.len() {
+        while index < 8 {
             if index & 1 != 0 {
                 all[index].bias = true;
             }
             if index & 2 != 0 {
-                all[index].momentum = Some(0.9);
+                all[index].rule = Rule::Momentum { mu: 0.9 };
             }
             if index & 4 != 0 {
                 all[index].weight_decay = 0.01;
             }
             index += 1;
         }
+        let (nesterov, decoupled) =
+            (Rule::Nesterov { mu: 0.7 }, Rule::DecoupledAdam { betas: (0.8, 0.95), epsilon: 1e-6 });
+        all[8] = Self { rule: nesterov, bias: true, ..Self::PLAIN };
+        all[9] = Self { rule: nesterov, weight_decay: 0.1, ..Self::PLAIN };
+        all[10] = Self::ADAM;
+        all[11] = Self { weight_decay: 0.1, step: 3, ..Self::ADAM };
+        all[12] = Self { rule: decoupled, weight_decay: 0.5, step: 1_000_000, ..Self::ADAM };
+        all[13] = Self { rule: Rule::Adam { betas: (0.0, 0.0), epsilon: 0.125 }, ..Self::ADAM };
+        all[14] = Self { step: 100, bias: false, ..Self::ADAM };
         all
     };
 
-    /// A parameter, with the velocity where there is to be one.
-    pub(crate) fn parameter<'a>(&self, value: Output<'a>, velocity: Output<'a>) -> Parameter<'a> {
-        let parameter = Parameter::new(value).weight_decay(self.weight_decay);
-        match self.momentum {
-            None => parameter,
-            Some(mu) => parameter.momentum(mu, velocity),
+    pub(crate) fn optimizer(&self) -> Optimizer {
+        let &Self { rule, learning_rate, weight_decay, .. } = self;
+        let adam = |(beta1, beta2), epsilon| Adam::new(learning_rate).betas(beta1, beta2).epsilon(epsilon);
+        let sgd = Sgd::new(learning_rate).weight_decay(weight_decay);
+        match rule {
+            Rule::Descent => sgd.into(),
+            Rule::Momentum { mu } => sgd.momentum(mu).into(),
+            Rule::Nesterov { mu } => sgd.momentum(mu).nesterov().into(),
+            Rule::Adam { betas, epsilon } => adam(betas, epsilon).weight_decay(weight_decay).into(),
+            Rule::DecoupledAdam { betas, epsilon } => adam(betas, epsilon).decoupled_weight_decay(weight_decay).into(),
         }
     }
 }

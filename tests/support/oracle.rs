@@ -6,7 +6,7 @@
 //! Stability of Numerical Algorithms, 3.1), plus half the smallest subnormal for each product that underflows. Errors
 //! of the operands are carried along.
 
-use super::options::{Above, BackwardOptions, ForwardOptions, Kept, Want};
+use super::options::{Above, BackwardOptions, ForwardOptions, Kept, Rule, UpdateOptions, Want};
 use super::problem::{Problem, Results};
 use fused_dense::{Activation, Operand};
 
@@ -50,18 +50,74 @@ impl Bounded {
         Self { exact: self.exact * other.exact, error }
     }
 
+    /// The square root of a number from 0 on.
+    fn root(self) -> Self {
+        let [exact, least, most] = [self.exact, self.exact - self.error, self.most()].map(|x| x.max(0.0).sqrt());
+        Self { exact, error: (most - exact).max(exact - least) }.rounded()
+    }
+
+    /// The quotient by a positive number; without bound where that may be zero.
+    fn over(self, divisor: Self) -> Self {
+        let (exact, least) = (self.exact / divisor.exact, divisor.exact - divisor.error);
+        let error = (self.error + exact.abs() * divisor.error) / least.max(0.0);
+        Self { exact, error }.rounded()
+    }
+
     /// One more rounding.
     fn rounded(self) -> Self {
         Self { error: self.error + U * self.most() + TINY, ..self }
     }
 }
 
+/// A number that is made of settings and rounded to single precision.
+fn number(exact: f64) -> Bounded {
+    Bounded { exact, error: U * exact.abs() + TINY }
+}
+
 /// `factor · x + y` in at most two roundings.
-pub(crate) fn multiply_add(factor: f32, x: Bounded, y: Bounded) -> Bounded {
-    let factor = f64::from(factor);
-    let exact = factor * x.exact + y.exact;
-    let rounding = 2.0 * U * (factor.abs() * x.most() + y.most()) + 2.0 * TINY;
-    Bounded { exact, error: factor.abs() * x.error + y.error + rounding }
+fn multiply_add(factor: Bounded, x: Bounded, y: Bounded) -> Bounded {
+    let product = factor.times(x);
+    let rounding = 2.0 * U * (product.most() + y.most()) + 2.0 * TINY;
+    Bounded { exact: product.exact + y.exact, error: product.error + y.error + rounding }
+}
+
+/// A parameter behind an optimiser's step; `state` too is that behind it.
+pub(crate) fn step(
+    options: &UpdateOptions,
+    decays: bool,
+    parameter: f32,
+    gradient: Bounded,
+    state: &mut [Bounded],
+) -> Bounded {
+    let (eta, lambda) = (f64::from(options.learning_rate), f64::from(if decays { options.weight_decay } else { 0.0 }));
+    let parameter = Bounded::from(parameter);
+    let decayed = multiply_add(number(lambda), parameter, gradient);
+    let adam = |(beta1, beta2): (f32, f32), epsilon: f32, parameter, g: Bounded, state: &mut [Bounded]| {
+        let [beta1, beta2] = [beta1, beta2].map(f64::from);
+        let powers = [beta1, beta2].map(|beta| beta.powf(options.step as f64));
+        let m = multiply_add(number(1.0 - beta1), multiply_add(number(-1.0), state[0], g), state[0]);
+        let kept = number(beta2).times(state[1]).rounded();
+        let v = multiply_add(number(1.0 - beta2), g.times(g).rounded(), kept);
+        state.copy_from_slice(&[m, v]);
+        let correction = number(1.0 / (1.0 - powers[1]).sqrt());
+        let d = m.over(multiply_add(correction, v.root(), epsilon.into()));
+        multiply_add(number(-eta / (1.0 - powers[0])), d, parameter)
+    };
+    let mut velocity = |mu: f32| {
+        state[0] = multiply_add(mu.into(), state[0], decayed);
+        state[0]
+    };
+    let direction = match options.rule {
+        Rule::Descent => decayed,
+        Rule::Momentum { mu } => velocity(mu),
+        Rule::Nesterov { mu } => multiply_add(mu.into(), velocity(mu), decayed),
+        Rule::Adam { betas, epsilon } => return adam(betas, epsilon, parameter, decayed, state),
+        Rule::DecoupledAdam { betas, epsilon } => {
+            let kept = number(1.0 - eta * lambda).times(parameter).rounded();
+            return adam(betas, epsilon, kept, gradient, state);
+        }
+    };
+    multiply_add(number(-eta), direction, parameter)
 }
 
 fn gamma(n: usize) -> f64 {

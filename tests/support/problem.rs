@@ -8,7 +8,8 @@ use super::values;
 use core::cell::RefCell;
 use core::fmt;
 use fused_dense::{
-    Activation, Bias, Dense, Gradients, MatrixView, Operand, Outputs, Saved, Update, Weights, Workspace, reference,
+    Activation, Bias, Dense, Gradients, MatrixView, Operand, Outputs, Parameter, Saved, Update, Weights, Workspace,
+    reference,
 };
 
 /// Each output of a call with its elements, row by row.
@@ -58,6 +59,11 @@ fn with_used_workspace<R>(layer: &Dense, call: impl FnOnce(&mut Workspace) -> R)
         }
         call(workspace)
     })
+}
+
+/// A parameter with its state, to be updated.
+fn parameter<'s>(value: &'s mut Stored, state: &'s mut [(Operand, Stored)]) -> Parameter<'s> {
+    state.iter_mut().fold(Parameter::new(value.output()), |parameter, (_, array)| parameter.state(array.output()))
 }
 
 impl Problem {
@@ -213,7 +219,21 @@ impl Problem {
         wanted.map(|(_, operand, stored)| (operand, stored.written(operand))).collect()
     }
 
-    /// The update of parameters placed as told, whose velocities are what gradients are otherwise added to.
+    /// What an optimiser keeps beside weights, or a bias, before the step: velocity and first moment are what gradients are
+    /// otherwise added to, the second moment is their square.
+    fn state(&self, options: &UpdateOptions, operand: Operand) -> Vec<(Operand, Vec<f32>)> {
+        let (old, [first, second]) = match operand {
+            Operand::W => (&self.old_w, [Operand::MW, Operand::VW]),
+            _ => (&self.old_b, [Operand::MB, Operand::VB]),
+        };
+        match options.optimizer().state_arrays() {
+            0 => vec![],
+            1 => vec![(second, old.clone())],
+            _ => vec![(first, old.clone()), (second, old.iter().map(|x| x * x).collect())],
+        }
+    }
+
+    /// The update of parameters placed as told.
     #[track_caller]
     pub(crate) fn update(
         &self,
@@ -230,8 +250,11 @@ impl Problem {
         let upstream = Stored::new(placement, upstream_operand, batch, outputs, upstream_values);
         let mut w = Stored::new(placement, Operand::W, outputs, inputs, &self.w);
         let mut b = Stored::new(placement, Operand::B, 1, outputs, &self.b);
-        let mut v_w = Stored::new(placement, Operand::VW, outputs, inputs, &self.old_w);
-        let mut v_b = Stored::new(placement, Operand::VB, 1, outputs, &self.old_b);
+        let stored = |operand, rows, cols| -> Vec<(Operand, Stored)> {
+            let state = self.state(update_options, operand).into_iter();
+            state.map(|(name, values)| (name, Stored::new(placement, name, rows, cols, &values))).collect()
+        };
+        let (mut w_state, mut b_state) = (stored(Operand::W, outputs, inputs), stored(Operand::B, 1, outputs));
         let mut room = Stored::canaries(placement, Operand::DW, outputs, inputs);
         let mut d_a_prev = match options.a_prev {
             Want::Add => Stored::new(placement, Operand::DAPrev, batch, inputs, &self.old_a_prev),
@@ -239,10 +262,10 @@ impl Problem {
         };
         let mut d_z = Stored::canaries(placement, Operand::DZ, batch, outputs);
 
-        let &UpdateOptions { learning_rate, momentum, bias, .. } = update_options;
-        let mut update = Update::new(learning_rate).scale(options.scale);
+        let bias = update_options.bias;
+        let mut update = Update::new(update_options.optimizer()).step(update_options.step).scale(options.scale);
         if bias {
-            update = update.b(update_options.parameter(b.output(), v_b.output()));
+            update = update.b(parameter(&mut b, &mut b_state));
         }
         // Room that is not needed may be there.
         if batch > layer.update_batch().expect("a size") || options.scale == BackwardOptions::PLAIN.scale {
@@ -261,7 +284,7 @@ impl Problem {
             Kept::Z => Saved::Z(saved.input()),
         };
         let result = with_used_workspace(layer, |used| {
-            let w = update_options.parameter(w.output(), v_w.output());
+            let w = parameter(&mut w, &mut w_state);
             layer.backward_update_in(used, a_prev.input(), w, kept, from.upstream(upstream.input()), update)
         });
         assert_eq!(result, Ok(()), "{self}");
@@ -272,44 +295,52 @@ impl Problem {
         if !bias {
             b.assert_holds(Operand::B, &self.b);
         }
-        let has_velocity = momentum.is_some();
-        let wanted = [
-            (true, Operand::W, w),
-            (has_velocity, Operand::VW, v_w),
-            (bias, Operand::B, b),
-            (bias && has_velocity, Operand::VB, v_b),
-            (options.a_prev != Want::Nothing, Operand::DAPrev, d_a_prev),
-            (options.keep_dz, Operand::DZ, d_z),
-        ];
-        let wanted = wanted.into_iter().filter(|(is_wanted, ..)| *is_wanted);
-        wanted.map(|(_, operand, stored)| (operand, stored.written(operand))).collect()
+        let mut wanted = vec![(Operand::W, w)];
+        wanted.extend(w_state);
+        if bias {
+            wanted.push((Operand::B, b));
+            wanted.extend(b_state);
+        }
+        if options.a_prev != Want::Nothing {
+            wanted.push((Operand::DAPrev, d_a_prev));
+        }
+        if options.keep_dz {
+            wanted.push((Operand::DZ, d_z));
+        }
+        wanted.into_iter().map(|(operand, stored)| (operand, stored.written(operand))).collect()
     }
 
-    /// The results of an update, from those of the backward pass: `step` returns a parameter's new value and velocity.
-    fn stepped<T: Copy>(
+    /// The results of an update, from those of the backward pass: `step` takes whether a parameter decays, its old value,
+    /// its gradient and its state, which it changes, and returns its new value.
+    fn stepped<T: Copy + From<f32>>(
         &self,
         backward: Results<T>,
         options: &UpdateOptions,
-        step: impl Fn(f32, T, Option<f32>) -> (T, Option<T>),
+        step: impl Fn(bool, f32, T, &mut [T]) -> T,
     ) -> Results<T> {
         let mut results = Results::new();
-        for (operand, values) in backward {
-            let (parameter, velocity, old, old_velocity) = match operand {
-                Operand::DW => (Operand::W, Operand::VW, &self.w, &self.old_w),
-                Operand::DB if options.bias => (Operand::B, Operand::VB, &self.b, &self.old_b),
+        for (operand, mut values) in backward {
+            let (parameter, old) = match operand {
+                Operand::DW => (Operand::W, &self.w),
+                Operand::DB if options.bias => (Operand::B, &self.b),
                 Operand::DB => continue,
                 _ => {
                     results.push((operand, values));
                     continue;
                 }
             };
-            let old = old.iter().zip(old_velocity);
-            let stepped = old.zip(values).map(|((&old, &v), g)| step(old, g, options.momentum.map(|_| v)));
-            let (new, velocities): (Vec<T>, Vec<Option<T>>) = stepped.unzip();
-            results.push((parameter, new));
-            if options.momentum.is_some() {
-                results.push((velocity, velocities.into_iter().flatten().collect()));
+            let mut state: Results<T> = self
+                .state(options, parameter)
+                .into_iter()
+                .map(|(name, values)| (name, values.into_iter().map(T::from).collect()))
+                .collect();
+            for (i, value) in values.iter_mut().enumerate() {
+                let mut its: Vec<T> = state.iter().map(|(_, values)| values[i]).collect();
+                *value = step(parameter == Operand::W, old[i], *value, &mut its);
+                state.iter_mut().zip(its).for_each(|((_, values), new)| values[i] = new);
             }
+            results.push((parameter, values));
+            results.extend(state);
         }
         results
     }
@@ -319,18 +350,15 @@ impl Problem {
     pub(crate) fn check_update(&self, options: &BackwardOptions, update: &UpdateOptions, placement: &Placement<'_>) {
         let options = &BackwardOptions { w: Want::Overwrite, b: Want::Overwrite, ..*options };
         let found = self.update(options, update, placement);
-        let &UpdateOptions { learning_rate, weight_decay, momentum, .. } = update;
         if self.is_exact() {
             let gradients = self.backward_reference(options, self.contiguous_inputs(placement));
-            let expected = self.stepped(gradients, update, |old, g, velocity| {
-                reference::update(old, g, learning_rate, weight_decay, momentum.zip(velocity))
+            let expected = self.stepped(gradients, update, |decays, old, g, state: &mut [f32]| {
+                reference::update(update.optimizer(), update.step, decays, old, g, state)
             });
             self.assert_equal(&found, &expected, &(options, update));
         } else {
-            let exact = self.stepped(oracle::backward(self, options), update, |old, g, velocity| {
-                let g = oracle::multiply_add(weight_decay, old.into(), g);
-                let velocity = momentum.zip(velocity).map(|(mu, v)| oracle::multiply_add(mu, v.into(), g));
-                (oracle::multiply_add(-learning_rate, velocity.unwrap_or(g), old.into()), velocity)
+            let exact = self.stepped(oracle::backward(self, options), update, |decays, old, g, state| {
+                oracle::step(update, decays, old, g, state)
             });
             self.assert_within(&found, &exact, &(options, update));
         }
