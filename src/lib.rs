@@ -13,10 +13,14 @@ mod matrix;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod network;
+#[allow(dead_code)]
+mod objective;
 mod plan;
 pub mod reference;
 mod simd;
 mod summation;
+#[allow(dead_code)]
+mod targets;
 mod threads;
 mod tuning;
 mod workspace;
@@ -32,6 +36,7 @@ pub use layer::{
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Layer, Network};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
+pub use targets::{Classes, Targets};
 pub use threads::{Team, Threads};
 pub use tuning::Tuning;
 pub use workspace::Workspace;
