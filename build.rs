@@ -133,6 +133,13 @@ mod {name} {{
     shim("", "copy_pack", "Panel", "pack::copy::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
     shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>");
+    shim("", "softmax_rows", "SoftmaxRows", "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }>");
+    shim(
+        "",
+        "softmax_backward",
+        "SoftmaxBackward",
+        "softmax::softmax_backward::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
+    );
 
     let ladder = |instance: &dyn Fn(usize, usize) -> String, rungs: &[usize]| {
         let lines: Vec<String> = rungs
@@ -194,6 +201,8 @@ mod {name} {{
         dz_from_targets_and_a: dz_rows::<TargetsFromA>,
         dz_from_targets_and_z: dz_rows::<TargetsFromZ<activation::Sigmoid>>,
         dz_given: dz_rows::<Given>,
+        softmax: softmax_rows,
+        softmax_backward,
     }};
 
     const _: () = assert!(<Token as Simd>::LANES == {lanes} && <Token as Simd>::FACTORS == {factors});

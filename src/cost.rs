@@ -21,6 +21,9 @@ pub enum Cost {
     BinaryCrossEntropy,
     /// `½‖a-y‖²`, behind any activation.
     Quadratic,
+    /// Cross-entropy of classes that exclude each other, `-Σ y ln p` with `p = softmax(z)`. The last layer has to be the
+    /// identity: the cost is computed from its `z` and descended by `dz = p - y`.
+    SoftmaxCrossEntropy,
 }
 
 impl Cost {
@@ -29,6 +32,7 @@ impl Cost {
         match self {
             Self::BinaryCrossEntropy => Some(Activation::Sigmoid),
             Self::Quadratic => None,
+            Self::SoftmaxCrossEntropy => Some(Activation::Identity),
         }
     }
 }
@@ -38,6 +42,7 @@ impl fmt::Display for Cost {
         f.pad(match self {
             Self::BinaryCrossEntropy => "binary cross-entropy",
             Self::Quadratic => "quadratic",
+            Self::SoftmaxCrossEntropy => "softmax cross-entropy",
         })
     }
 }

@@ -37,6 +37,9 @@ pub enum Operand {
     X,
     MW,
     MB,
+    SampleWeights,
+    ClassWeights,
+    PositiveWeight,
 }
 
 impl fmt::Display for Operand {
@@ -59,6 +62,9 @@ impl fmt::Display for Operand {
             Self::X => "x",
             Self::MW => "m_w",
             Self::MB => "m_b",
+            Self::SampleWeights => "sample_weights",
+            Self::ClassWeights => "class_weights",
+            Self::PositiveWeight => "positive_weight",
         })
     }
 }
@@ -225,6 +231,45 @@ pub enum Error {
         /// The last layer's activation.
         found: Activation,
     },
+    /// A value is not one that the call is defined for.
+    Value {
+        /// Which operand.
+        operand: Operand,
+        /// Its place, counted from 0.
+        index: usize,
+        /// The values that are allowed.
+        expected: &'static str,
+        /// The value.
+        found: f32,
+    },
+    /// A sample's target is no class.
+    Class {
+        /// Which sample, counted from 0.
+        sample: usize,
+        /// The number of classes, of which 0 is the first.
+        classes: usize,
+        /// The target.
+        found: i128,
+    },
+    /// A sample's row of probabilities does not sum to 1.
+    RowSum {
+        /// Which sample, counted from 0.
+        sample: usize,
+        /// The sum.
+        found: f64,
+    },
+    /// Weights have a sum that nothing can be divided by in single precision: it is 0, or its reciprocal out of range.
+    WeightSum {
+        /// Which operand.
+        operand: Operand,
+        /// The sum.
+        found: f64,
+    },
+    /// A weight of the positive class was given for a cost that has none.
+    PositiveWeightNeedsBinary {
+        /// The cost.
+        found: Cost,
+    },
     /// A network's memory cannot be had.
     NetworkTooLarge {
         /// The layer, counted from 0, whose parameters or activations there is no memory for.
@@ -333,6 +378,21 @@ impl fmt::Display for Error {
             ),
             Self::CostNeedsActivation { cost, expected, found } => {
                 write!(f, "network: expected {expected} activation in the last layer for {cost} cost, found {found}")
+            }
+            Self::Value { operand, index, expected, found } => {
+                write!(f, "{operand}: expected {expected} at index {index}, found {found}")
+            }
+            Self::Class { sample, classes, found } => {
+                write!(f, "targets: expected a class from 0 and below {classes} for sample {sample}, found {found}")
+            }
+            Self::RowSum { sample, found } => {
+                write!(f, "targets: expected probabilities with a sum of 1 for sample {sample}, found a sum of {found}")
+            }
+            Self::WeightSum { operand, found } => {
+                write!(f, "{operand}: expected a sum above 0 with a reciprocal in single precision, found {found}")
+            }
+            Self::PositiveWeightNeedsBinary { found } => {
+                write!(f, "positive_weight: expected {} cost, found {found}", Cost::BinaryCrossEntropy)
             }
             Self::NetworkTooLarge { layer, max_batch } => write!(
                 f,

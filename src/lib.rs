@@ -15,6 +15,8 @@ mod matrix;
 mod ndarray;
 mod network;
 mod optimizer;
+#[allow(dead_code)]
+mod objective;
 mod plan;
 mod pool;
 #[cfg_attr(not(test), expect(dead_code, reason = "orders of samples wait for networks that ask for them"))]
@@ -22,6 +24,8 @@ mod random;
 pub mod reference;
 mod simd;
 mod summation;
+#[allow(dead_code)]
+mod targets;
 mod threads;
 mod tuning;
 mod workspace;
@@ -40,6 +44,7 @@ pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Layer, Network};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
+pub use targets::{Classes, Targets};
 pub use threads::{Team, Threads};
 pub use tuning::Tuning;
 pub use workspace::Workspace;

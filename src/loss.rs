@@ -19,6 +19,14 @@
 //!
 //! NaN in any prediction or target gives a NaN cost, and a NaN gradient at its place. The cost of an empty batch is 0.
 
+mod softmax;
+
+pub(crate) use softmax::sum_and_gradient as softmax_sum_and_gradient;
+pub use softmax::{
+    softmax, softmax_backward, softmax_backward_with_isa, softmax_cross_entropy, softmax_cross_entropy_gradient,
+    softmax_with_isa,
+};
+
 use crate::Activation;
 use crate::error::{Error, Operand};
 use crate::matrix::{Input, check_len};
@@ -67,10 +75,15 @@ pub fn binary_cross_entropy(a: &[f32], y: &[f32], outputs: usize) -> Result<f64,
 /// # Errors
 /// As [`binary_cross_entropy`], of `z`.
 pub fn binary_cross_entropy_from_z(z: &[f32], y: &[f32], outputs: usize) -> Result<f64, Error> {
-    mean((Operand::Z, z), y, outputs, |z, y| {
-        let wrong = if z < 0.0 { y } else { 1.0 - y };
-        times(wrong, || z.abs()) + (-z.abs()).exp().ln_1p()
-    })
+    mean((Operand::Z, z), y, outputs, |z, y| of_z(z, y, 1.0))
+}
+
+/// `-w·y ln σ(z) - (1-y) ln(1-σ(z))`, with the weight `w` of the positive class.
+#[inline]
+pub(crate) fn of_z(z: f64, y: f64, positive_weight: f64) -> f64 {
+    let (positive, negative) = (positive_weight * y, 1.0 - y);
+    let wrong = if z < 0.0 { positive } else { negative };
+    times(wrong, || z.abs()) + (positive + negative) * (-z.abs()).exp().ln_1p()
 }
 
 /// `J = (1/m) Σ ½ (a-y)²`, the mean over the batch of the quadratic loss `½‖a-y‖²`.
@@ -90,7 +103,13 @@ pub fn binary_cross_entropy_from_z(z: &[f32], y: &[f32], outputs: usize) -> Resu
 /// # Errors
 /// As [`binary_cross_entropy`].
 pub fn quadratic(a: &[f32], y: &[f32], outputs: usize) -> Result<f64, Error> {
-    mean((Operand::A, a), y, outputs, |a, y| 0.5 * (a - y) * (a - y))
+    mean((Operand::A, a), y, outputs, half_square)
+}
+
+/// `½ (a-y)²`
+#[inline]
+pub(crate) fn half_square(a: f64, y: f64) -> f64 {
+    0.5 * (a - y) * (a - y)
 }
 
 /// `dA = -y/a + (1-y)/(1-a) = (a-y) / (a(1-a))`, the gradient of binary cross-entropy by `a`: what
@@ -185,7 +204,8 @@ pub fn quadratic_gradient(a: &[f32], y: &[f32], d_a: &mut [f32]) -> Result<(), E
 }
 
 /// `factor · value`, which is 0 where the factor is, whatever the value: `0 · ln 0 = 0`.
-fn times(factor: f64, value: impl FnOnce() -> f64) -> f64 {
+#[inline]
+pub(crate) fn times(factor: f64, value: impl FnOnce() -> f64) -> f64 {
     if factor == 0.0 { 0.0 } else { factor * value() }
 }
 

@@ -306,6 +306,11 @@ impl Network {
                 loss::quadratic_gradient(&a[rows], y, &mut d_a[rows])?;
                 loss::quadratic(&a[rows], y, outputs)?
             }
+            // Behind the identity, the gradient by `z` is the one by `a`.
+            Cost::SoftmaxCrossEntropy => {
+                loss::softmax_cross_entropy_gradient(&self.z[rows], y, &mut d_a[rows], outputs)?;
+                loss::softmax_cross_entropy(&self.z[rows], y, outputs)?
+            }
         };
 
         // An empty batch has gradients 0, not 0 · ∞.

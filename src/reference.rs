@@ -3,6 +3,10 @@
 //! Kernels on every instruction set with fused multiply-add return exactly what these loops return, any NaN standing
 //! for any other. They are slow, and meant for reading and for tests. All matrices are contiguous and batch-major.
 
+mod softmax;
+
+pub use softmax::{softmax, softmax_backward, softmax_max_and_sum};
+
 use crate::activation::coefficients::{
     EXP, EXPM1, EXPONENT_SHIFT, LN2_HIGH, LN2_LOW, LOG2_E, POWERS, ROUND, STEP_HIGH, STEP_LOW, STEPS_LOG2_E, UNIT,
 };

@@ -10,6 +10,7 @@ pub(crate) mod coefficients;
 mod identity;
 mod relu;
 mod sigmoid;
+pub(crate) mod softmax;
 mod tanh;
 
 pub(crate) use identity::Identity;

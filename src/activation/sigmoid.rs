@@ -59,17 +59,19 @@ pub(super) fn of_minus_abs<S: Arithmetic>(simd: S, scale: f32, x: S::V) -> S::V 
 
 /// `power + slope · q`, times `UNIT`.
 #[derive(Clone, Copy)]
-struct Exp<V> {
-    power: V,
+pub(super) struct Exp<V> {
+    pub(super) power: V,
+    pub(super) t: V,
     /// `power · t`
     slope: V,
     /// `Q(t)`
-    q: V,
+    pub(super) q: V,
 }
 
-/// `e^-x` for `-106 ≤ x ≤ 43`.
+/// `e^-x` for `-106 ≤ x ≤ 43`. Down to `x = 106`, `t` and `q` hold too, and the bits of `power` are right modulo 2³²: its
+/// exponent is too small by what it lacks.
 #[inline(always)]
-fn exp_of_minus<S: Arithmetic>(simd: S, x: S::V) -> Exp<S::V> {
+pub(super) fn exp_of_minus<S: Arithmetic>(simd: S, x: S::V) -> Exp<S::V> {
     let steps_and_round = simd.mul_add(x, simd.splat(-STEPS_LOG2_E), simd.splat(ROUND));
     let steps = simd.sub(steps_and_round, simd.splat(ROUND));
     let t = simd.mul_add(steps, simd.splat(STEP_HIGH), x); // exact
@@ -80,7 +82,7 @@ fn exp_of_minus<S: Arithmetic>(simd: S, x: S::V) -> Exp<S::V> {
     let q = simd.mul_add(simd.splat(c3), t, simd.splat(c2));
     let q = simd.mul_add(q, t, simd.splat(c1));
     let q = simd.mul_add(q, t, simd.splat(c0));
-    Exp { power, slope: simd.mul(power, t), q }
+    Exp { power, t, slope: simd.mul(power, t), q }
 }
 
 /// `scale / (1 + e^-x)`, where `larger` and `smaller` are 1 and the power in `e^-x`, in this order or the other, in units of

@@ -23,6 +23,7 @@ use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, Target
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
+use crate::kernel::softmax::{self, SoftmaxBackward, SoftmaxRows};
 use crate::kernel::update::{self, Adam, Descent, KINDS, Momentum, Update, WithDecay};
 use crate::simd::{self, Simd};
 use crate::summation::SUM_LANES;
@@ -152,6 +153,8 @@ pub(crate) struct Kernels {
     pub(crate) dz_from_targets_and_a: unsafe fn(&DzRows),
     pub(crate) dz_from_targets_and_z: unsafe fn(&DzRows),
     pub(crate) dz_given: unsafe fn(&DzRows),
+    pub(crate) softmax: unsafe fn(&SoftmaxRows),
+    pub(crate) softmax_backward: unsafe fn(&SoftmaxBackward),
 }
 
 impl fmt::Debug for Kernels {
