@@ -129,6 +129,7 @@ mod {name} {{
     }
     shim("", "outer_product", "Outer", "outer::outer::<SELF>");
     shim("<R: update::Step>", "update_parameters", "Update", "update::update::<SELF, R>");
+    shim("", "largest_magnitude", "Extent", "extent::<SELF>");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
     shim("", "copy_pack", "Panel", "pack::copy::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
@@ -193,6 +194,7 @@ mod {name} {{
         axpyf: fused_axpys,
         narrow: {narrow},
         update: {update},
+        extent: largest_magnitude,
         transpose_pack,
         copy_pack,
         activate: {activate},

@@ -1,24 +1,22 @@
 //! Learns to read handwritten digits: `cargo run --release --example digits`.
 //!
-//! 1797 images of 8×8 pixels; a network of 64 inputs, 30 hidden and 10 output sigmoids, one for each digit; mini-batch
-//! gradient descent on the cross-entropy. A fifth of the images is held out and only read to measure what was learnt.
+//! 1797 images of 8×8 pixels; a network of 64 inputs, 30 hidden and 10 outputs, one for each digit; Adam on softmax
+//! cross-entropy. A fifth of the images is held out and only read to measure what was learnt.
 
 mod support;
 
-use fused_dense::{Activation, Cost, Dense, Error, Network};
+use fused_dense::{Activation, Adam, Cost, Error, Fit, Network};
 use indicatif::{ProgressBar, ProgressStyle};
 use smartcore::dataset::digits;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
 use support::Random;
 
 const PIXELS: usize = 64;
 const DIGITS: usize = 10;
-const HIDDEN: usize = 30;
 
-const EPOCHS: u64 = 60;
-const BATCH: usize = 10;
-const LEARNING_RATE: f32 = 0.5;
+const EPOCHS: usize = 40;
 const WANTED_ACCURACY: f64 = 0.95;
 
 fn main() -> ExitCode {
@@ -26,89 +24,59 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, Error> {
-    let mut random = Random(1797);
-    let mut samples = load();
-    random.shuffle(&mut samples);
-    let fifth = samples.len() / 5;
-    let (held_out, training) = samples.split_at_mut(fifth);
+    let (x, labels) = load();
+    let count = labels.len() / 5;
+    let ((held_out, x), (shown, labels)) = (x.split_at(count * PIXELS), labels.split_at(count));
 
-    let layers = [Dense::new(PIXELS, HIDDEN, Activation::Sigmoid), Dense::new(HIDDEN, DIGITS, Activation::Sigmoid)];
-    let isa = layers[0].isa()?;
-    let mut network = Network::new(layers, Cost::BinaryCrossEntropy, BATCH)?;
-    for layer in network.layers_mut() {
-        let inputs = layer.dense().inputs();
-        random.fill_weights(layer.w_mut(), inputs);
-    }
+    let mut network = Network::builder(PIXELS)
+        .layer(30, Activation::Relu)
+        .layer(DIGITS, Activation::Identity)
+        .cost(Cost::SoftmaxCrossEntropy)
+        .optimizer(Adam::new(3e-3))
+        .seed(1797)
+        .build()?;
 
+    let style = ProgressStyle::with_template("{bar:40} epoch {pos}/{len}  {msg}").expect("a valid template");
+    let progress = ProgressBar::new(EPOCHS as u64).with_style(style);
     let start = Instant::now();
-    train(&mut network, training, &mut random)?;
+    let fit = Fit::new().epochs(EPOCHS).batch(20).seed(1).on_epoch(|epoch| {
+        progress.set_message(format!("cost {:.4}", epoch.cost));
+        progress.inc(1);
+        ControlFlow::Continue(())
+    });
+    network.fit(x, labels, fit)?;
     let seconds = start.elapsed().as_secs_f64();
+    progress.finish();
 
-    let confusion = confusion(&mut network, held_out)?;
-    print_confusion(&confusion);
-    let right: u32 = (0..DIGITS).map(|digit| confusion[digit][digit]).sum();
-    let accuracy = f64::from(right) / held_out.len() as f64;
-    println!("\naccuracy {:.1} % on {} held-out images", 100.0 * accuracy, held_out.len());
-    println!("{isa}, {EPOCHS} epochs of {} images in {seconds:.2} s", training.len());
+    let mut read = vec![0; count];
+    network.predict_classes(held_out, &mut read)?;
+    print_confusion(shown, &read);
+    let accuracy = network.evaluate(held_out, shown)?.accuracy.unwrap_or(0.0);
+    println!("\naccuracy {:.1} % on {count} held-out images", 100.0 * accuracy);
+    let isa = network.layers()[0].dense().isa()?;
+    println!("{isa}, {EPOCHS} epochs of {} images in {seconds:.2} s", labels.len());
     Ok(if accuracy >= WANTED_ACCURACY { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// An image, and the digit that it shows.
-struct Sample {
-    pixels: [f32; PIXELS],
-    digit: usize,
-}
-
-fn load() -> Vec<Sample> {
+/// The images in an order of their own, with pixels from 0 to 1, and the digit that each shows.
+fn load() -> (Vec<f32>, Vec<u8>) {
     let data = digits::load_dataset();
-    let images = data.data.chunks_exact(PIXELS).zip(&data.target);
-    // Pixels are counts of 0 to 16; sigmoids learn best from inputs of 0 to 1.
-    images
-        .map(|(image, &digit)| Sample { pixels: std::array::from_fn(|i| image[i] / 16.0), digit: digit as usize })
-        .collect()
-}
-
-/// Each epoch shows every image once, in an order of its own: the order must not teach anything.
-fn train(network: &mut Network, training: &mut [Sample], random: &mut Random) -> Result<(), Error> {
-    let style = ProgressStyle::with_template("{bar:40} epoch {pos}/{len}  {msg}").expect("a valid template");
-    let progress = ProgressBar::new(EPOCHS).with_style(style);
-    let (mut x, mut y) = (Vec::new(), Vec::new());
-    for _ in 0..EPOCHS {
-        random.shuffle(training);
-        let mut cost = 0.0;
-        for batch in training.chunks(BATCH) {
-            x.clear();
-            y.clear();
-            for sample in batch {
-                x.extend(sample.pixels);
-                y.extend((0..DIGITS).map(|digit| f32::from(digit == sample.digit)));
-            }
-            cost += network.step(&x, &y, LEARNING_RATE)? * batch.len() as f64;
-        }
-        progress.set_message(format!("cost {:.4}", cost / training.len() as f64));
-        progress.inc(1);
-    }
-    progress.finish();
-    Ok(())
+    let mut samples: Vec<_> = data.data.chunks_exact(PIXELS).zip(data.target).collect();
+    Random(1797).shuffle(&mut samples);
+    // Pixels are counts of 0 to 16.
+    let x = samples.iter().flat_map(|(image, _)| image.iter().map(|pixel| pixel / 16.0)).collect();
+    (x, samples.iter().map(|(_, digit)| *digit as u8).collect())
 }
 
 /// How often each digit (row) was read as which (column).
-fn confusion(network: &mut Network, samples: &[Sample]) -> Result<[[u32; DIGITS]; DIGITS], Error> {
-    let mut counts = [[0; DIGITS]; DIGITS];
-    for sample in samples {
-        let a = network.forward(&sample.pixels)?;
-        // The answer is the digit whose output is the surest.
-        let read = (0..DIGITS).max_by(|&i, &j| a[i].total_cmp(&a[j])).unwrap_or(0);
-        counts[sample.digit][read] += 1;
-    }
-    Ok(counts)
-}
-
-fn print_confusion(counts: &[[u32; DIGITS]; DIGITS]) {
+fn print_confusion(shown: &[u8], read: &[u32]) {
     println!("shown   read as 0   1   2   3   4   5   6   7   8   9");
-    for (digit, row) in counts.iter().enumerate() {
-        let row: String =
-            row.iter().map(|&count| if count == 0 { "   ·".into() } else { format!("{count:4}") }).collect();
-        println!("    {digit}        {row}");
+    for digit in 0..DIGITS {
+        let of_digit = || shown.iter().zip(read).filter(|(shown, _)| usize::from(**shown) == digit);
+        let row = (0..DIGITS).map(|other| match of_digit().filter(|(_, read)| **read as usize == other).count() {
+            0 => "   ·".to_string(),
+            count => format!("{count:4}"),
+        });
+        println!("    {digit}        {}", row.collect::<String>());
     }
 }

@@ -6,10 +6,10 @@ use core::fmt;
 /// The cost that a [`Network`](crate::Network) descends, a mean over the batch; [`loss`](crate::loss) has the formulas.
 ///
 /// ```
-/// use fused_dense::{Activation, Cost, Dense, Network};
+/// use fused_dense::{Activation, Cost, Init, Network};
 ///
-/// let layers = [Dense::new(1, 1, Activation::Identity)];
-/// let mut network = Network::new(layers, Cost::Quadratic, 1)?;
+/// let network = Network::builder(1).layer(1, Activation::Identity).init(Init::Zeros);
+/// let mut network = network.cost(Cost::Quadratic).build()?;
 /// assert_eq!(network.gradients(&[1.0], &[2.0])?, 2.0); // ½ (0 - 2)²
 /// # Ok::<(), fused_dense::Error>(())
 /// ```

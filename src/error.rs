@@ -40,6 +40,8 @@ pub enum Operand {
     SampleWeights,
     ClassWeights,
     PositiveWeight,
+    Classes,
+    Cost,
 }
 
 impl fmt::Display for Operand {
@@ -65,6 +67,8 @@ impl fmt::Display for Operand {
             Self::SampleWeights => "sample_weights",
             Self::ClassWeights => "class_weights",
             Self::PositiveWeight => "positive_weight",
+            Self::Classes => "classes",
+            Self::Cost => "cost",
         })
     }
 }
@@ -163,7 +167,7 @@ pub enum Error {
         /// Samples in the batch.
         found: usize,
     },
-    /// An optimiser's setting is no number that its rule can take.
+    /// A setting is no number that it can be.
     Setting {
         /// The setting, named as the method or argument that takes it.
         name: &'static str,
@@ -222,6 +226,24 @@ pub enum Error {
         /// Those of the layer that was found.
         found: (usize, usize, usize),
     },
+    /// A network's layer was exchanged for one with another optimiser's state.
+    ExchangedState {
+        /// Which layer, counted from 0.
+        layer: usize,
+        /// Arrays beside each parameter that the network's optimiser keeps.
+        expected: usize,
+        /// Those of the layer that was found.
+        found: usize,
+    },
+    /// A step's cost or gradient, or an operand that a gradient is made of, is infinite or NaN.
+    NotFinite {
+        /// Which layer, counted from 0; none for the cost and the network's input.
+        layer: Option<usize>,
+        /// The cost, or the first operand that is not finite.
+        operand: Operand,
+    },
+    /// The layers hold no gradients to work on: none were made since the last step.
+    NoGradients,
     /// A network's cost does not fit its last layer.
     CostNeedsActivation {
         /// The cost.
@@ -351,7 +373,7 @@ impl fmt::Display for Error {
                 "update: expected room for partial sums, or a batch of at most {max} samples, found {found} samples"
             ),
             Self::Setting { name, expected, found } => {
-                write!(f, "optimiser: expected {name} to be {expected}, found {found}")
+                write!(f, "expected {name} to be {expected}, found {found}")
             }
             Self::StepZero => f.write_str("optimiser: expected a step from 1 on, found 0"),
             Self::StateArrays { operand, expected, found } => {
@@ -376,6 +398,18 @@ impl fmt::Display for Error {
                 "network: expected layer {layer} to be {inputs}→{outputs} with room for {max} samples, found \
                  {fi}→{fo} with room for {fm}"
             ),
+            Self::ExchangedState { layer, expected, found } => write!(
+                f,
+                "network: expected layer {layer} to have {expected} arrays of optimiser state beside each parameter, \
+                 found {found}"
+            ),
+            Self::NotFinite { layer: None, operand } => {
+                write!(f, "network: expected a finite {operand}, found infinity or NaN")
+            }
+            Self::NotFinite { layer: Some(layer), operand } => {
+                write!(f, "network: expected a finite {operand} in layer {layer}, found infinity or NaN")
+            }
+            Self::NoGradients => f.write_str("network: expected gradients made since the last step, found none"),
             Self::CostNeedsActivation { cost, expected, found } => {
                 write!(f, "network: expected {expected} activation in the last layer for {cost} cost, found {found}")
             }

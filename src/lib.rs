@@ -14,17 +14,14 @@ mod matrix;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod network;
-mod optimizer;
-#[allow(dead_code)]
 mod objective;
+mod optimizer;
 mod plan;
 mod pool;
-#[cfg_attr(not(test), expect(dead_code, reason = "orders of samples wait for networks that ask for them"))]
 mod random;
 pub mod reference;
 mod simd;
 mod summation;
-#[allow(dead_code)]
 mod targets;
 mod threads;
 mod tuning;
@@ -41,7 +38,7 @@ pub use layer::{
     Upstream, Weights,
 };
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
-pub use network::{Layer, Network};
+pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use targets::{Classes, Targets};

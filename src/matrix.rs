@@ -104,6 +104,14 @@ impl<'a> MatrixView<'a> {
         Self { rows, cols, row_stride, col_stride, ..self }
     }
 
+    /// `count` rows from `start` on, which the view has.
+    pub(crate) fn rows_from(self, start: usize, count: usize) -> Self {
+        debug_assert!(start + count <= self.rows);
+        let (row_stride, col_stride) = counting(count, self.cols, self.row_stride, self.col_stride);
+        let first = self.first.wrapping_add(start * self.row_stride);
+        Self { first, rows: count, row_stride, col_stride, ..self }
+    }
+
     /// Element `(row, col)`, or `None` outside the matrix.
     pub fn get(&self, row: usize, col: usize) -> Option<f32> {
         (row < self.rows && col < self.cols).then(|| {
@@ -288,6 +296,14 @@ impl<'a> Input<'a> {
         match self {
             Self::Slice(data) => whole_rows(operand, data.len(), cols),
             Self::View(view) => Ok(Some(view.rows)),
+        }
+    }
+
+    /// `count` rows of `cols` elements from row `start` on, which the input has.
+    pub(crate) fn rows(self, start: usize, count: usize, cols: usize) -> Self {
+        match self {
+            Self::Slice(data) => Self::Slice(&data[start * cols..(start + count) * cols]),
+            Self::View(view) => Self::View(view.rows_from(start, count)),
         }
     }
 

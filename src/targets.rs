@@ -1,8 +1,13 @@
 //! The targets of a batch: values or classes, and weights of the samples.
 
+mod gather;
+
+pub(crate) use gather::Gathered;
+
 use crate::cost::Cost;
 use crate::error::{Error, Operand};
 use crate::matrix::{Input, check_len};
+use core::ops::Range;
 use core::ops::RangeInclusive;
 
 /// How far the sum of a row of probabilities may be from 1: as far as rows that were rounded to 16 bits.
@@ -244,6 +249,11 @@ impl Classes<'_> {
         self.labels.class(sample)
     }
 
+    /// Those of a range of samples.
+    fn part(&self, samples: Range<usize>) -> Self {
+        Self { labels: self.labels.part(samples) }
+    }
+
     fn number(&self, sample: usize) -> i128 {
         self.labels.number(sample)
     }
@@ -273,6 +283,12 @@ macro_rules! labels {
             fn class(self, sample: usize) -> usize {
                 match self {
                     $(Self::$variant(labels) => labels[sample] as usize,)*
+                }
+            }
+
+            fn part(self, samples: Range<usize>) -> Self {
+                match self {
+                    $(Self::$variant(labels) => Self::$variant(&labels[samples]),)*
                 }
             }
 

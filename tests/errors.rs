@@ -490,7 +490,7 @@ fn numbers_as_large_as_they_come() {
         let mut layer = layer_of(3, 0).with_threads(threads.clone());
         assert_eq!(layer.forward(samples(3), &[], Bias::None, &mut []), Ok(()), "nothing to compute");
         let mut network =
-            Network::new([layer_of(3, 0).with_threads(threads.clone())], Cost::Quadratic, MAX).expect("a chain");
+            Network::of([layer_of(3, 0).with_threads(threads.clone())]).max_batch(MAX).build().expect("a chain");
         assert_eq!(network.forward(samples(3)), Ok(&[][..]));
     }
     assert!(Workspace::new(MAX).is_empty() && Workspace::new(MAX / 4).is_empty());

@@ -3,7 +3,8 @@
 #![cfg(not(miri))]
 
 use fused_dense::{
-    Activation, Cost, Dense, Error, Gradients, MatrixView, Network, Operand, Outputs, Team, Threads, Upstream, loss,
+    Activation, Cost, Dense, Error, Gradients, Input, MatrixView, Network, Operand, Outputs, Sgd, Team, Threads,
+    Upstream, loss,
 };
 use std::sync::Arc;
 
@@ -27,13 +28,24 @@ fn network_on(threads: [Threads; 3], cost: Cost, max_batch: usize) -> Network {
     let layers = SIZES.into_iter().zip(threads);
     let layers = layers
         .map(|((inputs, outputs, activation), threads)| Dense::new(inputs, outputs, activation).with_threads(threads));
-    let mut network = Network::new(layers, cost, max_batch).unwrap();
+    let mut network = of(layers, cost, max_batch).unwrap();
     for (seed, layer) in network.layers_mut().iter_mut().enumerate() {
         let [(w, _), (b, _)] = layer.parameters_mut();
         w.copy_from_slice(&values(w.len(), seed as u64, -0.5, 0.5));
         b.copy_from_slice(&values(b.len(), 10 + seed as u64, -0.1, 0.1));
     }
     network
+}
+
+/// A network that a step changes by plain gradient descent.
+fn of(layers: impl IntoIterator<Item = Dense>, cost: Cost, max_batch: usize) -> Result<Network, Error> {
+    Network::of(layers).cost(cost).optimizer(Sgd::new(1.0)).max_batch(max_batch).build()
+}
+
+/// A step with this learning rate.
+fn step<'a>(network: &mut Network, x: impl Into<Input<'a>>, y: &[f32], rate: f32) -> Result<f64, Error> {
+    network.set_learning_rate(rate)?;
+    network.step(x, y)
 }
 
 fn parameters(network: &Network) -> Vec<Vec<f32>> {
@@ -96,10 +108,10 @@ fn threads_do_not_show_in_a_step() {
     let batch = 700;
     let (x, y) = (values(batch * 7, 1, -1.0, 1.0), values(batch * 5, 2, 0.0, 1.0));
     let mut serial = network(Cost::Quadratic, batch);
-    let costs = [0.5, 0.25, 0.5].map(|rate| serial.step(&x, &y, rate).unwrap());
+    let costs = [0.5, 0.25, 0.5].map(|rate| step(&mut serial, &x, &y, rate).unwrap());
     for threads in choices {
         let mut shared = network_on(threads.clone(), Cost::Quadratic, batch);
-        assert_eq!([0.5, 0.25, 0.5].map(|rate| shared.step(&x, &y, rate).unwrap()), costs, "{threads:?}");
+        assert_eq!([0.5, 0.25, 0.5].map(|rate| step(&mut shared, &x, &y, rate).unwrap()), costs, "{threads:?}");
         assert_eq!(parameters(&shared), parameters(&serial), "{threads:?}");
         assert_eq!(shared.forward(&x).unwrap(), serial.forward(&x).unwrap(), "{threads:?}");
     }
@@ -113,7 +125,7 @@ fn a_step_is_its_layers_calls_to_the_bit() {
             let mut network = network(cost, 300);
             let (x, y) = (values(batch * 7, 1, -1.0, 1.0), values(batch * 5, 2, 0.0, 1.0));
             let expected = step_by_hand(&network, &x, &y, batch, 0.3);
-            let found = network.step(&x, &y, 0.3).unwrap();
+            let found = step(&mut network, &x, &y, 0.3).unwrap();
             assert_eq!((found, parameters(&network)), expected, "{cost:?}, batch {batch}");
         }
     }
@@ -125,7 +137,7 @@ fn samples_in_columns_give_the_same_bits() {
     let by_feature: Vec<f32> = (0..7 * 31).map(|at| x[at % 31 * 7 + at / 31]).collect();
     let view = MatrixView::row_major(&by_feature, 7, 31).unwrap().transposed();
     let (mut plain, mut strided) = (network(Cost::BinaryCrossEntropy, 31), network(Cost::BinaryCrossEntropy, 31));
-    assert_eq!(plain.step(&x, &y, 0.1), strided.step(view, &y, 0.1));
+    assert_eq!(step(&mut plain, &x, &y, 0.1), step(&mut strided, view, &y, 0.1));
     assert_eq!(parameters(&plain), parameters(&strided));
 }
 
@@ -156,7 +168,7 @@ fn the_cost_falls() {
     let y: Vec<f32> = (0..64 * 5).map(|at| f32::from(x[at / 5 * 7 + at % 5] > x[at / 5 * 7 + at % 5 + 1])).collect();
     for cost in [Cost::BinaryCrossEntropy, Cost::Quadratic] {
         let mut network = network(cost, 64);
-        let costs: Vec<f64> = (0..200).map(|_| network.step(&x, &y, 0.3).unwrap()).collect();
+        let costs: Vec<f64> = (0..200).map(|_| step(&mut network, &x, &y, 0.3).unwrap()).collect();
         assert!(costs.windows(2).all(|pair| pair[1] < pair[0]), "{cost:?}: {costs:?}");
         assert!(costs[199] < 0.5 * costs[0], "{cost:?}: from {} to {}", costs[0], costs[199]);
     }
@@ -175,23 +187,23 @@ fn forward_returns_the_batch_alone() {
 fn an_empty_batch_changes_nothing() {
     let mut network = network(Cost::BinaryCrossEntropy, 8);
     let before = parameters(&network);
-    assert_eq!(network.step(&[], &[], 1.0), Ok(0.0));
+    assert_eq!(step(&mut network, &[], &[], 1.0), Ok(0.0));
     assert_eq!(parameters(&network), before);
     assert_eq!(network.forward(&[]).unwrap(), &[] as &[f32]);
 }
 
 #[test]
 fn a_layer_without_inputs_takes_the_batch_of_the_targets() {
-    let mut network = Network::new([Dense::new(0, 1, Activation::Sigmoid)], Cost::BinaryCrossEntropy, 4).unwrap();
-    assert_eq!(network.step(&[], &[1.0, 0.0, 1.0, 1.0], 2.0), Ok(2.0_f64.ln()));
+    let mut network = of([Dense::new(0, 1, Activation::Sigmoid)], Cost::BinaryCrossEntropy, 4).unwrap();
+    assert_eq!(step(&mut network, &[], &[1.0, 0.0, 1.0, 1.0], 2.0), Ok(2.0_f64.ln()));
     assert_eq!(network.layers()[0].b(), [0.5]);
-    assert_eq!(network.step(&[], &[1.0; 5], 2.0), Err(Error::BatchTooLarge { max: 4, found: 5 }));
+    assert_eq!(step(&mut network, &[], &[1.0; 5], 2.0), Err(Error::BatchTooLarge { max: 4, found: 5 }));
 }
 
 #[test]
 fn chains_that_do_not_fit_are_refused() {
     let dense = Dense::new;
-    let new = |layers: Vec<Dense>, cost| Network::new(layers, cost, 4).err();
+    let new = |layers: Vec<Dense>, cost| of(layers, cost, 4).err();
     assert_eq!(new(vec![], Cost::Quadratic), Some(Error::NoLayers));
     let broken = vec![dense(2, 3, Activation::Relu), dense(4, 1, Activation::Sigmoid)];
     assert_eq!(new(broken, Cost::Quadratic), Some(Error::Chain { layer: 1, expected: 3, found: 4 }));
@@ -200,7 +212,7 @@ fn chains_that_do_not_fit_are_refused() {
     assert_eq!(new(no_sigmoid, cost), Some(Error::CostNeedsActivation { cost, expected, found }));
     for max_batch in [usize::MAX, usize::MAX / 64] {
         let layers = [dense(1, 0, Activation::Relu), dense(0, 3, Activation::Relu)];
-        let refused = Network::new(layers, Cost::Quadratic, max_batch).err();
+        let refused = of(layers, Cost::Quadratic, max_batch).err();
         assert_eq!(refused, Some(Error::NetworkTooLarge { layer: 1, max_batch }));
     }
 }
@@ -216,13 +228,13 @@ fn wrong_arguments_touch_nothing() {
     };
     let before = state(&network);
     let view = MatrixView::row_major(&x, 4, 6).unwrap();
-    assert_eq!(network.step(&x, &y, 1.0), Err(Error::BatchTooLarge { max: 4, found: 5 }));
+    assert_eq!(step(&mut network, &x, &y, 1.0), Err(Error::BatchTooLarge { max: 4, found: 5 }));
     let not_whole = Error::NotWholeRows { operand: Operand::X, row_len: 7, found: 13 };
-    assert_eq!(network.step(&x[..13], &y[..5], 1.0), Err(not_whole));
+    assert_eq!(step(&mut network, &x[..13], &y[..5], 1.0), Err(not_whole));
     let targets = Error::Length { operand: Operand::Targets, expected: 20, found: 15 };
-    assert_eq!(network.step(&x[..28], &y[..15], 1.0), Err(targets));
+    assert_eq!(step(&mut network, &x[..28], &y[..15], 1.0), Err(targets));
     let shape = Error::Shape { operand: Operand::X, expected: (4, 7), found: (4, 6) };
-    assert_eq!(network.step(view, &y[..20], 1.0), Err(shape));
+    assert_eq!(step(&mut network, view, &y[..20], 1.0), Err(shape));
     assert_eq!(state(&network), before);
 }
 
@@ -234,7 +246,7 @@ fn exchanged_layers_fit_or_are_refused() {
         let before = parameters(network);
         assert_eq!(network.forward(&x).err().as_ref(), Some(error));
         assert_eq!(network.gradients(&x, &y).err().as_ref(), Some(error));
-        assert_eq!(network.step(&x, &y, 0.5).err().as_ref(), Some(error));
+        assert_eq!(step(network, &x, &y, 0.5).err().as_ref(), Some(error));
         assert_eq!(parameters(network), before);
     };
     for threads in [Threads::Serial, Threads::from(Team::new(2))] {
@@ -269,8 +281,8 @@ fn exchanged_layers_fit_or_are_refused() {
     }
 
     // A last layer that the cost does not fit.
-    let mut entropy = Network::new([Dense::new(7, 5, Activation::Sigmoid)], Cost::BinaryCrossEntropy, 4).unwrap();
-    let tanh = Network::new([Dense::new(7, 5, Activation::Tanh)], Cost::Quadratic, 4).unwrap();
+    let mut entropy = of([Dense::new(7, 5, Activation::Sigmoid)], Cost::BinaryCrossEntropy, 4).unwrap();
+    let tanh = of([Dense::new(7, 5, Activation::Tanh)], Cost::Quadratic, 4).unwrap();
     entropy.layers_mut().clone_from_slice(tanh.layers());
     refused(
         &mut entropy,

@@ -192,9 +192,45 @@ fn calls_do_not_allocate() {
     assert_eq!(count, 0, "with the caller's workspace");
 
     let chain = [Dense::new(30, 20, Activation::Tanh), Dense::new(20, 10, Activation::Sigmoid)];
-    let mut network = Network::new(chain, Cost::BinaryCrossEntropy, 4).expect("a network");
-    let count = allocations(|| assert!(network.step(&[0.5; 90], &[1.0; 30], 0.1).is_ok()));
+    let mut network = Network::of(chain).cost(Cost::BinaryCrossEntropy).max_batch(4).build().expect("a network");
+    let count = allocations(|| assert!(network.step(&[0.5; 90], &[1.0; 30]).is_ok()));
     assert_eq!(count, 0, "a network's step");
+    networks_allocate_nothing();
+}
+
+/// Every call of a classifier, from the first on; inference from the second on.
+fn networks_allocate_nothing() {
+    let mut network = Network::builder(30)
+        .layer(20, Activation::Relu)
+        .layer(10, Activation::Identity)
+        .cost(Cost::SoftmaxCrossEntropy)
+        .optimizer(Adam::new(0.01))
+        .max_batch(4)
+        .build()
+        .expect("a network");
+    let (x, labels) = ([0.5; 90], [0_u8, 9, 3]);
+    let (mut a, mut classes) = ([0.0; 30], [0; 3]);
+    let count = allocations(|| {
+        network.step(&x, &labels).expect("a valid call");
+        network.gradients(&x, &labels).expect("a valid call");
+        network.accumulate(&x, &labels, 3.0).expect("a valid call");
+        network.clip_gradients(1e-3).expect("gradients");
+        network.apply_gradients().expect("gradients");
+        let flat = |_: &[f32], d_a: &mut [f32]| {
+            d_a.fill(0.5);
+            1.0
+        };
+        network.step_with_d_a(&x, flat).expect("a valid call");
+    });
+    assert_eq!(count, 0, "training");
+    let mut ask = || {
+        network.predict(&x, &mut a).expect("a valid call");
+        network.predict_probabilities(&x, &mut a).expect("a valid call");
+        network.predict_classes(&x, &mut classes).expect("a valid call");
+        network.evaluate(&x, &labels).expect("a valid call");
+    };
+    ask();
+    assert_eq!(allocations(ask), 0, "inference");
 }
 
 /// A pool that has had so many callers at once allocates nothing for as many.

@@ -8,7 +8,8 @@ mod support;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{
-    Activation, Bias, Cost, Dense, Gradients, Isa, MatrixView, MatrixViewMut, Network, Saved, Team, Threads, Upstream,
+    Activation, Bias, Cost, Dense, Gradients, Isa, MatrixView, MatrixViewMut, Network, Saved, Sgd, Team, Threads,
+    Upstream,
 };
 use std::sync::Arc;
 use support::isas;
@@ -116,12 +117,13 @@ fn activations_alone() {
 fn a_network_learns_a_step() {
     for cost in [Cost::BinaryCrossEntropy, Cost::Quadratic] {
         let layers = [Dense::new(2, 9, Activation::Tanh), Dense::new(9, 1, Activation::Sigmoid)];
-        let mut network = Network::new(layers, cost, 4).expect("a chain");
+        let network = Network::of(layers).cost(cost).optimizer(Sgd::new(0.5)).max_batch(4);
+        let mut network = network.build().expect("a chain");
         for layer in network.layers_mut() {
             layer.w_mut().iter_mut().enumerate().for_each(|(i, w)| *w = 0.1 * (i % 7) as f32 - 0.3);
         }
         let (x, y) = ([0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]);
-        let costs = [0; 4].map(|_| network.step(&x, &y, 0.5).expect("a valid call"));
+        let costs = [0; 4].map(|_| network.step(&x, &y).expect("a valid call"));
         assert!(costs.is_sorted_by(|a, b| a > b), "{costs:?}");
         network.gradients(&x[..6], &y[..3]).expect("a valid call");
         assert_eq!(network.forward(&x[..4]).expect("a valid call").len(), 2);

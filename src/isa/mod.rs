@@ -20,6 +20,7 @@ use crate::kernel::axpyf::{Axpyf, axpyf};
 use crate::kernel::chain::{Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
+use crate::kernel::extent::{Extent, extent};
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
@@ -142,6 +143,7 @@ pub(crate) struct Kernels {
     pub(crate) narrow: Option<unsafe fn(&Narrow)>,
     /// By [`Kind`](update::Kind), without weight decay and with it.
     pub(crate) update: [[unsafe fn(&Update); 2]; KINDS.len()],
+    pub(crate) extent: unsafe fn(&Extent),
     pub(crate) transpose_pack: unsafe fn(&Panel),
     pub(crate) copy_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).

@@ -1,7 +1,8 @@
 //! The kernels, written once over [`Simd`](crate::simd::Simd): `chain` and `dot` compute one tile of a matrix product
 //! in the two orders of summation, `outer` a product whose sums have one term, `axpyf` one whose output has one row,
 //! `narrow` one of few columns, `pack` brings operands into the order in which they are read, `elementwise` holds the
-//! activation behind a tile and `dz` with its column sums, `softmax` what couples a row's columns, `update` what an optimiser does with a gradient.
+//! activation behind a tile and `dz` with its column sums, `softmax` the function that couples a row's columns, `update`
+//! an optimiser's use of a gradient, `extent` the largest magnitude.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 //!
@@ -15,6 +16,7 @@ pub(crate) mod axpyf;
 pub(crate) mod chain;
 pub(crate) mod dot;
 pub(crate) mod elementwise;
+pub(crate) mod extent;
 pub(crate) mod narrow;
 pub(crate) mod outer;
 pub(crate) mod pack;

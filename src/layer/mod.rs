@@ -8,6 +8,7 @@ mod forward;
 mod backward;
 mod call;
 mod describe;
+mod extent;
 mod packed;
 mod standalone;
 mod update;

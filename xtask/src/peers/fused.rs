@@ -7,7 +7,7 @@ use crate::bench::training::{RATE, Training};
 use crate::bench::workload::{Quantity, Task, Workload};
 use crate::machine::affinity::keep_to_core;
 use anyhow::Context;
-use fused_dense::{Activation, Cost, Dense, Gradients, Isa, Network, PackedWeights, Team, Threads, Upstream};
+use fused_dense::{Activation, Cost, Dense, Gradients, Isa, Network, PackedWeights, Sgd, Team, Threads, Upstream};
 use std::hint::black_box;
 
 /// Our layer, on one instruction set or any below it.
@@ -101,7 +101,8 @@ impl Fused {
             .layers()
             .map(|shape| self.layer(shape, &threads))
             .collect::<anyhow::Result<Vec<Dense>>>()?;
-        let mut network = Network::new(layers, Cost::BinaryCrossEntropy, training.network.batch)?;
+        let network = Network::of(layers).cost(Cost::BinaryCrossEntropy).optimizer(Sgd::new(RATE));
+        let mut network = network.max_batch(training.network.batch).build()?;
         for (layer, (w, b)) in network.layers_mut().iter_mut().zip(&training.parameters) {
             layer.w_mut().copy_from_slice(w);
             layer.b_mut().copy_from_slice(b);
@@ -175,7 +176,7 @@ struct Step<'a> {
 
 impl Routine for Step<'_> {
     fn run(&mut self) -> anyhow::Result<()> {
-        black_box(self.network.step(&*self.training.x, &self.training.y, RATE)?);
+        black_box(self.network.step(&*self.training.x, &*self.training.y)?);
         Ok(())
     }
 

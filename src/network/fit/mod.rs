@@ -1,0 +1,254 @@
+//! A training loop: epochs of shuffled mini-batches, validation, early stopping.
+
+mod course;
+
+use super::Network;
+use super::evaluate::Evaluation;
+use crate::error::Error;
+use crate::targets::Targets;
+use core::fmt;
+use core::ops::ControlFlow;
+
+/// One epoch of a [`Network::fit`], as its callback sees it.
+///
+/// ```
+/// use fused_dense::{Activation, Fit, Network};
+///
+/// let mut network = Network::builder(1).layer(1, Activation::Identity).build()?;
+/// let history = network.fit(&[1.0, 2.0], &[2.0, 4.0], Fit::new().epochs(3))?;
+/// let last = history.epochs().last().expect("three epochs");
+/// assert_eq!(last.number, 3);
+/// assert!(last.cost < history.epochs()[0].cost && last.validation.is_none());
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub number: usize,
+    /// The mean of the cost over all samples, each before the step that it took part in.
+    pub cost: f64,
+    /// The cost and the accuracy on the validation set after the epoch, where there is one.
+    pub validation: Option<Evaluation>,
+    /// Whether no epoch before had as low a cost: on the validation set, or in training where there is none.
+    pub is_best: bool,
+}
+
+/// Why a [`Network::fit`] ended.
+///
+/// ```
+/// use fused_dense::{Activation, Fit, FitEnd, Network};
+///
+/// let mut network = Network::builder(1).layer(1, Activation::Identity).build()?;
+/// assert_eq!(network.fit(&[1.0], &[2.0], Fit::new().epochs(2))?.end(), FitEnd::AllEpochs);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FitEnd {
+    /// All epochs were done.
+    AllEpochs,
+    /// The cost did not fall for as many epochs as [`Fit::early_stopping`] says.
+    NoImprovement,
+    /// The callback said so.
+    Callback,
+}
+
+/// The course of a [`Network::fit`].
+///
+/// ```
+/// use fused_dense::{Activation, Fit, Network};
+///
+/// let mut network = Network::builder(1).layer(1, Activation::Identity).build()?;
+/// let history = network.fit(&[1.0, 2.0], &[2.0, 4.0], Fit::new().epochs(3))?;
+/// assert_eq!((history.epochs().len(), history.best_epoch()), (3, 3));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    epochs: Vec<Epoch>,
+    best: usize,
+    end: FitEnd,
+}
+
+impl History {
+    /// All epochs that were done.
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    /// The number of the epoch with the lowest cost; 0 where none was done.
+    pub fn best_epoch(&self) -> usize {
+        self.best
+    }
+
+    /// Why it ended.
+    pub fn end(&self) -> FitEnd {
+        self.end
+    }
+}
+
+/// The learning rate by the epoch's number.
+type Schedule<'a> = Box<dyn FnMut(usize) -> f32 + 'a>;
+
+/// Looks at each epoch, and says whether to go on.
+type Callback<'a> = Box<dyn FnMut(&Epoch) -> ControlFlow<()> + 'a>;
+
+/// The samples that are held out of training to validate on.
+#[derive(Clone, Copy)]
+enum Validation<'a> {
+    None,
+    Share(f32),
+    Given(&'a [f32], Targets<'a>),
+}
+
+/// The options of a [`Network::fit`].
+///
+/// ```
+/// use core::ops::ControlFlow;
+/// use fused_dense::{Activation, Cost, Fit, Network};
+///
+/// let x: Vec<f32> = (0..200).map(|i| (i % 20) as f32 / 10.0 - 1.0).collect();
+/// let labels: Vec<u8> = x.iter().map(|&x| u8::from(x > 0.0)).collect();
+/// let mut network = Network::builder(1)
+///     .layer(2, Activation::Identity)
+///     .cost(Cost::SoftmaxCrossEntropy)
+///     .build()?;
+/// let fit = Fit::new().epochs(100).batch(10).seed(3).hold_out(0.2).early_stopping(5).on_epoch(|epoch| {
+///     println!("{:3} {:.4}", epoch.number, epoch.cost);
+///     ControlFlow::Continue(())
+/// });
+/// let history = network.fit(&x, &labels, fit)?;
+/// assert!(history.epochs()[history.best_epoch() - 1].is_best);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[must_use]
+pub struct Fit<'a> {
+    epochs: usize,
+    first_epoch: usize,
+    batch: Option<usize>,
+    seed: u64,
+    shuffles: bool,
+    validation: Validation<'a>,
+    patience: Option<(usize, f64)>,
+    learning_rate: Option<Schedule<'a>>,
+    on_epoch: Option<Callback<'a>>,
+}
+
+impl fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fit").field("epochs", &self.epochs).field("batch", &self.batch).finish_non_exhaustive()
+    }
+}
+
+impl Default for Fit<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Fit<'a> {
+    /// Ten epochs of shuffled batches as large as the network takes, and nothing besides.
+    pub fn new() -> Self {
+        Self {
+            epochs: 10,
+            first_epoch: 1,
+            batch: None,
+            seed: 0,
+            shuffles: true,
+            validation: Validation::None,
+            patience: None,
+            learning_rate: None,
+            on_epoch: None,
+        }
+    }
+
+    /// How often all samples are gone through.
+    pub fn epochs(self, epochs: usize) -> Self {
+        Self { epochs, ..self }
+    }
+
+    /// The number of the first epoch, from 1: an epoch's order follows from the seed and its number, so that training that
+    /// goes on with the network's stored state goes on with the same batches.
+    pub fn first_epoch(self, number: usize) -> Self {
+        Self { first_epoch: number, ..self }
+    }
+
+    /// Samples in a batch. The last one of an epoch has those that are left.
+    pub fn batch(self, samples: usize) -> Self {
+        Self { batch: Some(samples), ..self }
+    }
+
+    /// The seed of the samples' order, the same on every platform.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Leaves the samples in their order.
+    pub fn in_order(self) -> Self {
+        Self { shuffles: false, ..self }
+    }
+
+    /// Validates on these samples after each epoch.
+    pub fn validation(self, x: &'a [f32], targets: impl Into<Targets<'a>>) -> Self {
+        Self { validation: Validation::Given(x, targets.into()), ..self }
+    }
+
+    /// Holds out a share of the samples, between 0 and 1 and chosen by the seed, and validates on them after each epoch.
+    pub fn hold_out(self, share: f32) -> Self {
+        Self { validation: Validation::Share(share), ..self }
+    }
+
+    /// Ends where the cost has not fallen for so many epochs, and goes back to the parameters, the optimiser's state and the
+    /// steps of the best epoch. The cost is that of the validation set, or of training where there is none.
+    pub fn early_stopping(self, patience: usize) -> Self {
+        Self { patience: Some((patience, self.patience.map_or(0.0, |(_, least)| least))), ..self }
+    }
+
+    /// Counts a cost as lower only where it is so by more than this.
+    pub fn least_improvement(self, by: f64) -> Self {
+        Self { patience: Some((self.patience.map_or(usize::MAX, |(patience, _)| patience), by)), ..self }
+    }
+
+    /// The learning rate of each epoch, by its number.
+    pub fn learning_rate(self, of_epoch: impl FnMut(usize) -> f32 + 'a) -> Self {
+        Self { learning_rate: Some(Box::new(of_epoch)), ..self }
+    }
+
+    /// Called after each epoch; may end the training.
+    pub fn on_epoch(self, callback: impl FnMut(&Epoch) -> ControlFlow<()> + 'a) -> Self {
+        Self { on_epoch: Some(Box::new(callback)), ..self }
+    }
+
+    fn check(&self, max_batch: usize) -> Result<usize, Error> {
+        let batch = self.batch.unwrap_or(max_batch);
+        if batch > max_batch {
+            return Err(Error::BatchTooLarge { max: max_batch, found: batch });
+        }
+        if batch == 0 {
+            return Err(Error::Setting { name: "batch", expected: "at least 1", found: 0.0 });
+        }
+        if let Validation::Share(share) = self.validation
+            && !(share > 0.0 && share < 1.0)
+        {
+            return Err(Error::Setting { name: "hold_out", expected: "a share between 0 and 1", found: share });
+        }
+        Ok(batch)
+    }
+}
+
+impl Network {
+    /// Trains on samples `x: samples × inputs` and their targets, by [`step`](Self::step)s on mini-batches.
+    ///
+    /// Each epoch goes through the samples in an order of its own, from the seed and the epoch's number. A batch is gathered
+    /// in memory that is allocated once.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] and [`Error::BatchTooLarge`] for the options, those of [`step`](Self::step) for the data, before
+    /// anything is touched; [`Error::NotFinite`] where training diverges: the parameters are then those of the last step
+    /// that did not.
+    pub fn fit<'t>(&mut self, x: &[f32], targets: impl Into<Targets<'t>>, fit: Fit<'_>) -> Result<History, Error> {
+        let batch = fit.check(self.max_batch)?;
+        course::run(self, x, targets.into(), fit, batch)
+    }
+}

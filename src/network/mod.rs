@@ -1,0 +1,322 @@
+//! Dense layers in a chain: trained step by step, or asked through a shared reference.
+
+mod accumulate;
+mod builder;
+mod evaluate;
+mod fit;
+mod guard;
+mod layer;
+mod passes;
+mod predict;
+mod values;
+
+pub use builder::NetworkBuilder;
+pub use evaluate::Evaluation;
+pub use fit::{Epoch, Fit, FitEnd, History};
+pub use layer::Layer;
+
+use crate::activation::Activation;
+use crate::cost::Cost;
+use crate::error::{Error, Operand};
+use crate::layer::Dense;
+use crate::matrix::Input;
+use crate::objective::Objective;
+use crate::optimizer::Optimizer;
+use crate::targets::{Checked, Targets};
+use passes::{Aim, Top};
+use predict::Sessions;
+
+/// Dense layers in a chain, trained on mini-batches.
+///
+/// The network owns parameters, activations, gradients and its optimiser's state, all allocated when it is made: no step
+/// allocates, but for what a rayon pool's tasks take. [`Network::builder`] makes one.
+///
+/// ```
+/// use fused_dense::{Activation, Adam, Cost, Network};
+///
+/// // Exclusive or: the smallest problem that needs a hidden layer.
+/// let x = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
+/// let y = [0.0, 1.0, 1.0, 0.0];
+///
+/// let mut network = Network::builder(2)
+///     .layer(8, Activation::Tanh)
+///     .layer(1, Activation::Sigmoid)
+///     .cost(Cost::BinaryCrossEntropy)
+///     .optimizer(Adam::new(0.05))
+///     .build()?;
+/// for _ in 0..200 {
+///     network.step(&x, &y)?;
+/// }
+/// let a = network.forward(&x)?;
+/// assert!(a.iter().zip(y).all(|(a, y)| a.round() == y));
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Network {
+    layers: Vec<Layer>,
+    objective: Objective,
+    optimizer: Optimizer,
+    /// Steps taken.
+    steps: u64,
+    max_batch: usize,
+    /// Each layer's inputs and outputs, which a layer that takes its place has to have.
+    places: Vec<(usize, usize)>,
+    is_guarded: bool,
+    /// Whether the layers' gradients are those of a cost, rather than what a step left there.
+    has_gradients: bool,
+    sessions: Sessions,
+}
+
+impl Network {
+    /// The layers, from the input's to the output's.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The layers, with parameters to be initialised or changed.
+    ///
+    /// A whole layer may be exchanged for another network's of the same shape with room for as many samples and the same
+    /// optimiser's state; every call refuses what does not fit ([`Error::Exchanged`]).
+    pub fn layers_mut(&mut self) -> &mut [Layer] {
+        &mut self.layers
+    }
+
+    /// The cost that a step descends.
+    pub fn cost(&self) -> Cost {
+        self.objective.cost()
+    }
+
+    /// The optimiser, with the learning rate of the next step.
+    pub fn optimizer(&self) -> Optimizer {
+        self.optimizer
+    }
+
+    /// The learning rate of the steps to come.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where it is negative, infinite or NaN; the old one stays then.
+    pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
+        let optimizer = self.optimizer.with_learning_rate(learning_rate);
+        optimizer.check()?;
+        self.optimizer = optimizer;
+        Ok(())
+    }
+
+    /// Steps taken so far: of an optimiser that counts them, as Adam does, they are part of the state.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Sets the number of steps taken, beside the state that [`Layer::optimizer_state_mut`] gives access to.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// The most samples in one call that trains.
+    pub fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// Inputs of the first layer.
+    pub fn inputs(&self) -> usize {
+        self.places.first().map_or(0, |place| place.0)
+    }
+
+    /// Outputs of the last layer.
+    pub fn outputs(&self) -> usize {
+        self.places.last().map_or(0, |place| place.1)
+    }
+
+    /// The network's output `a: batch × outputs` for `x: batch × inputs`, up to [`max_batch`](Self::max_batch) samples, in
+    /// the network's own memory. [`predict`](Self::predict) takes any batch, through a shared reference.
+    ///
+    /// # Errors
+    /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` has the wrong size or shape.
+    pub fn forward<'a>(&mut self, x: impl Into<Input<'a>>) -> Result<&[f32], Error> {
+        let x = x.into();
+        let batch = self.batch(x)?.unwrap_or(0);
+        self.in_session(batch, |network| network.forward_pass(x, batch, false))?;
+        let output = self.layers.last().ok_or(Error::NoLayers)?;
+        Ok(&output.a[..output.output_len(batch)])
+    }
+
+    /// One pass forward and one backward: the cost of the batch, and its gradients by all parameters
+    /// ([`Layer::d_w`], [`Layer::d_b`]), for an optimiser of your own ([`Layer::parameters_mut`]) or for
+    /// [`apply_gradients`](Self::apply_gradients).
+    ///
+    /// `x: batch × inputs`; the targets are `y: batch × outputs`, or the class of each sample. Gradients are means over
+    /// the batch, as the cost is. An empty batch has cost 0 and gradients 0. Gradients may be infinite or NaN: here the
+    /// caller looks at them.
+    ///
+    /// # Errors
+    /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` or the targets have the wrong size, shape or
+    /// values; no gradient is touched then.
+    pub fn gradients<'a, 't>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        targets: impl Into<Targets<'t>>,
+    ) -> Result<f64, Error> {
+        let (x, targets) = (x.into(), targets.into());
+        let (batch, checked) = self.check(x, targets)?;
+        self.run(x, batch, &mut Top::Targets(checked), Aim::Gradients)
+    }
+
+    /// One step of the optimiser along the gradients of the batch's cost: returns that cost, before the step.
+    ///
+    /// `x: batch × inputs`; the targets are `y: batch × outputs`, or the class of each sample. Each parameter is updated
+    /// within its layer's backward pass ([`Dense::backward_update`]). An empty batch has cost 0, and is no step.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients), and [`Error::NotFinite`] where the cost or a gradient is infinite or NaN, unless
+    /// the network is [unguarded](NetworkBuilder::unguarded); no parameter is touched then.
+    pub fn step<'a, 't>(&mut self, x: impl Into<Input<'a>>, targets: impl Into<Targets<'t>>) -> Result<f64, Error> {
+        let (x, targets) = (x.into(), targets.into());
+        let (batch, checked) = self.check(x, targets)?;
+        self.run(x, batch, &mut Top::Targets(checked), Aim::Step)
+    }
+
+    /// A step down a cost of your own: `cost(a, d_a)` gets the network's output `a: batch × outputs`, writes the cost's
+    /// gradient by it to `d_a`, and returns the cost. A mean over the batch has its factor `1/m` in both.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Network, Sgd};
+    ///
+    /// let mut network = Network::builder(1).layer(1, Activation::Identity).optimizer(Sgd::new(0.1)).build()?;
+    /// // The distance to 3, whatever the input.
+    /// let distance = |a: &[f32], d_a: &mut [f32]| {
+    ///     d_a[0] = (a[0] - 3.0).signum();
+    ///     f64::from((a[0] - 3.0).abs())
+    /// };
+    /// let (first, mut last) = (network.step_with_d_a(&[1.0], distance)?, 0.0);
+    /// for _ in 0..10 {
+    ///     last = network.step_with_d_a(&[1.0], distance)?;
+    /// }
+    /// assert!(last < first);
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_with_d_a<'a>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
+    ) -> Result<f64, Error> {
+        let x = x.into();
+        let batch = self.batch(x)?.unwrap_or(0);
+        self.run(x, batch, &mut Top::ByA(&mut cost), Aim::Step)
+    }
+
+    /// [`step_with_d_a`](Self::step_with_d_a) from the last layer's pre-activation: `cost(z, d_z)`.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_with_d_z<'a>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
+    ) -> Result<f64, Error> {
+        let x = x.into();
+        let batch = self.batch(x)?.unwrap_or(0);
+        self.run(x, batch, &mut Top::ByZ(&mut cost), Aim::Step)
+    }
+
+    /// The [gradients](Self::gradients) of a cost of your own, given as [`step_with_d_a`](Self::step_with_d_a) takes it.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients).
+    pub fn gradients_with_d_a<'a>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
+    ) -> Result<f64, Error> {
+        let x = x.into();
+        let batch = self.batch(x)?.unwrap_or(0);
+        self.run(x, batch, &mut Top::ByA(&mut cost), Aim::Gradients)
+    }
+
+    /// The [gradients](Self::gradients) of a cost of your own, given as [`step_with_d_z`](Self::step_with_d_z) takes it.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients).
+    pub fn gradients_with_d_z<'a>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
+    ) -> Result<f64, Error> {
+        let x = x.into();
+        let batch = self.batch(x)?.unwrap_or(0);
+        self.run(x, batch, &mut Top::ByZ(&mut cost), Aim::Gradients)
+    }
+
+    /// All parameters and the optimiser's arrays, layer by layer.
+    fn arrays_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.layers.iter_mut().flat_map(|Layer { w, b, state, .. }| {
+            let state = state.iter_mut().flatten();
+            [w, b].into_iter().chain(state).map(|values| &mut **values)
+        })
+    }
+
+    /// Runs passes as one session of the threads that the layers share: of those of the first layer that has any.
+    fn in_session<R>(&mut self, batch: usize, passes: impl FnOnce(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
+        let sharing = self.layers.iter().map(|layer| &layer.dense).find(|dense| dense.threads().max() > 1);
+        let Some(sharing) = sharing else { return passes(self) };
+        let cycles = self.layers.iter().map(|layer| layer.dense.step_cycles(batch)).sum();
+        let parameters = self.layers.iter().map(|layer| layer.w.len()).sum();
+        let (threads, pays) = (sharing.threads().clone(), sharing.step_pays(cycles, parameters));
+        threads.session(cycles, pays, || passes(self))
+    }
+
+    /// Samples in a batch, and its targets, once all is known to fit.
+    fn check<'t>(&self, x: Input<'_>, targets: Targets<'t>) -> Result<(usize, Checked<'t>), Error> {
+        let outputs = self.outputs();
+        let batch = match self.batch(x)? {
+            Some(batch) => batch,
+            // A first layer without inputs takes the batch of the targets.
+            None => self.fitting(targets.batch(outputs)?.unwrap_or(0))?,
+        };
+        Ok((batch, self.objective.check(targets, batch, outputs)?))
+    }
+
+    /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.
+    fn batch(&self, x: Input<'_>) -> Result<Option<usize>, Error> {
+        self.check_layers()?;
+        let inputs = self.inputs();
+        let Some(batch) = x.batch(Operand::X, inputs)? else { return Ok(None) };
+        // Checked here, where it has its own name: the first layer would call it `a_prev`.
+        x.source(Operand::X, batch, inputs)?;
+        self.fitting(batch).map(Some)
+    }
+
+    /// Whether each layer still fits its place: a caller may have exchanged it for another.
+    fn check_layers(&self) -> Result<(), Error> {
+        for (index, (layer, &(inputs, outputs))) in self.layers.iter().zip(&self.places).enumerate() {
+            let found = (layer.dense.inputs(), layer.dense.outputs(), layer.max_batch);
+            if (found.0, found.1) != (inputs, outputs) || found.2 < self.max_batch {
+                return Err(Error::Exchanged { layer: index, expected: (inputs, outputs, self.max_batch), found });
+            }
+            let (expected, found) = (self.optimizer.state_arrays(), layer.state.len());
+            if expected != found {
+                return Err(Error::ExchangedState { layer: index, expected, found });
+            }
+        }
+        self.layers.last().map_or(Ok(()), |last| check_cost(self.cost(), &last.dense))
+    }
+
+    fn fitting(&self, batch: usize) -> Result<usize, Error> {
+        if batch <= self.max_batch {
+            Ok(batch)
+        } else {
+            Err(Error::BatchTooLarge { max: self.max_batch, found: batch })
+        }
+    }
+}
+
+/// Whether the cost fits the last layer.
+fn check_cost(cost: Cost, last: &Dense) -> Result<(), Error> {
+    let found: Activation = last.activation();
+    match cost.activation() {
+        Some(expected) if expected != found => Err(Error::CostNeedsActivation { cost, expected, found }),
+        _ => Ok(()),
+    }
+}

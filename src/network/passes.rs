@@ -1,0 +1,301 @@
+//! The passes of a network: forward, the cost on top, and back down through the layers.
+
+use super::Network;
+use super::guard::Verdict;
+use super::layer::{Layer, needs_z, saved};
+use crate::activation::Activation;
+use crate::error::{Error, Operand};
+use crate::layer::{Gradients, Outputs, Parameter, Update, Upstream};
+use crate::matrix::Input;
+use crate::optimizer::Optimizer;
+use crate::targets::Checked;
+
+/// A cost of the caller's own: reads the output, writes its gradient, returns the cost.
+type OwnCost<'t> = &'t mut dyn FnMut(&[f32], &mut [f32]) -> f64;
+
+/// The cost on top of the network.
+pub(super) enum Top<'t> {
+    /// The network's own, against targets.
+    Targets(Checked<'t>),
+    /// The caller's, which writes the gradient by `a`.
+    ByA(OwnCost<'t>),
+    /// The caller's, which writes the gradient by `z`.
+    ByZ(OwnCost<'t>),
+}
+
+/// The use of the gradients.
+#[derive(Clone, Copy)]
+pub(super) enum Aim {
+    /// They stay in the layers.
+    Gradients,
+    /// They are the part of this batch in a sum over several, whose scale is given, and are added where there are some.
+    Sum { scale: f32, add: bool },
+    /// The optimiser takes a step along them.
+    Step,
+}
+
+/// The gradient that a layer gets from above.
+#[derive(Clone, Copy)]
+enum Above<'t> {
+    /// `dA` stands in the layer's memory.
+    ByA,
+    /// `dz` stands in the layer's memory.
+    ByZ,
+    /// The targets of a cost that the backward kernel knows.
+    Targets(&'t [f32]),
+}
+
+impl Above<'_> {
+    fn upstream<'l>(self, d_a: &'l [f32], d_z: &'l [f32]) -> Upstream<&'l [f32]>
+    where
+        Self: 'l,
+    {
+        match self {
+            Self::ByA => Upstream::Activation(d_a),
+            Self::ByZ => Upstream::PreActivation(d_z),
+            Self::Targets(y) => Upstream::Targets(y),
+        }
+    }
+}
+
+impl Top<'_> {
+    /// Whether the gradient on top is computed from the last layer's `z`.
+    fn wants_z(&self, network: &Network) -> bool {
+        match self {
+            Self::Targets(_) => network.objective.wants_z(),
+            Self::ByA(_) => false,
+            Self::ByZ(_) => true,
+        }
+    }
+}
+
+impl Network {
+    /// Forward, the cost, and backward to the gradients or a step along them.
+    pub(super) fn run(&mut self, x: Input<'_>, batch: usize, top: &mut Top<'_>, aim: Aim) -> Result<f64, Error> {
+        if batch == 0 && matches!(aim, Aim::Step) {
+            return Ok(0.0);
+        }
+        self.in_session(batch, |network| {
+            network.forward_pass(x, batch, top.wants_z(network))?;
+            let (cost, mean, above) = network.cost_pass(batch, top)?;
+            match aim {
+                Aim::Gradients => network.gradients_pass(x, batch, above, mean, false)?,
+                Aim::Sum { scale, add } => {
+                    network.gradients_pass(x, batch, above, scale, add)?;
+                    return Ok(cost * f64::from(scale) / f64::from(mean));
+                }
+                Aim::Step if network.is_guarded => network.guarded_step(x, batch, above, mean, cost)?,
+                Aim::Step => network.step_pass(x, batch, above, mean)?,
+            }
+            Ok(cost)
+        })
+    }
+
+    /// Every layer's `a`, the `z` of those that need it for their derivative, and, if asked for, the last one's.
+    pub(super) fn forward_pass(&mut self, x: Input<'_>, batch: usize, keeps_last_z: bool) -> Result<(), Error> {
+        let last = self.layers.len() - 1;
+        let mut a_prev = x;
+        for (index, Layer { dense, w, b, z, a, .. }) in self.layers.iter_mut().enumerate() {
+            let len = batch * dense.outputs();
+            let a = &mut a[..len];
+            // Behind the identity `a` is `z`.
+            let is_wanted = index == last && keeps_last_z && dense.activation() != Activation::Identity;
+            let outputs = Outputs::new(&mut *a);
+            let outputs = if is_wanted || needs_z(dense) { outputs.z(&mut z[..len]) } else { outputs };
+            dense.forward(a_prev, &**w, &**b, outputs)?;
+            a_prev = Input::Slice(a);
+        }
+        Ok(())
+    }
+
+    /// The cost, the factor that makes sums over the batch means, and the gradient on top.
+    fn cost_pass<'t>(&mut self, batch: usize, top: &mut Top<'t>) -> Result<(f64, f32, Above<'t>), Error> {
+        let last = self.layers.last_mut().ok_or(Error::NoLayers)?;
+        let kernels = last.dense.target()?.kernels;
+        let len = last.output_len(batch);
+        let (mut d_a, mut d_z) = (core::mem::take(&mut last.d_a), core::mem::take(&mut last.d_z));
+        let (z, a) = (last.z(batch), &last.a[..len]);
+        let found = match top {
+            Top::Targets(targets) => {
+                let by_z = self.objective.wants_z();
+                let d = if by_z { &mut d_z[..len] } else { &mut d_a[..len] };
+                let short_cut = self.objective.short_cut(targets);
+                let cost = self.objective.run(kernels, targets, z, a, d);
+                let above = match short_cut {
+                    Some(y) => Above::Targets(y),
+                    None if by_z => Above::ByZ,
+                    None => Above::ByA,
+                };
+                (cost, self.objective.scale(targets), above)
+            }
+            Top::ByA(cost) => (cost(a, &mut d_a[..len]), 1.0, Above::ByA),
+            Top::ByZ(cost) => (cost(z, &mut d_z[..len]), 1.0, Above::ByZ),
+        };
+        (last.d_a, last.d_z) = (d_a, d_z);
+        Ok(found)
+    }
+
+    /// Visits the layers from the last to the first with the gradient from above, the input, and the place of its
+    /// gradient; nobody asks for the gradient by `x`.
+    pub(super) fn descend(
+        layers: &mut [Layer],
+        x: Input<'_>,
+        batch: usize,
+        mut visit: impl FnMut(usize, &mut Layer, Input<'_>, Option<&mut [f32]>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut rest = layers;
+        let mut index = rest.len();
+        while let Some((layer, below)) = rest.split_last_mut() {
+            let (a_prev, d_a_prev) = match below.last_mut() {
+                None => (x, None),
+                Some(Layer { dense, a, d_a, .. }) => {
+                    let rows = ..batch * dense.outputs();
+                    (Input::Slice(&a[rows]), Some(&mut d_a[rows]))
+                }
+            };
+            index -= 1;
+            visit(index, layer, a_prev, d_a_prev)?;
+            rest = below;
+        }
+        Ok(())
+    }
+
+    /// All gradients by the parameters, times `scale`.
+    fn gradients_pass(
+        &mut self,
+        x: Input<'_>,
+        batch: usize,
+        top: Above<'_>,
+        scale: f32,
+        add: bool,
+    ) -> Result<(), Error> {
+        let mut above = Some(top);
+        Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, d_a_prev| {
+            let Layer { dense, w, b: _, d_w, d_b, z, a, d_a, d_z, .. } = layer;
+            let gradients = Gradients::new().scale(scale);
+            let (d_w, d_b) = (&mut **d_w, &mut **d_b);
+            let gradients = if add { gradients.add_to_w(d_w).add_to_b(d_b) } else { gradients.w(d_w).b(d_b) };
+            let gradients = match d_a_prev {
+                None => gradients,
+                Some(d_a_prev) => gradients.a_prev(d_a_prev),
+            };
+            let len = batch * dense.outputs();
+            let upstream = above.take().unwrap_or(Above::ByA).upstream(&d_a[..len], &d_z[..len]);
+            let saved = saved(dense, z, a, batch);
+            dense.backward(a_prev, &**w, saved, upstream, gradients)
+        })?;
+        self.has_gradients = true;
+        Ok(())
+    }
+
+    /// A step of the optimiser, each layer within its backward pass.
+    fn step_pass(&mut self, x: Input<'_>, batch: usize, top: Above<'_>, scale: f32) -> Result<(), Error> {
+        let update = self.next_step(scale);
+        let mut above = Some(top);
+        Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, d_a_prev| {
+            let above = above.take().unwrap_or(Above::ByA);
+            layer.update(a_prev, batch, above, d_a_prev, update)
+        })?;
+        Ok(())
+    }
+
+    /// A step of the optimiser, if the cost and all gradients are finite.
+    ///
+    /// All `dz` come first, with the weights as they are; from their size and that of the layers' inputs follows that no
+    /// gradient can overflow. Then each layer is updated while its gradient is made. Where that does not follow, all
+    /// gradients are made and looked at first.
+    fn guarded_step(&mut self, x: Input<'_>, batch: usize, top: Above<'_>, scale: f32, cost: f64) -> Result<(), Error> {
+        if !cost.is_finite() {
+            return Err(Error::NotFinite { layer: None, operand: Operand::Cost });
+        }
+        self.look_at_inputs(x, batch)?;
+        let mut above = Some(top);
+        Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, d_a_prev| {
+            layer.make_dz(a_prev, batch, above.take().unwrap_or(Above::ByA), d_a_prev)
+        })?;
+        if self.verdict(batch, scale)? == Verdict::MayOverflow {
+            self.gradients_of_dz(x, batch, scale)?;
+            self.check_gradients()?;
+            return self.apply();
+        }
+        let update = self.next_step(scale);
+        Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, _| {
+            layer.update(a_prev, batch, Above::ByZ, None, update)
+        })?;
+        Ok(())
+    }
+
+    /// All gradients by the parameters from each layer's `dz`.
+    fn gradients_of_dz(&mut self, x: Input<'_>, batch: usize, scale: f32) -> Result<(), Error> {
+        Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, _| {
+            let Layer { dense, w, d_w, d_b, z, a, d_z, .. } = layer;
+            let gradients = Gradients::new().w(&mut **d_w).b(&mut **d_b).scale(scale);
+            let (saved, len) = (saved(dense, z, a, batch), batch * dense.outputs());
+            dense.backward(a_prev, &**w, saved, Upstream::PreActivation(&d_z[..len]), gradients)
+        })
+    }
+
+    /// The next step of the optimiser, which counts as taken; the layers' gradients are none from here on.
+    fn next_step(&mut self, scale: f32) -> Next {
+        self.steps += 1;
+        self.has_gradients = false;
+        Next { optimizer: self.optimizer, step: self.steps, scale }
+    }
+}
+
+/// A step of the optimiser.
+#[derive(Clone, Copy)]
+struct Next {
+    optimizer: Optimizer,
+    step: u64,
+    scale: f32,
+}
+
+impl Layer {
+    /// The layer's `dz`, and the gradient by its input.
+    fn make_dz(
+        &mut self,
+        a_prev: Input<'_>,
+        batch: usize,
+        above: Above<'_>,
+        d_a_prev: Option<&mut [f32]>,
+    ) -> Result<(), Error> {
+        let Self { dense, w, z, a, d_a, d_z, .. } = self;
+        let len = batch * dense.outputs();
+        let (d_a, d_z) = (&d_a[..len], &mut d_z[..len]);
+        let gradients = match d_a_prev {
+            None => Gradients::new(),
+            Some(d_a_prev) => Gradients::new().a_prev(d_a_prev),
+        };
+        let saved = saved(dense, z, a, batch);
+        match above {
+            Above::ByA => dense.backward(a_prev, &**w, saved, Upstream::Activation(d_a), gradients.z(d_z)),
+            Above::Targets(y) => dense.backward(a_prev, &**w, saved, Upstream::Targets(y), gradients.z(d_z)),
+            Above::ByZ => dense.backward(a_prev, &**w, saved, Upstream::PreActivation(&*d_z), gradients),
+        }
+    }
+
+    /// The backward pass, with a step of the optimiser.
+    fn update(
+        &mut self,
+        a_prev: Input<'_>,
+        batch: usize,
+        above: Above<'_>,
+        d_a_prev: Option<&mut [f32]>,
+        Next { optimizer, step, scale }: Next,
+    ) -> Result<(), Error> {
+        let Self { dense, w, b, d_w, state, z, a, d_a, d_z, .. } = self;
+        let (mut w, mut b) = (Parameter::new(&mut **w), Parameter::new(&mut **b));
+        for [of_w, of_b] in state {
+            (w, b) = (w.state(&mut **of_w), b.state(&mut **of_b));
+        }
+        let update = Update::new(optimizer).step(step).b(b).partial_sums(&mut **d_w).scale(scale);
+        let update = match d_a_prev {
+            None => update,
+            Some(d_a_prev) => update.a_prev(d_a_prev),
+        };
+        let len = batch * dense.outputs();
+        let (saved, upstream) = (saved(dense, z, a, batch), above.upstream(&d_a[..len], &d_z[..len]));
+        dense.backward_update(a_prev, w, saved, upstream, update)
+    }
+}

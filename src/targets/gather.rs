@@ -1,0 +1,82 @@
+//! Targets of chosen samples: those of a shuffled batch, or of a part of one.
+
+use super::{Checked, Classes, Rows, Targets};
+
+/// Memory for the targets of a batch, used again for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    values: Vec<f32>,
+    classes: Vec<usize>,
+    sample_weights: Vec<f32>,
+    are_classes: bool,
+    are_weighted: bool,
+}
+
+impl Gathered {
+    /// Copies the targets of these samples, one behind the other. They were found to fit.
+    pub(crate) fn gather(&mut self, targets: Targets<'_>, samples: &[usize], outputs: usize) -> Targets<'_> {
+        self.values.clear();
+        self.classes.clear();
+        self.sample_weights.clear();
+        match targets.rows {
+            Rows::Values(y) => {
+                samples.iter().for_each(|&i| self.values.extend_from_slice(&y[i * outputs..(i + 1) * outputs]));
+            }
+            Rows::Classes(labels) => self.classes.extend(samples.iter().map(|&i| labels.class(i))),
+        }
+        if let Some(weights) = targets.sample_weights {
+            self.sample_weights.extend(samples.iter().map(|&i| weights[i]));
+        }
+        self.are_classes = matches!(targets.rows, Rows::Classes(_));
+        self.are_weighted = targets.sample_weights.is_some();
+        self.targets()
+    }
+
+    /// The targets that were gathered last.
+    pub(crate) fn targets(&self) -> Targets<'_> {
+        let rows =
+            if self.are_classes { Rows::Classes(Classes::from(&self.classes)) } else { Rows::Values(&self.values) };
+        Targets { rows, sample_weights: self.are_weighted.then_some(&self.sample_weights[..]) }
+    }
+}
+
+impl Targets<'_> {
+    /// `Σ s` over so many samples: their number, where they have no weights.
+    pub(crate) fn weight(&self, samples: usize) -> f64 {
+        match self.sample_weights {
+            None => samples as f64,
+            Some(weights) => weights.iter().map(|&weight| f64::from(weight)).sum(),
+        }
+    }
+
+    /// Whether each sample has a class, rather than a value for each output.
+    pub(crate) fn are_classes(&self) -> bool {
+        matches!(self.rows, Rows::Classes(_))
+    }
+}
+
+impl Checked<'_> {
+    /// The targets of `count` samples from `start` on.
+    pub(crate) fn samples(&self, start: usize, count: usize) -> Self {
+        let end = start + count;
+        let rows = match self.rows {
+            Rows::Values(y) => Rows::Values(&y[start * self.outputs..end * self.outputs]),
+            Rows::Classes(labels) => Rows::Classes(labels.part(start..end)),
+        };
+        let sample_weights = self.sample_weights.map(|weights| &weights[start..end]);
+        let weight = Targets { rows, sample_weights }.weight(count);
+        Self { rows, sample_weights, batch: count, outputs: self.outputs, weight }
+    }
+
+    /// `Σ s` over the batch.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// `Σ s` over those samples whose class is the one that is predicted for them.
+    pub(crate) fn weight_of_hits(&self, predicted: impl Iterator<Item = u32>) -> f64 {
+        let Rows::Classes(labels) = self.rows else { return 0.0 };
+        let hits = predicted.enumerate().filter(|&(sample, class)| labels.class(sample) == class as usize);
+        hits.map(|(sample, _)| f64::from(self.sample_weight(sample))).sum()
+    }
+}
