@@ -29,6 +29,7 @@ const ORDER: &[&str] = &[
     "random",
     "init",
     "ndarray",
+    "files",
     "network",
 ];
 
