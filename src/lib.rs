@@ -4,6 +4,9 @@
 mod activation;
 mod cost;
 mod error;
+#[cfg(feature = "safetensors")]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "files wait for networks that are kept in them"))]
+mod files;
 mod gemm;
 mod init;
 mod isa;
@@ -31,6 +34,8 @@ mod workspace_pool;
 pub use activation::Activation;
 pub use cost::Cost;
 pub use error::{Error, Operand, ParseIsaError};
+#[cfg(feature = "safetensors")]
+pub use files::FileError;
 pub use init::{Init, ParseInitError};
 pub use isa::{ISA_VARIABLE, Isa, TUNING_VARIABLE};
 pub use layer::{

@@ -32,6 +32,7 @@ const ORDER: &[&str] = &[
     "init",
     "objective",
     "ndarray",
+    "files",
     "network",
 ];
 

@@ -1,0 +1,114 @@
+//! The typed errors of files.
+
+use crate::error::Error;
+use core::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// What is wrong with a file, or with what stands in it: the tensor, the expected and the found.
+///
+/// ```
+/// use fused_dense::FileError;
+///
+/// let tensor = "0.weight".to_string();
+/// let error = FileError::Shape { tensor, expected: vec![30, 784], found: vec![784, 30] };
+/// assert_eq!(error.to_string(), "tensor 0.weight: expected the shape [30, 784], found [784, 30]");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The file cannot be read or written.
+    Io {
+        /// The file, or its folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is no safetensors file.
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A tensor is not in the file.
+    Missing {
+        /// Its name.
+        tensor: String,
+    },
+    /// A tensor is in the file for which there is no place.
+    Unexpected {
+        /// Its name.
+        tensor: String,
+    },
+    /// A tensor has the wrong shape.
+    Shape {
+        /// Its name.
+        tensor: String,
+        /// The shape that there is a place for.
+        expected: Vec<usize>,
+        /// Its shape.
+        found: Vec<usize>,
+    },
+    /// A tensor has elements of another type. No type is converted: half and double precision have to be converted to
+    /// `F32` by the program that writes the file.
+    DataType {
+        /// Its name.
+        tensor: String,
+        /// The type as safetensors calls it: `F32`, or `U64` for counters.
+        expected: &'static str,
+        /// The type of its elements.
+        found: String,
+    },
+    /// The file has weights for more or for fewer layers than the network.
+    Layers {
+        /// The network's layers.
+        expected: usize,
+        /// The layers whose weights are in the file.
+        found: usize,
+    },
+    /// The file can be read, but no network can be made of what it holds.
+    Network {
+        /// Why not.
+        source: Error,
+    },
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Format { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Self::Missing { tensor } => write!(f, "tensor {tensor}: expected it in the file, found none of this name"),
+            Self::Unexpected { tensor } => {
+                write!(f, "tensor {tensor}: expected none of this name, found it in the file")
+            }
+            Self::Shape { tensor, expected, found } => {
+                write!(f, "tensor {tensor}: expected the shape {expected:?}, found {found:?}")
+            }
+            Self::DataType { tensor, expected, found } => {
+                write!(f, "tensor {tensor}: expected elements of type {expected}, found {found}")
+            }
+            Self::Layers { expected, found } => {
+                write!(f, "file: expected the weights of {expected} layers, found those of {found}")
+            }
+            Self::Network { source } => write!(f, "file: {source}"),
+        }
+    }
+}
+
+impl core::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Network { source } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for FileError {
+    fn from(source: Error) -> Self {
+        Self::Network { source }
+    }
+}
