@@ -5,9 +5,11 @@
 
 mod support;
 
-use fused_dense::{Activation, Operand, Saved};
+use fused_dense::{Activation, Operand, Saved, Summation};
 use support::guarded::{Flush, Guarded};
 use support::isas;
+use support::options::{BackwardOptions, UpdateOptions};
+use support::problem::Problem;
 use support::stored::{Layout, Placement};
 use support::sweep::sweep;
 use support::{compare::assert_bits, values};
@@ -101,6 +103,28 @@ fn activations_alone() {
                 g.backward_with_isa(isa, Saved::z(&*guarded(&z)), &guarded(&d_a), &mut guarded_d_z)
                     .expect("a valid call");
                 assert_bits(format_args!("{g}' from z of {len} on {isa}"), &guarded_d_z, &d_z);
+            }
+        }
+    }
+}
+
+#[test]
+fn updates() {
+    let layouts = [Layout::Slice, Layout::Columns { step: 1, gap: 1 }, Layout::Rows { step: 1, gap: 1 }];
+    let shapes = (1..=40).map(|n| (3, n, 5)).chain([(1, 70, 37), (5, 16, 17), (257, 9, 17)]);
+    for first in 0..layouts.len() {
+        let mixed = |operand: Operand| layouts[(first + operand as usize) % layouts.len()];
+        let mut turns = UpdateOptions::ALL.iter().cycle();
+        let layouts: [&dyn Fn(Operand) -> Layout; 2] = [&mixed, &|_| layouts[first]];
+        for (layout, isa) in
+            layouts.into_iter().flat_map(|layout| isas::all().into_iter().map(move |isa| (layout, isa)))
+        {
+            for (batch, inputs, outputs) in shapes.clone() {
+                let layer = isas::layer(isa, Summation::Auto, inputs, outputs, Activation::Identity);
+                let options = turns.next().expect("a cycle");
+                for placement in placements(layout) {
+                    Problem::new(layer.clone(), batch).check_update(&BackwardOptions::PLAIN, options, &placement);
+                }
             }
         }
     }

@@ -61,10 +61,8 @@ impl Call {
     /// Whether a factor may make finite values overflow.
     fn has_special_factors(&self) -> bool {
         let factors = match self {
-            Self::Passes(_, backward) => [backward.scale, 0.0, 0.0, 0.0],
-            Self::Update(backward, update) => {
-                [backward.scale, update.learning_rate, update.weight_decay, update.momentum.unwrap_or(0.0)]
-            }
+            Self::Passes(_, backward) => [backward.scale, 0.0, 0.0],
+            Self::Update(backward, update) => [backward.scale, update.learning_rate, update.weight_decay],
         };
         !factors.iter().all(|factor| factor.abs() <= 2.0)
     }

@@ -105,7 +105,7 @@ fn call(u: &mut Unstructured<'_>, network: &mut Network, is_whole: bool) -> Resu
     let call = match u.int_in_range(0..=2)? {
         0 => Call::Forward,
         1 => Call::Gradients,
-        _ => Call::Step(pick::factor(u)?),
+        _ => Call::Step(pick::rate(u)?),
     };
     let max_batch = network.max_batch();
     let result = match call {

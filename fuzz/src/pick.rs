@@ -1,6 +1,6 @@
 //! Arbitrary parts of a case, weighted to where faults are likely.
 
-use crate::support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
+use crate::support::options::{BackwardOptions, ForwardOptions, Rule, UpdateOptions};
 use crate::support::stored::Layout;
 use arbitrary::{Result, Unstructured};
 use fused_dense::{Activation, Dense, Isa, Summation};
@@ -83,6 +83,26 @@ pub(crate) fn factor(u: &mut Unstructured<'_>) -> Result<f32> {
     })
 }
 
+/// A learning rate or a weight decay: a finite number from 0 on.
+pub(crate) fn rate(u: &mut Unstructured<'_>) -> Result<f32> {
+    let rate = factor(u)?.abs();
+    Ok(if rate.is_finite() { rate } else { 1e-3 })
+}
+
+/// A rule with settings that are mostly in use.
+fn rule(u: &mut Unstructured<'_>) -> Result<Rule> {
+    let mu = *u.choose(&[0.5, 0.9, 1.0, f32::MIN_POSITIVE])?;
+    let betas = *u.choose(&[(0.9, 0.999), (0.0, 0.0), (0.5, 0.0), (0.0, 0.95), (0.999_999_9, 0.999_999_9)])?;
+    let epsilon = *u.choose(&[1e-8, 1e-3, 1.0, f32::MAX])?;
+    Ok(match u.int_in_range(0..=4)? {
+        0 => Rule::Descent,
+        1 => Rule::Momentum { mu },
+        2 => Rule::Nesterov { mu },
+        3 => Rule::Adam { betas, epsilon },
+        _ => Rule::DecoupledAdam { betas, epsilon },
+    })
+}
+
 pub(crate) fn isa(u: &mut Unstructured<'_>) -> Result<Isa> {
     let isas = Isa::available();
     Ok(isas[u.choose_index(isas.len())?])
@@ -109,9 +129,10 @@ pub(crate) fn backward_options(u: &mut Unstructured<'_>) -> Result<BackwardOptio
 
 pub(crate) fn update_options(u: &mut Unstructured<'_>) -> Result<UpdateOptions> {
     Ok(UpdateOptions {
-        learning_rate: factor(u)?,
-        weight_decay: factor(u)?,
-        momentum: if u.arbitrary()? { Some(factor(u)?) } else { None },
+        rule: rule(u)?,
+        learning_rate: rate(u)?,
+        weight_decay: rate(u)?,
+        step: if u.arbitrary()? { u.int_in_range(1..=20)? } else { u.int_in_range(1..=u64::MAX)? },
         bias: u.arbitrary()?,
     })
 }

@@ -59,7 +59,7 @@ impl Bounded {
     /// The quotient by a positive number; without bound where that may be zero.
     fn over(self, divisor: Self) -> Self {
         let (exact, least) = (self.exact / divisor.exact, divisor.exact - divisor.error);
-        let error = (self.error + exact.abs() * divisor.error) / least.max(0.0);
+        let error = if least > 0.0 { (self.error + exact.abs() * divisor.error) / least } else { f64::INFINITY };
         Self { exact, error }.rounded()
     }
 

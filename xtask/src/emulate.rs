@@ -18,7 +18,7 @@ const COMPILERS: [&str; 2] = ["rustc", "/usr/bin/rustc"];
 /// The tests that see an instruction set. Left out: `architecture` reads sources; `isa_variable` starts itself anew,
 /// which the system cannot do with an emulated program; `no_alloc` counts allocations, the same everywhere, and takes
 /// minutes; `team`, `threads`, `stress` and the library's own tests of threads watch how real cores meet.
-const TESTS: [&str; 13] = [
+const TESTS: [&str; 14] = [
     "activations",
     "bits",
     "errors",
@@ -27,6 +27,7 @@ const TESTS: [&str; 13] = [
     "guard_pages",
     "loss",
     "network",
+    "optimizers",
     "packed",
     "properties",
     "special_values",

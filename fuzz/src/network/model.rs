@@ -69,7 +69,7 @@ impl Model {
             let stepped = |old: &[f32], gradient: &[f32]| -> Vec<f32> {
                 let Call::Step(rate) = call else { return old.to_vec() };
                 let pairs = old.iter().zip(gradient);
-                pairs.map(|(&old, &gradient)| reference::update(old, gradient, rate, 0.0, None).0).collect()
+                pairs.map(|(&old, &gradient)| reference::update(rate.into(), 1, true, old, gradient, &mut [])).collect()
             };
             if !matches!(call, Call::Step(_)) {
                 assert_bits(format_args!("{call:?}: layer {index}, d_w"), layer.d_w(), d_w);
