@@ -21,7 +21,7 @@ mod threads;
 mod tuning;
 mod workspace;
 
-pub use activation::Activation;
+pub use activation::{Activation, ParseActivationError};
 pub use cost::Cost;
 pub use error::{Error, Operand, ParseIsaError};
 pub use isa::{ISA_VARIABLE, Isa, TUNING_VARIABLE};
