@@ -1,5 +1,6 @@
 //! Writes the kernel table: for each instruction set of the target architecture the shims around the generic kernels
-//! and the ladder of their instances, from the specification in `src/isa/spec.rs`.
+//! and the ladder of their instances, from the specification in `src/isa/spec.rs` and the list of activations in
+//! `src/activation/spec.rs`.
 //!
 //! The shims are what Rust's generics cannot say: `#[target_feature(enable = "…")]` takes a literal. Which rows are
 //! written depends on the target alone (and on whether Miri is to run it), never on the machine that builds.
@@ -8,14 +9,18 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
+#[path = "src/activation/spec.rs"]
+mod activations;
 #[path = "src/isa/spec.rs"]
 mod spec;
 
+use activations::{FUNCTIONS, FunctionSpec};
 use spec::{ISA_SPECS, IsaSpec};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/isa/spec.rs");
+    println!("cargo::rerun-if-changed=src/activation/spec.rs");
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
@@ -164,9 +169,8 @@ mod {name} {{
     let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);
     let widest_by_rows: Vec<usize> = (0..).map(widest).take_while(|&vectors| vectors > spec.panel_vectors).collect();
     let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), spec.dot_cols);
-    let by_activation = |instance: &dyn Fn(&str) -> String| {
-        let instances: Vec<String> =
-            ["Identity", "Sigmoid", "Tanh", "Relu"].iter().map(|f| instance(&format!("activation::{f}"))).collect();
+    let by_activation = |instance: &dyn Fn(&str, &FunctionSpec) -> String| {
+        let instances: Vec<String> = FUNCTIONS.iter().map(|its| instance(&function_type(its), its)).collect();
         format!("[\n            {},\n        ]", instances.join(",\n            "))
     };
     // By `Kind`, without weight decay and with it.
@@ -218,9 +222,18 @@ mod {name} {{
         tall_dot_rows = spec.tall_dot_rows,
         exact_tiles = tiles(true),
         prefetching_tiles = prefetching_tiles.join(", "),
-        activate = by_activation(&|f| format!("activate::<{f}>")),
-        dz_from_a = by_activation(&|f| format!("dz_rows::<FromA<{f}>>")),
-        dz_from_z = by_activation(&|f| format!("dz_rows::<FromZ<{f}>>")),
+        activate = by_activation(&|f, _| format!("activate::<{f}>")),
+        dz_from_a = by_activation(&|f, its| match its.needs_z {
+            true => "None".to_string(),
+            false => format!("Some(dz_rows::<FromA<{f}>>)"),
+        }),
+        dz_from_z = by_activation(&|f, _| format!("dz_rows::<FromZ<{f}>>")),
     )
     .unwrap();
+}
+
+/// The path of the type that computes an activation.
+fn function_type(function: &FunctionSpec) -> String {
+    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    format!("activation::{}", function.name.split(' ').map(capital).collect::<String>())
 }

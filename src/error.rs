@@ -148,6 +148,17 @@ pub enum Error {
         /// The layer's activation.
         found: Activation,
     },
+    /// The saved `a` was given to an activation whose derivative follows from `z` alone
+    /// ([`Activation::needs_z`](crate::Activation::needs_z)).
+    NeedsZ {
+        /// The activation.
+        found: Activation,
+    },
+    /// The parameter of an activation is negative, infinite or NaN.
+    ActivationParameter {
+        /// The activation with its parameter.
+        found: Activation,
+    },
     /// A stand-alone activation was given a matrix view; it takes plain slices.
     NotASlice {
         /// Which operand.
@@ -363,6 +374,12 @@ impl fmt::Display for Error {
             }
             Self::TargetsNeedSigmoid { found } => {
                 write!(f, "targets: expected a layer with sigmoid activation, found {found}")
+            }
+            Self::NeedsZ { found } => {
+                write!(f, "saved: expected z, from which alone the derivative of {found} follows, found a")
+            }
+            Self::ActivationParameter { found } => {
+                write!(f, "activation: expected a finite parameter of 0 or more, found {found}")
             }
             Self::NotASlice { operand } => write!(f, "{operand}: expected a plain slice, found a matrix view"),
             Self::PackedForIsa { expected, found } => {

@@ -31,7 +31,7 @@ mod tuning;
 mod workspace;
 mod workspace_pool;
 
-pub use activation::Activation;
+pub use activation::{Activation, ParseActivationError};
 pub use cost::Cost;
 pub use error::{Error, Operand, ParseIsaError};
 #[cfg(feature = "safetensors")]

@@ -4,23 +4,32 @@
 
 #![cfg(not(miri))]
 
-use fused_dense::{Activation, Isa, Saved};
+use fused_dense::{Activation, Bias, Dense, Error, Gradients, Isa, Outputs, Saved, Upstream};
+use std::collections::{BTreeSet, HashSet};
 
-const FUNCTIONS: [Activation; 4] = [Activation::Identity, Activation::Sigmoid, Activation::Tanh, Activation::Relu];
+/// Every activation, those that have a parameter with several.
+fn functions() -> Vec<Activation> {
+    let others = [0.0, 0.3, 1.0, 2.5].map(|slope| Activation::LeakyRelu { slope });
+    Activation::all().iter().copied().chain(others).collect()
+}
 
-/// Value and both derivatives, by the kernels of one instruction set: from `z`, and from `z` taken as `a`.
+/// Value and derivatives, by the kernels of one instruction set: from `z`, and from `z` taken as `a`, unless `a` is not
+/// enough.
 fn kernels(isa: Isa, activation: Activation, z: &[f32]) -> [Vec<f32>; 3] {
     let ones = vec![1.0; z.len()];
     let mut out = [(); 3].map(|()| vec![f32::NAN; z.len()]);
     activation.forward_with_isa(isa, z, &mut out[0]).expect("equal lengths");
     activation.backward_with_isa(isa, Saved::z(z), &ones, &mut out[1]).expect("equal lengths");
-    activation.backward_with_isa(isa, z, &ones, &mut out[2]).expect("equal lengths");
+    if !activation.needs_z() {
+        activation.backward_with_isa(isa, z, &ones, &mut out[2]).expect("equal lengths");
+    }
     out
 }
 
 /// The same by the scalar reference.
 fn reference(activation: Activation, z: f32) -> [f32; 3] {
-    [activation.value(z), activation.derivative_from_z(z), activation.derivative_from_a(z)]
+    let from_a = if activation.needs_z() { f32::NAN } else { activation.derivative_from_a(z) };
+    [activation.value(z), activation.derivative_from_z(z), from_a]
 }
 
 /// Units in the last place between two finite values of one sign.
@@ -30,7 +39,7 @@ fn distance(a: f32, b: f32) -> u32 {
 
 #[track_caller]
 fn check(isa: Isa, z: &[f32]) {
-    for activation in FUNCTIONS {
+    for activation in functions() {
         let results = kernels(isa, activation, z);
         for (i, &z) in z.iter().enumerate() {
             for (result, expected) in results.iter().map(|result| result[i]).zip(reference(activation, z)) {
@@ -84,7 +93,7 @@ fn bits_equal_the_reference_at_samples_of_all_floats() {
 fn an_element_does_not_depend_on_its_position() {
     let z: Vec<f32> = (0..230).map(|i| (i as f32 - 115.0) * 0.17).collect();
     for isa in Isa::available() {
-        for activation in FUNCTIONS {
+        for activation in functions() {
             let whole = kernels(isa, activation, &z);
             for len in 0..z.len() {
                 for (part, whole) in kernels(isa, activation, &z[230 - len..]).iter().zip(&whole) {
@@ -137,7 +146,7 @@ fn special_values() {
     assert_eq!(at(Activation::Relu, f32::NEG_INFINITY), (0.0, 0.0));
     assert_eq!(at(Activation::Relu, f32::INFINITY), (f32::INFINITY, 1.0));
 
-    for activation in FUNCTIONS {
+    for activation in functions() {
         for nan in [f32::NAN, -f32::NAN, f32::from_bits(0x7F80_0001), f32::from_bits(0xFFFF_FFFF)] {
             assert!(at(activation, nan).0.is_nan(), "{activation} of NaN");
         }
@@ -169,4 +178,129 @@ fn ranges_and_symmetries() {
             assert_eq!(tanh_from_z[i].to_bits(), tanh_from_minus[i].to_bits(), "even derivative at {about}");
         }
     }
+}
+
+/// An activation's name, as `Display` writes it and as people do, is read back.
+#[test]
+fn names_are_read_back() {
+    for activation in functions() {
+        let name = activation.to_string();
+        for text in
+            [name.clone(), name.to_uppercase(), name.replace(' ', "_"), format!(" {}\t", name.replace(' ', "-"))]
+        {
+            assert_eq!(text.parse(), Ok(activation), "{text:?}");
+        }
+        assert_eq!(format!("{activation:>20}").trim_start(), name);
+    }
+    let leaky = |slope| Ok(Activation::LeakyRelu { slope });
+    assert_eq!("leaky relu".parse(), leaky(0.01));
+    assert_eq!("LeakyReLU ( 2e-2 ) ".parse(), leaky(0.02));
+    assert_eq!(Activation::LeakyRelu { slope: 0.02 }.to_string(), "leaky relu(0.02)");
+    for slope in [0.0, f32::from_bits(1), 1.0e-30, 0.1, 16_777_217.0, f32::MAX] {
+        assert_eq!(Activation::LeakyRelu { slope }.to_string().parse(), leaky(slope));
+    }
+    for text in [
+        "",
+        "(",
+        "()",
+        "relu()",
+        "relu(1)",
+        "leaky",
+        "leaky relu(",
+        "leaky relu()",
+        "leaky relu(0.1",
+        "leaky relu(0.1))",
+        "leaky relu(-0.1)",
+        "leaky relu(-0)",
+        "leaky relu(inf)",
+        "leaky relu(nan)",
+        "leaky relu(x)",
+        "softmax",
+    ] {
+        let error = text.parse::<Activation>().expect_err("no activation");
+        assert_eq!(error.found, text);
+        let message = error.to_string();
+        assert!(Activation::all().iter().all(|activation| message.contains(&activation.to_string())), "{message}");
+        assert!(message.ends_with(&format!("found {text:?}")), "{message}");
+    }
+}
+
+/// Equality, order and hash agree, parameters and NaN included.
+#[test]
+fn activations_are_keys() {
+    let leaky = |slope| Activation::LeakyRelu { slope };
+    let mut all: Vec<Activation> = functions();
+    all.extend([leaky(f32::NAN), leaky(f32::INFINITY), leaky(-1.0)]);
+    for (i, a) in all.iter().enumerate() {
+        for (j, b) in all.iter().enumerate() {
+            assert_eq!(a == b, i == j, "{a} and {b}");
+            assert_eq!(a.cmp(b).is_eq(), i == j, "{a} and {b}");
+            assert_eq!(a.cmp(b), b.cmp(a).reverse(), "{a} and {b}");
+            assert_eq!(a.partial_cmp(b), Some(a.cmp(b)));
+        }
+    }
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    assert!(Activation::all().is_sorted());
+    assert!(leaky(0.01) < leaky(0.02));
+}
+
+/// Every call refuses a parameter that is negative, infinite or NaN, and touches nothing.
+#[test]
+fn invalid_parameters_are_refused() {
+    const CANARY: f32 = 7.0;
+    for bad in [-0.01, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        for found in [Activation::LeakyRelu { slope: bad }] {
+            let error = || Err(Error::ActivationParameter { found });
+            let mut out = [CANARY; 2];
+            assert_eq!(found.forward(&[1.0, -1.0], &mut out), error());
+            assert_eq!(found.backward(Saved::z(&[1.0, -1.0]), &[1.0; 2], &mut out), error());
+            for &isa in Isa::ALL {
+                assert_eq!(found.forward_with_isa(isa, &[1.0, -1.0], &mut out), error());
+                assert_eq!(found.backward_with_isa(isa, Saved::z(&[1.0, -1.0]), &[1.0; 2], &mut out), error());
+            }
+            let layers = Isa::ALL.iter().map(|&isa| Dense::new(1, 2, found).with_isa(isa));
+            for mut layer in layers.chain([Dense::new(1, 2, found)]) {
+                let (x, w, z) = ([1.0], [1.0, -1.0], [1.0, -1.0]);
+                assert_eq!(layer.forward(&x, &w, Bias::None, &mut out), error());
+                let gradients = Gradients::new().w(&mut out);
+                assert_eq!(layer.backward(&x, &w, Saved::z(&z), Upstream::Activation(&z), gradients), error());
+                assert_eq!(layer.workspace_len(), Err(Error::ActivationParameter { found }));
+                assert_eq!(layer.isa(), Err(Error::ActivationParameter { found }));
+                assert_eq!(layer.describe(1).err(), error().err());
+            }
+            assert_eq!(out, [CANARY; 2]);
+        }
+    }
+    let error = Error::ActivationParameter { found: Activation::LeakyRelu { slope: -1.0 } };
+    assert_eq!(error.to_string(), "activation: expected a finite parameter of 0 or more, found leaky relu(-1)");
+}
+
+/// Where the derivative follows from `z` alone, the saved `a` is refused before anything is touched; where nothing is to be
+/// derived, it is not looked at.
+#[test]
+fn some_activations_need_z() {
+    const CANARY: f32 = 7.0;
+    for &g in Activation::all() {
+        let (x, w, d_a) = ([1.0], [0.5], [1.0]);
+        let (mut a, mut z) = ([0.0], [0.0]);
+        let mut layer = Dense::new(1, 1, g);
+        layer.forward(&x, &w, Bias::None, Outputs::new(&mut a).z(&mut z)).expect("a valid call");
+        let mut backward = |saved: Saved<'_>, upstream: Upstream<&[f32]>| {
+            let mut d_w = [CANARY];
+            let result = layer.backward(&x, &w, saved, upstream, Gradients::new().w(&mut d_w));
+            assert_eq!(result.is_err(), d_w == [CANARY], "{g}");
+            result
+        };
+        let refused = if g.needs_z() { Err(Error::NeedsZ { found: g }) } else { Ok(()) };
+        assert_eq!(backward(Saved::A((&a).into()), Upstream::Activation(&d_a)), refused);
+        assert_eq!(backward(Saved::z(&z), Upstream::Activation(&d_a)), Ok(()));
+        assert_eq!(backward(Saved::A((&a).into()), Upstream::PreActivation(&d_a)), Ok(()));
+        let mut d_z = [CANARY];
+        assert_eq!(g.backward(&a, &d_a, &mut d_z), refused);
+        assert_eq!(d_z == [CANARY], g.needs_z());
+    }
+    let error = Error::NeedsZ { found: Activation::Relu };
+    let text = "saved: expected z, from which alone the derivative of relu follows, found a";
+    assert_eq!(error.to_string(), text);
 }

@@ -28,6 +28,11 @@ fn problem(activation: Activation) -> Problem {
     problem
 }
 
+/// What a backward pass may be given.
+fn all_kept(activation: Activation) -> &'static [Kept] {
+    if activation.needs_z() { &[Kept::Z] } else { &[Kept::A, Kept::Z] }
+}
+
 /// The cost as a function of everything that a gradient is taken by, in `f64`.
 #[derive(Clone)]
 struct Model {
@@ -62,12 +67,7 @@ impl Model {
         for (i, j) in (0..BATCH).flat_map(|i| (0..OUTPUTS).map(move |j| (i, j))) {
             let products = (0..INPUTS).map(|p| self.x[i * INPUTS + p] * self.w[j * INPUTS + p]);
             let z = self.b[j] + products.sum::<f64>();
-            let a = match self.activation {
-                Activation::Sigmoid => 1.0 / (1.0 + (-z).exp()),
-                Activation::Tanh => z.tanh(),
-                Activation::Relu => z.max(0.0),
-                _ => z,
-            };
+            let a = oracle::activate(self.activation, z).0;
             let y = self.y[i * OUTPUTS + j];
             sum += match cost {
                 Cost::CrossEntropy => -y * a.ln() - (1.0 - y) * (1.0 - a).ln(),
@@ -163,7 +163,7 @@ fn gradients_of_cross_entropy() {
 #[test]
 fn gradients_of_the_quadratic_cost() {
     for &activation in Activation::all() {
-        for kept in [Kept::A, Kept::Z] {
+        for &kept in all_kept(activation) {
             check_gradients(activation, Cost::Quadratic, kept);
         }
     }
@@ -339,7 +339,7 @@ fn the_parts_make_the_whole() {
             g.forward_with_isa(isa, z, &mut a).expect("a valid call");
             assert_bits(format_args!("{whole}: a"), &a, &expected[0].1);
 
-            for kept in [Kept::A, Kept::Z] {
+            for &kept in all_kept(g) {
                 let options = BackwardOptions { kept, ..BackwardOptions::PLAIN };
                 let expected = whole.backward(&options, &Placement::PLAIN);
                 let saved = if kept == Kept::A { whole.activated(&whole.z) } else { whole.z.clone() };

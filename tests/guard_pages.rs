@@ -91,13 +91,14 @@ fn activations_alone() {
                 let (z, d_a) = (values(len, 1), values(len, 2));
                 let (mut a, mut d_z) = (vec![0.0; len], vec![0.0; len]);
                 g.forward_with_isa(isa, &z, &mut a).expect("a valid call");
-                g.backward_with_isa(isa, &a, &d_a, &mut d_z).expect("a valid call");
-
                 let (mut guarded_a, mut guarded_d_z) = (Guarded::new(len, flush), Guarded::new(len, flush));
                 g.forward_with_isa(isa, &guarded(&z), &mut guarded_a).expect("a valid call");
                 assert_bits(format_args!("{g} of {len} on {isa}"), &guarded_a, &a);
-                g.backward_with_isa(isa, &*guarded_a, &guarded(&d_a), &mut guarded_d_z).expect("a valid call");
-                assert_bits(format_args!("{g}' of {len} on {isa}"), &guarded_d_z, &d_z);
+                if !g.needs_z() {
+                    g.backward_with_isa(isa, &a, &d_a, &mut d_z).expect("a valid call");
+                    g.backward_with_isa(isa, &*guarded_a, &guarded(&d_a), &mut guarded_d_z).expect("a valid call");
+                    assert_bits(format_args!("{g}' of {len} on {isa}"), &guarded_d_z, &d_z);
+                }
 
                 g.backward_with_isa(isa, Saved::z(&z), &d_a, &mut d_z).expect("a valid call");
                 g.backward_with_isa(isa, Saved::z(&*guarded(&z)), &guarded(&d_a), &mut guarded_d_z)

@@ -1,6 +1,6 @@
 //! The linear layer alone.
 
-use super::Function;
+use super::{DerivativeFromA, Function};
 use crate::simd::Arithmetic;
 
 /// `g(z) = z`
@@ -8,17 +8,19 @@ pub(crate) struct Identity;
 
 impl Function for Identity {
     #[inline(always)]
-    fn value<S: Arithmetic>(_: S, z: S::V) -> S::V {
+    fn value<S: Arithmetic>(_: S, z: S::V, _: f32) -> S::V {
         z
     }
 
     #[inline(always)]
-    fn derivative_from_a<S: Arithmetic>(simd: S, _: S::V) -> S::V {
+    fn derivative_from_z<S: Arithmetic>(simd: S, _: S::V, _: f32) -> S::V {
         simd.splat(1.0)
     }
+}
 
+impl DerivativeFromA for Identity {
     #[inline(always)]
-    fn derivative_from_z<S: Arithmetic>(simd: S, _: S::V) -> S::V {
+    fn derivative_from_a<S: Arithmetic>(simd: S, _: S::V, _: f32) -> S::V {
         simd.splat(1.0)
     }
 }

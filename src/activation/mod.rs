@@ -1,25 +1,33 @@
 //! The activations: value and derivative of each, written once over the vectors of any instruction set.
 //!
 //! To add one: a file here with a type that implements [`Function`], a variant of [`Activation`], its row in
-//! [`ACTIVATIONS`], and its scalar statement in [`reference`](crate::reference).
+//! [`ACTIVATIONS`] and in [`FUNCTIONS`], and its scalar statement in [`reference`](crate::reference).
 //!
 //! Every operation is exactly specified, so that bits agree on all instruction sets that fuse multiply-add. The error
 //! bounds that the functions state hold for all 2³² arguments: `cargo xtask ulp` checks each of them.
 
 pub(crate) mod coefficients;
 mod identity;
+mod leaky_relu;
+mod parse;
 mod relu;
 mod sigmoid;
 pub(crate) mod softmax;
+mod spec;
 mod tanh;
 
 pub(crate) use identity::Identity;
+pub(crate) use leaky_relu::LeakyRelu;
+pub use parse::ParseActivationError;
 pub(crate) use relu::Relu;
 pub(crate) use sigmoid::Sigmoid;
 pub(crate) use tanh::Tanh;
 
 use crate::simd::Arithmetic;
+use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{Hash, Hasher};
+use spec::FUNCTIONS;
 
 /// The function that a layer applies to its pre-activation `z`.
 ///
@@ -45,7 +53,7 @@ use core::fmt;
 /// assert_eq!(a, [0.0, 0.0, 2.0]);
 /// # Ok::<(), fused_dense::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Activation {
     /// `g(z) = z`, `g'(z) = 1`: the linear layer alone.
@@ -56,41 +64,137 @@ pub enum Activation {
     Tanh,
     /// `g(z) = max(z, 0)` with NaN passed on, `g' = 1` where `z > 0`, else `0`.
     Relu,
+    /// `g(z) = z` where `z ≥ 0`, else `slope · z`; `g' = 1` where `z > 0`, else `slope`.
+    ///
+    /// Source: A. Maas, A. Hannun and A. Ng, *Rectifier Nonlinearities Improve Neural Network Acoustic Models* (2013).
+    LeakyRelu {
+        /// Finite, and not negative; 0.01 is usual.
+        slope: f32,
+    },
 }
 
-/// Every activation, in the order of the kernel table's rows.
-pub(crate) const ACTIVATIONS: &[Activation] =
-    &[Activation::Identity, Activation::Sigmoid, Activation::Tanh, Activation::Relu];
+/// Every activation with its usual parameter, in the order of the kernel table's rows.
+pub(crate) const ACTIVATIONS: &[Activation; FUNCTIONS.len()] = &[
+    Activation::Identity,
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::Relu,
+    Activation::LeakyRelu { slope: 0.01 },
+];
 
 impl Activation {
-    /// Every activation.
+    /// One of each, those that have a parameter with the usual one.
     pub fn all() -> &'static [Self] {
         ACTIVATIONS
     }
 
+    /// Whether the derivative has to be computed from the pre-activation `z`, because `a` does not tell it: `a` is the
+    /// same at two `z` with different derivatives. A backward pass from `dA` then takes [`Saved::Z`](crate::Saved::Z) alone.
+    ///
+    /// ```
+    /// use fused_dense::Activation;
+    /// assert!(!Activation::Relu.needs_z());
+    /// ```
+    #[must_use]
+    pub fn needs_z(self) -> bool {
+        FUNCTIONS[self.index()].needs_z
+    }
+
     /// Row of the kernel table.
+    #[inline(always)]
     pub(crate) fn index(self) -> usize {
-        self as usize
+        match self {
+            Self::Identity => 0,
+            Self::Sigmoid => 1,
+            Self::Tanh => 2,
+            Self::Relu => 3,
+            Self::LeakyRelu { .. } => 4,
+        }
+    }
+
+    /// What kernels are given beside `z`; 0 where there is nothing.
+    #[inline(always)]
+    pub(crate) fn parameter(self) -> f32 {
+        match self {
+            Self::LeakyRelu { slope } => slope,
+            _ => 0.0,
+        }
+    }
+
+    /// The same function with another parameter; none where it has no parameter.
+    fn with_parameter(self, parameter: f32) -> Option<Self> {
+        match self {
+            Self::LeakyRelu { .. } => Some(Self::LeakyRelu { slope: parameter }),
+            _ => None,
+        }
+    }
+
+    /// Whether kernels can compute with the parameter.
+    pub(crate) fn is_valid(self) -> bool {
+        let parameter = self.parameter();
+        parameter.is_finite() && parameter.is_sign_positive()
+    }
+
+    /// Whether the linear layer is all there is; looks at no parameter.
+    #[inline(always)]
+    pub(crate) fn is_identity(self) -> bool {
+        matches!(self, Self::Identity)
+    }
+
+    /// What tells one from all others.
+    #[inline(always)]
+    fn key(self) -> (usize, u32) {
+        (self.index(), self.parameter().to_bits())
     }
 }
 
+/// By function and the bits of the parameter, so that an activation always equals itself.
+impl PartialEq for Activation {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Activation {}
+
+impl Hash for Activation {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl PartialOrd for Activation {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// In the order of [`Activation::all`], equal functions by [`f32::total_cmp`] of their parameters.
+impl Ord for Activation {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.index().cmp(&other.index()).then_with(|| self.parameter().total_cmp(&other.parameter()))
+    }
+}
+
+/// The name, with the parameter behind it where it is not the usual one: `leaky relu`, `leaky relu(0.02)`.
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Identity => "identity",
-            Self::Sigmoid => "sigmoid",
-            Self::Tanh => "tanh",
-            Self::Relu => "relu",
-        })
+        let (name, usual) = (FUNCTIONS[self.index()].name, ACTIVATIONS[self.index()]);
+        if *self == usual { f.pad(name) } else { f.pad(&format!("{name}({})", self.parameter())) }
     }
 }
 
-/// An activation's value and derivative on vectors.
+/// An activation's value and derivative on vectors. The parameter is the activation's own, 0 for those without.
 pub(crate) trait Function {
     /// `g(z)`
-    fn value<S: Arithmetic>(simd: S, z: S::V) -> S::V;
-    /// `g'(z)`, from `a = g(z)`.
-    fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V) -> S::V;
+    fn value<S: Arithmetic>(simd: S, z: S::V, parameter: f32) -> S::V;
     /// `g'(z)`, from `z`.
-    fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V) -> S::V;
+    fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V, parameter: f32) -> S::V;
+}
+
+/// A function whose value tells its derivative.
+pub(crate) trait DerivativeFromA: Function {
+    /// `g'(z)`, from `a = g(z)`.
+    fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V, parameter: f32) -> S::V;
 }

@@ -15,8 +15,8 @@
 //! No branch and no sign: with `n` of either sign, one formula serves all `x`. Everything is in units of
 //! [`UNIT`], which keeps `e^104` in range, so that results run down to the least subnormal.
 
-use super::Function;
 use super::coefficients::{EXP, EXPONENT_SHIFT, POWERS, ROUND, STEP_HIGH, STEP_LOW, STEPS_LOG2_E, UNIT};
+use super::{DerivativeFromA, Function};
 use crate::simd::Arithmetic;
 
 /// `g(z) = 1/(1+e^{-z})`
@@ -26,7 +26,7 @@ pub(crate) struct Sigmoid;
 
 impl Function for Sigmoid {
     #[inline(always)]
-    fn value<S: Arithmetic>(simd: S, z: S::V) -> S::V {
+    fn value<S: Arithmetic>(simd: S, z: S::V, _: f32) -> S::V {
         // Below, the sigmoid rounds to zero, above to one. NaN passes both.
         let z = simd.min(simd.splat(20.0), simd.max(simd.splat(-104.0), z));
         let exp = exp_of_minus(simd, z);
@@ -34,16 +34,18 @@ impl Function for Sigmoid {
         quotient::<S>(simd, UNIT, exp, simd.max(exp.power, one), simd.min(exp.power, one))
     }
 
-    #[inline(always)]
-    fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V) -> S::V {
-        simd.mul(a, simd.sub(simd.splat(1.0), a))
-    }
-
     /// `q - q²` with `q = 1/(1+e^|z|) ≤ 1/2`: no cancellation. Within 1.51 ULP.
     #[inline(always)]
-    fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V) -> S::V {
+    fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V, _: f32) -> S::V {
         let q = of_minus_abs(simd, UNIT, z);
         simd.neg_mul_add(q, q, q)
+    }
+}
+
+impl DerivativeFromA for Sigmoid {
+    #[inline(always)]
+    fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V, _: f32) -> S::V {
+        simd.mul(a, simd.sub(simd.splat(1.0), a))
     }
 }
 

@@ -16,9 +16,9 @@
 //! tanh = |q + rem·R|, with the sign of x
 //! ```
 
-use super::Function;
 use super::coefficients::{EXPM1, LN2_HIGH, LN2_LOW, LOG2_E, ROUND, UNIT};
 use super::sigmoid::of_minus_abs;
+use super::{DerivativeFromA, Function};
 use crate::simd::Arithmetic;
 
 /// `g(z) = tanh z`
@@ -31,7 +31,7 @@ const ROUND_HALF: f32 = ROUND + 126.0;
 
 impl Function for Tanh {
     #[inline(always)]
-    fn value<S: Arithmetic>(simd: S, z: S::V) -> S::V {
+    fn value<S: Arithmetic>(simd: S, z: S::V, _: f32) -> S::V {
         // tanh 9.02 rounds to 1. NaN passes.
         let x = simd.max(simd.splat(-9.03), simd.neg_abs(z));
         let x2 = simd.add(x, x);
@@ -68,16 +68,18 @@ impl Function for Tanh {
         simd.copysign(simd.mul_add(remainder, reciprocal, q), z)
     }
 
-    #[inline(always)]
-    fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V) -> S::V {
-        let one = simd.splat(1.0);
-        simd.mul(simd.sub(one, a), simd.add(one, a))
-    }
-
     /// `g - g²/4` with `g = 4/(1+e^{2|z|}) ≤ 2`: no cancellation. Within 1.51 ULP.
     #[inline(always)]
-    fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V) -> S::V {
+    fn derivative_from_z<S: Arithmetic>(simd: S, z: S::V, _: f32) -> S::V {
         let g = of_minus_abs(simd, 4.0 * UNIT, simd.add(z, z));
         simd.neg_mul_add(g, simd.mul(g, simd.splat(0.25)), g)
+    }
+}
+
+impl DerivativeFromA for Tanh {
+    #[inline(always)]
+    fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V, _: f32) -> S::V {
+        let one = simd.splat(1.0);
+        simd.mul(simd.sub(one, a), simd.add(one, a))
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct DzPass {
     pub(crate) upstream: Source,
     pub(crate) saved: Source,
     pub(crate) dz: Sink,
+    /// The activation's parameter, if it has one.
+    pub(crate) parameter: f32,
     pub(crate) db: Option<ColumnSums>,
 }
 
@@ -150,6 +152,7 @@ impl DzPass {
                 saved_row_stride: self.saved.row_stride,
                 dz: self.dz.at(0, cols.start),
                 dz_row_stride: self.dz.row_stride,
+                parameter: self.parameter,
                 db: self.db.map(|db| db.from(cols.start).ptr),
                 scale: self.db.map_or(1.0, |db| db.scale),
                 add: self.db.is_some_and(|db| db.add),

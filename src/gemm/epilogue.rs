@@ -2,7 +2,6 @@
 
 use super::Gemm;
 use super::chunks::Chunks;
-use crate::activation::Activation;
 use crate::isa::Kernels;
 use crate::kernel::Sink;
 use crate::kernel::elementwise::Rows;
@@ -47,7 +46,7 @@ pub(super) unsafe fn finish_staged(kernels: &Kernels, gemm: &Gemm, part: &Part, 
         // Straight to the output where its rows are contiguous, else in place and then there.
         let is_direct = gemm.c.col_stride == 1;
         let to = if is_direct { Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c } } else { staging };
-        if is_direct || gemm.activation != Activation::Identity {
+        if is_direct || !gemm.activation.is_identity() {
             (kernels.activate[gemm.activation.index()])(&Rows {
                 rows,
                 cols,
@@ -55,6 +54,7 @@ pub(super) unsafe fn finish_staged(kernels: &Kernels, gemm: &Gemm, part: &Part, 
                 src_row_stride: staging.row_stride,
                 dst: to.ptr,
                 dst_row_stride: to.row_stride,
+                parameter: gemm.activation.parameter(),
             });
         }
         if !is_direct {
@@ -78,7 +78,7 @@ pub(super) unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scrat
 /// # Safety
 /// As [`activate`].
 unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
-    let kernel = kernels.activate[gemm.activation.index()];
+    let (kernel, parameter) = (kernels.activate[gemm.activation.index()], gemm.activation.parameter());
     let (totals, c) = (gemm.totals(), gemm.c);
     // SAFETY: the part lies inside both matrices; the strided path copies at most a scratch's worth at a time.
     unsafe {
@@ -91,6 +91,7 @@ unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &m
                 src_row_stride: totals.row_stride,
                 dst,
                 dst_row_stride: c.row_stride,
+                parameter,
             };
             kernel(&rows.flattened());
             return;
@@ -100,7 +101,7 @@ unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &m
                 let row = Sink { ptr: scratch.as_mut_ptr(), row_stride: 0, col_stride: 1 };
                 collect(totals, i..i + 1, cols.clone(), row);
                 let (src, dst, cols_len) = (row.ptr, row.ptr, cols.len());
-                kernel(&Rows { rows: 1, cols: cols_len, src, src_row_stride: 0, dst, dst_row_stride: 0 });
+                kernel(&Rows { rows: 1, cols: cols_len, src, src_row_stride: 0, dst, dst_row_stride: 0, parameter });
                 for (offset, j) in cols.enumerate() {
                     *c.at(i, j) = *row.at(0, offset);
                 }

@@ -121,7 +121,7 @@ impl Gemm<'_> {
     /// Whether the totals are not yet the output.
     #[inline(always)]
     pub(crate) fn has_epilogue(&self) -> bool {
-        self.activation != Activation::Identity || self.z.is_some()
+        !self.activation.is_identity() || self.z.is_some()
     }
 
     /// Where partial sums stand until the last block: the kept pre-activation, or else the output itself.

@@ -148,8 +148,8 @@ pub(crate) struct Kernels {
     pub(crate) copy_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).
     pub(crate) activate: [unsafe fn(&Rows); ACTIVATIONS.len()],
-    /// By activation, `dz` from `a`.
-    pub(crate) dz_from_a: [unsafe fn(&DzRows); ACTIVATIONS.len()],
+    /// By activation, `dz` from `a`; none where the derivative needs `z`.
+    pub(crate) dz_from_a: [Option<unsafe fn(&DzRows)>; ACTIVATIONS.len()],
     /// By activation, `dz` from `z`.
     pub(crate) dz_from_z: [unsafe fn(&DzRows); ACTIVATIONS.len()],
     pub(crate) dz_from_targets_and_a: unsafe fn(&DzRows),

@@ -9,7 +9,7 @@
 //! no whole number of vectors wide ends with one that overlaps its neighbour, and both write the same values; a strip
 //! of less than one vector has masked access.
 
-use crate::activation::Function;
+use crate::activation::{DerivativeFromA, Function};
 use crate::simd::{Arithmetic, Group, Simd};
 use core::marker::PhantomData;
 
@@ -29,6 +29,8 @@ pub(crate) struct Rows {
     pub(crate) src_row_stride: usize,
     pub(crate) dst: *mut f32,
     pub(crate) dst_row_stride: usize,
+    /// The activation's parameter, if it has one.
+    pub(crate) parameter: f32,
 }
 
 impl Rows {
@@ -115,7 +117,7 @@ unsafe fn activate_group<S: Simd, F: Function, const NV: usize, const NR: usize,
             let src = rows.src.add(row(g / NV) * rows.src_row_stride + j);
             v[g] = columns.load(simd, src, g % NV, NV);
         }
-        let v = F::value(Group::<S, N>(simd), v);
+        let v = F::value(Group::<S, N>(simd), v, rows.parameter);
         for g in 0..N {
             let dst = rows.dst.add(row(g / NV) * rows.dst_row_stride + j);
             columns.store(simd, dst, g % NV, NV, v[g]);
@@ -173,7 +175,7 @@ impl<S: Simd> Columns<S> {
 /// How `dz` follows from the upstream value and the saved one.
 pub(crate) trait Backward {
     /// `dz` of each lane.
-    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V) -> S::V;
+    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V, parameter: f32) -> S::V;
 }
 
 /// `dz = dA ⊙ g'`, with `g'` from the saved activation `a`.
@@ -187,37 +189,37 @@ pub(crate) struct TargetsFromZ<F>(PhantomData<F>);
 /// `dz` is given; only its column sums are wanted.
 pub(crate) struct Given;
 
-impl<F: Function> Backward for FromA<F> {
+impl<F: DerivativeFromA> Backward for FromA<F> {
     #[inline(always)]
-    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V) -> S::V {
-        simd.mul(upstream, F::derivative_from_a(simd, saved))
+    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V, parameter: f32) -> S::V {
+        simd.mul(upstream, F::derivative_from_a(simd, saved, parameter))
     }
 }
 
 impl<F: Function> Backward for FromZ<F> {
     #[inline(always)]
-    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V) -> S::V {
-        simd.mul(upstream, F::derivative_from_z(simd, saved))
+    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V, parameter: f32) -> S::V {
+        simd.mul(upstream, F::derivative_from_z(simd, saved, parameter))
     }
 }
 
 impl Backward for TargetsFromA {
     #[inline(always)]
-    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V) -> S::V {
+    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V, _: f32) -> S::V {
         simd.sub(saved, upstream)
     }
 }
 
 impl<F: Function> Backward for TargetsFromZ<F> {
     #[inline(always)]
-    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V) -> S::V {
-        simd.sub(F::value(simd, saved), upstream)
+    fn dz<S: Arithmetic>(simd: S, upstream: S::V, saved: S::V, parameter: f32) -> S::V {
+        simd.sub(F::value(simd, saved, parameter), upstream)
     }
 }
 
 impl Backward for Given {
     #[inline(always)]
-    fn dz<S: Arithmetic>(_: S, upstream: S::V, _: S::V) -> S::V {
+    fn dz<S: Arithmetic>(_: S, upstream: S::V, _: S::V, _: f32) -> S::V {
         upstream
     }
 }
@@ -234,6 +236,8 @@ pub(crate) struct DzRows {
     pub(crate) saved_row_stride: usize,
     pub(crate) dz: *mut f32,
     pub(crate) dz_row_stride: usize,
+    /// The activation's parameter, if it has one.
+    pub(crate) parameter: f32,
     /// Where the column sums go, if they are wanted.
     pub(crate) db: Option<*mut f32>,
     /// Factor of the column sums.
@@ -284,7 +288,7 @@ unsafe fn dz_strip<S: Simd, B: Backward, const NV: usize>(simd: S, call: &DzRows
                 u[g] = columns.load(simd, upstream, g, NV);
                 s[g] = columns.load(simd, saved, g, NV);
             }
-            let v = B::dz(Group::<S, NV>(simd), u, s);
+            let v = B::dz(Group::<S, NV>(simd), u, s, call.parameter);
             for g in 0..NV {
                 sums[g] = simd.add(sums[g], v[g]);
                 columns.store(simd, dz, g, NV, v[g]);

@@ -85,7 +85,7 @@ impl<'a, T: Into<Output<'a>>> From<T> for Outputs<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Saved<'a> {
-    /// The activation `a`.
+    /// The activation `a`; some activations [need `z`](crate::Activation::needs_z).
     A(Input<'a>),
     /// The pre-activation `z`: exact also where `a` has saturated.
     Z(Input<'a>),

@@ -15,7 +15,7 @@ impl Dense {
     ///
     /// This is where scratch memory is allocated ([`workspace_len`](Self::workspace_len)); no call allocates, but for the
     /// tasks of a rayon pool ([`Threads`]). An error of the instruction set or the tuning row (an unknown name in a
-    /// variable, a cap below the build's kernels) is reported by every call.
+    /// variable, a cap below the build's kernels), or of the activation's parameter, is reported by every call.
     #[must_use]
     pub fn new(inputs: usize, outputs: usize, activation: Activation) -> Self {
         let layer = Self {
@@ -24,7 +24,7 @@ impl Dense {
             activation,
             summation: Summation::Auto,
             threads: Threads::Serial.into(),
-            target: isa::select_default(),
+            target: activation.checked().and_then(|_| isa::select_default()),
             layout: Ok(WorkspaceLayout::default()),
             workspace: Workspace::default(),
         };
@@ -34,7 +34,7 @@ impl Dense {
     /// Uses no instruction set above `cap`, whatever the environment says.
     #[must_use]
     pub fn with_isa(self, cap: Isa) -> Self {
-        Self { target: isa::select(cap), ..self }.with_fresh_workspace()
+        Self { target: self.activation.checked().and_then(|_| isa::select(cap)), ..self }.with_fresh_workspace()
     }
 
     /// Plans by this tuning row, whatever the CPU is and the environment says. A row for another instruction set than the

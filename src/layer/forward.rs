@@ -19,7 +19,8 @@ impl Dense {
     /// the number of rows of `a_prev`. Weights may be [packed](Dense::pack). NaN and infinities propagate as IEEE 754 says.
     ///
     /// # Errors
-    /// Where an operand has the wrong size or shape, or the instruction set cannot be had; no output is touched then.
+    /// Where an operand has the wrong size or shape, the activation's parameter is invalid, or the instruction set cannot
+    /// be had; no output is touched then.
     pub fn forward<'a>(
         &mut self,
         a_prev: impl Into<Input<'a>>,

@@ -115,7 +115,7 @@ impl Dense {
     /// The instruction set that calls will use.
     ///
     /// # Errors
-    /// An error of the instruction set.
+    /// An error of the instruction set or of the activation's parameter.
     pub fn isa(&self) -> Result<Isa, Error> {
         Ok(self.kernels()?.isa)
     }
@@ -128,7 +128,7 @@ impl Dense {
     /// The tuning row that calls are planned by.
     ///
     /// # Errors
-    /// An error of the instruction set or of the tuning row.
+    /// An error of the instruction set, of the tuning row or of the activation's parameter.
     pub fn tuning(&self) -> Result<&'static Tuning, Error> {
         Ok(self.target()?.tuning)
     }

@@ -8,6 +8,14 @@ use crate::kernel::elementwise::{DzRows, Rows};
 use crate::matrix::Input;
 
 impl Activation {
+    /// The same, if its parameter is valid.
+    ///
+    /// # Errors
+    /// [`Error::ActivationParameter`] where it is not.
+    pub(super) fn checked(self) -> Result<Self, Error> {
+        if self.is_valid() { Ok(self) } else { Err(Error::ActivationParameter { found: self }) }
+    }
+
     /// `a = g(z)`, element by element, with the kernels that layers use.
     ///
     /// ```
@@ -19,9 +27,9 @@ impl Activation {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `a` is not as long as `z`, and what is wrong with the instruction set.
+    /// [`Error::Length`] where `a` is not as long as `z`, and what is wrong with the parameter or the instruction set.
     pub fn forward(self, z: &[f32], a: &mut [f32]) -> Result<(), Error> {
-        self.forward_on(isa::select_default()?.kernels, z, a)
+        self.checked()?.forward_on(isa::select_default()?.kernels, z, a)
     }
 
     /// [`forward`](Self::forward) on no instruction set above `cap`.
@@ -29,13 +37,14 @@ impl Activation {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn forward_with_isa(self, cap: Isa, z: &[f32], a: &mut [f32]) -> Result<(), Error> {
-        self.forward_on(isa::select(cap)?.kernels, z, a)
+        self.checked()?.forward_on(isa::select(cap)?.kernels, z, a)
     }
 
     fn forward_on(self, kernels: &Kernels, z: &[f32], a: &mut [f32]) -> Result<(), Error> {
         check_len(Operand::A, z.len(), a.len())?;
         let (rows, cols, dst) = (1, z.len(), a.as_mut_ptr());
-        let rows = Rows { rows, cols, src: z.as_ptr(), src_row_stride: cols, dst, dst_row_stride: cols };
+        let (src, parameter) = (z.as_ptr(), self.parameter());
+        let rows = Rows { rows, cols, src, src_row_stride: cols, dst, dst_row_stride: cols, parameter };
         // SAFETY: `select` returned the kernels; both slices have `cols` elements and do not overlap.
         unsafe { kernels.activate[self.index()](&rows) };
         Ok(())
@@ -46,9 +55,10 @@ impl Activation {
     ///
     /// # Errors
     /// [`Error::Length`] where `saved` or `d_z` is not as long as `d_a`, [`Error::NotASlice`] where `saved` is
-    /// a view, and what is wrong with the instruction set.
+    /// a view, [`Error::NeedsZ`] where it is `a` and the derivative [needs `z`](Self::needs_z), and what is wrong with the
+    /// parameter or the instruction set.
     pub fn backward<'a>(self, saved: impl Into<Saved<'a>>, d_a: &[f32], d_z: &mut [f32]) -> Result<(), Error> {
-        self.backward_on(isa::select_default()?.kernels, saved.into(), d_a, d_z)
+        self.checked()?.backward_on(isa::select_default()?.kernels, saved.into(), d_a, d_z)
     }
 
     /// [`backward`](Self::backward) on no instruction set above `cap`.
@@ -62,13 +72,13 @@ impl Activation {
         d_a: &[f32],
         d_z: &mut [f32],
     ) -> Result<(), Error> {
-        self.backward_on(isa::select(cap)?.kernels, saved.into(), d_a, d_z)
+        self.checked()?.backward_on(isa::select(cap)?.kernels, saved.into(), d_a, d_z)
     }
 
     fn backward_on(self, kernels: &Kernels, saved: Saved<'_>, d_a: &[f32], d_z: &mut [f32]) -> Result<(), Error> {
         let cols = d_a.len();
         let (kernel, saved, operand): (_, Input<'_>, _) = match saved {
-            Saved::A(a) => (kernels.dz_from_a[self.index()], a, Operand::A),
+            Saved::A(a) => (kernels.dz_from_a[self.index()].ok_or(Error::NeedsZ { found: self })?, a, Operand::A),
             Saved::Z(z) => (kernels.dz_from_z[self.index()], z, Operand::Z),
         };
         let Input::Slice(saved) = saved else {
@@ -85,6 +95,7 @@ impl Activation {
             saved_row_stride: cols,
             dz: d_z.as_mut_ptr(),
             dz_row_stride: cols,
+            parameter: self.parameter(),
             db: None,
             scale: 1.0,
             add: false,

@@ -126,8 +126,7 @@ impl Layer {
 
 /// Whether a backward pass through the layer needs `z`.
 pub(super) fn needs_z(dense: &Dense) -> bool {
-    let _ = dense;
-    false
+    dense.activation().needs_z()
 }
 
 /// The values of `batch` samples from which the derivative is computed.

@@ -1,6 +1,7 @@
 //! Softmax, forward and backward.
 
-use super::{lanes, pow2};
+use super::activation::pow2;
+use super::lanes;
 use crate::activation::coefficients::{EXP, EXPONENT_SHIFT, POWERS, ROUND, STEP_HIGH, STEP_LOW, STEPS_LOG2_E};
 use crate::activation::softmax::MOST;
 

@@ -16,10 +16,13 @@ pub(crate) const U: f64 = 1.0 / (1 << 24) as f64;
 /// Smallest subnormal of single precision.
 const TINY: f64 = 1.401_298_464_324_817e-45;
 
-/// Bound of the absolute error of an activation's value, whose slope is at most 1.
+/// Bound of the error of an activation's value, relative where it exceeds 1.
 const VALUE_ERROR: f64 = 4.0 * U;
 
-/// Bound of the absolute error of a derivative, which is at most 1: a quotient of few operations.
+/// The largest slope of an activation: that of GELU is 1.13.
+const MOST_SLOPE: f64 = 1.2;
+
+/// Bound of the absolute error of a derivative, which is at most 1.2: a quotient of few operations.
 const DERIVATIVE_ERROR: f64 = 16.0 * U;
 
 /// An exact value, and how far a single-precision result may be from it.
@@ -146,7 +149,7 @@ pub(crate) fn sum_of_products(
 }
 
 /// `g(z)` and `g'(z)`.
-fn activate(g: Activation, z: f64) -> (f64, f64) {
+pub(crate) fn activate(g: Activation, z: f64) -> (f64, f64) {
     match g {
         Activation::Identity => (z, 1.0),
         Activation::Sigmoid => {
@@ -155,21 +158,29 @@ fn activate(g: Activation, z: f64) -> (f64, f64) {
         }
         Activation::Tanh => (z.tanh(), 1.0 / z.cosh().powi(2)),
         Activation::Relu => (z.max(0.0), f64::from(u8::from(z > 0.0))),
+        Activation::LeakyRelu { slope } if z < 0.0 => (f64::from(slope) * z, slope.into()),
+        Activation::LeakyRelu { .. } => (z, f64::from(u8::from(z > 0.0))),
         other => unreachable!("no oracle for {other}"),
     }
 }
 
-/// `g(z)`; no slope exceeds 1.
+/// Whether the derivative jumps at zero.
+fn has_step(g: Activation) -> bool {
+    matches!(g, Activation::Relu | Activation::LeakyRelu { .. })
+}
+
+/// `g(z)`
 pub(crate) fn value(g: Activation, z: Bounded) -> Bounded {
     if g == Activation::Relu && z.exact + z.error < 0.0 {
         return 0.0.into();
     }
+    let exact = activate(g, z.exact).0;
     let own = if matches!(g, Activation::Identity | Activation::Relu) { 0.0 } else { VALUE_ERROR };
-    Bounded { exact: activate(g, z.exact).0, error: z.error + own }
+    Bounded { exact, error: MOST_SLOPE * z.error + own * exact.abs().max(1.0) }
 }
 
 /// `g'(z)`, from `a` or `z`. As functions of `a` the derivatives have slopes of at most 2, as functions of `z` of at
-/// most 1; ReLU's steps where its argument is zero, from which an error must not reach.
+/// most 1; those that jump where the argument is zero do so where no error may reach.
 pub(crate) fn derivative(g: Activation, kept: Kept, saved: Bounded) -> Bounded {
     let x = saved.exact;
     let exact = match (g, kept) {
@@ -179,8 +190,8 @@ pub(crate) fn derivative(g: Activation, kept: Kept, saved: Bounded) -> Bounded {
     };
     let error = match g {
         Activation::Identity => 0.0,
-        Activation::Relu => {
-            assert!(saved.error == 0.0 || x.abs() > saved.error, "ReLU near its step");
+        _ if has_step(g) => {
+            assert!(saved.error == 0.0 || x.abs() > saved.error, "{g} near its step");
             0.0
         }
         _ => 2.0 * saved.error + DERIVATIVE_ERROR,
@@ -233,10 +244,10 @@ pub(crate) fn gradients(
         .iter()
         .zip(saved)
         .map(|(&upstream, &saved)| match from {
-            Above::Activation => upstream.times(derivative(g, options.kept, saved)).rounded(),
+            Above::Activation => upstream.times(derivative(g, problem.kept(options), saved)).rounded(),
             Above::PreActivation => upstream,
             Above::Targets => {
-                let a = if options.kept == Kept::A { saved } else { value(g, saved) };
+                let a = if problem.kept(options) == Kept::A { saved } else { value(g, saved) };
                 Bounded { exact: a.exact - upstream.exact, error: a.error + upstream.error }.rounded()
             }
         })

@@ -96,9 +96,14 @@ impl Problem {
         z.iter().map(|&z| self.layer.activation().value(z)).collect()
     }
 
+    /// What a call saves: some activations need `z`, whatever the options say.
+    pub(crate) fn kept(&self, options: &BackwardOptions) -> Kept {
+        if self.layer.activation().needs_z() { Kept::Z } else { options.kept }
+    }
+
     /// The operands of a backward call: upstream and saved values. Targets need a sigmoid; other layers get `dA`.
     pub(crate) fn backward_inputs(&self, options: &BackwardOptions) -> (Above, &[f32], Vec<f32>) {
-        let saved = match options.kept {
+        let saved = match self.kept(options) {
             Kept::A => self.activated(&self.z),
             Kept::Z => self.z.clone(),
         };
@@ -195,7 +200,7 @@ impl Problem {
         if options.keep_dz {
             gradients = gradients.z(d_z.overwritten());
         }
-        let kept = match options.kept {
+        let kept = match self.kept(options) {
             Kept::A => Saved::A(saved.input()),
             Kept::Z => Saved::Z(saved.input()),
         };
@@ -279,7 +284,7 @@ impl Problem {
         if options.keep_dz {
             update = update.z(d_z.overwritten());
         }
-        let kept = match options.kept {
+        let kept = match self.kept(options) {
             Kept::A => Saved::A(saved.input()),
             Kept::Z => Saved::Z(saved.input()),
         };
@@ -379,7 +384,7 @@ impl Problem {
     fn dz_reference(&self, options: &BackwardOptions) -> Vec<f32> {
         let g = self.layer.activation();
         let (from, upstream, saved) = self.backward_inputs(options);
-        let dz = |(&upstream, &saved): (&f32, &f32)| match (from, options.kept) {
+        let dz = |(&upstream, &saved): (&f32, &f32)| match (from, self.kept(options)) {
             (Above::Activation, Kept::A) => upstream * g.derivative_from_a(saved),
             (Above::Activation, Kept::Z) => upstream * g.derivative_from_z(saved),
             (Above::PreActivation, _) => upstream,

@@ -90,8 +90,11 @@ fn dz_kernel(
 ) -> Result<Option<unsafe fn(&DzRows)>, Error> {
     Ok(match (upstream, saved) {
         (Upstream::PreActivation(_), _) => None,
-        (Upstream::Activation(_), _) if activation == Activation::Identity => None,
-        (Upstream::Activation(_), Saved::A(_)) => Some(kernels.dz_from_a[activation.index()]),
+        (Upstream::Activation(_), _) if activation.is_identity() => None,
+        (Upstream::Activation(_), Saved::A(_)) => match kernels.dz_from_a[activation.index()] {
+            None => return Err(Error::NeedsZ { found: activation }),
+            kernel => kernel,
+        },
         (Upstream::Activation(_), Saved::Z(_)) => Some(kernels.dz_from_z[activation.index()]),
         (Upstream::Targets(_), _) if activation != Activation::Sigmoid => {
             return Err(Error::TargetsNeedSigmoid { found: activation });

@@ -28,7 +28,8 @@ impl Dense {
     ///
     /// # Errors
     /// Where an operand has the wrong size or shape, a gradient to be added to is uninitialised, targets come to a
-    /// layer without sigmoid, or the instruction set cannot be had; no gradient is touched then.
+    /// layer without sigmoid, the saved `a` to one that [needs `z`](crate::Activation::needs_z), the activation's parameter
+    /// is invalid, or the instruction set cannot be had; no gradient is touched then.
     pub fn backward<'a, T: Into<Input<'a>>>(
         &mut self,
         a_prev: impl Into<Input<'a>>,

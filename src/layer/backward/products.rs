@@ -61,6 +61,7 @@ impl Call<'_> {
             upstream,
             saved: if is_given { upstream } else { saved },
             dz: kept.unwrap_or(scratch),
+            parameter: self.layer.activation.parameter(),
             db,
         };
         (Some(pass), if is_given { upstream } else { pass.dz.as_source() })
