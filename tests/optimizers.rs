@@ -382,7 +382,7 @@ fn settings_out_of_range() {
     assert_eq!(refused(Sgd::new(0.1).momentum(1.5).into(), 1), setting("momentum", "a number from 0 to 1", 1.5));
     let nesterov = setting("momentum", "more than 0 for Nesterov's rule", 0.0);
     assert_eq!(refused(Sgd::new(0.1).nesterov().into(), 1), nesterov);
-    assert_eq!(nesterov.to_string(), "optimiser: expected momentum to be more than 0 for Nesterov's rule, found 0");
+    assert_eq!(nesterov.to_string(), "expected momentum to be more than 0 for Nesterov's rule, found 0");
 }
 
 #[test]
