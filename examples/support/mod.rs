@@ -1,5 +1,7 @@
-//! Shared by the examples: how they end, and random numbers that are the same on every run.
+//! Shared by the examples: how they end, random numbers that are the same on every run, and a data set.
 #![allow(dead_code)] // no example uses all of it
+
+pub(crate) mod mnist;
 
 use fused_dense::Error;
 use std::process::ExitCode;

@@ -5,7 +5,6 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes the tensors, and beside them what the file says about itself, as pairs of key and value. The same tensors give the
@@ -86,9 +85,9 @@ impl Temporary {
         path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let temporary = path.with_file_name(format!(".fused-dense-{}-{count}.tmp", process::id()));
+            let temporary = path.with_file_name(format!(".fused-dense-{count}.tmp"));
             match File::create_new(&temporary) {
-                // Of a process that was stopped, or of another machine that has the same folder.
+                // Of another process, or of one that was stopped.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 created => return created.map(|file| (Self(temporary), file)),
             }
