@@ -7,15 +7,20 @@
 //! | binary cross-entropy `-y ln a - (1-y) ln(1-a)` | `a` | [`binary_cross_entropy`] | [`binary_cross_entropy_gradient`] |
 //! | the same behind a sigmoid, `a = σ(z)` | `z` | [`binary_cross_entropy_from_z`] | [`binary_cross_entropy_gradient_from_z`] |
 //! | quadratic `½ (a-y)²` | `a` | [`quadratic`] | [`quadratic_gradient`] |
+//! | softmax cross-entropy `-y ln p`, `p = softmax(z)` | `z` | [`softmax_cross_entropy`] | [`softmax_cross_entropy_gradient`] |
+//!
+//! [`softmax`] and [`softmax_backward`] stand alone besides. The last row takes any [`Targets`](crate::Targets), with weights of
+//! samples.
 //!
 //! **The factor `1/m`.** A cost holds it, a gradient does not: gradients are those of `L`, as the textbook's
 //! `dz = a - y`, and `1/m` enters once, in [`Gradients::scale`](crate::Gradients::scale), where `dw` and `db` sum over
 //! the batch.
 //!
-//! **Precision.** Costs are computed, summed (in ascending order) and returned in `f64`. With a platform whose `exp` and
+//! **Precision.** Costs are computed, summed and returned in `f64`; of logarithms, many are taken as one of their product. With a platform whose `exp` and
 //! `ln` are within 1 ULP, a cost over `N` values differs from the exact one by at most `(N + 8) · 2⁻⁵³` of it, for
 //! predictions and targets in their range (no term is negative, so nothing cancels) and above underflow in `f64`. The two
 //! functions are the platform's, so that the last bits of a cost, unlike those of a gradient, may differ between platforms.
+//! Softmax cross-entropy has a bound of its own, as its exponentials are in `f32`.
 //!
 //! NaN in any prediction or target gives a NaN cost, and a NaN gradient at its place. The cost of an empty batch is 0.
 
