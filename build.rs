@@ -139,7 +139,7 @@ mod {name} {{
     shim("", "copy_pack", "Panel", "pack::copy::<SELF>");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
     shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>");
-    shim("", "softmax_rows", "SoftmaxRows", "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }>");
+    shim("", "softmax_rows", "SoftmaxRows", "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>");
     shim(
         "",
         "softmax_backward",

@@ -7,18 +7,24 @@
 //! | binary cross-entropy `-y ln a - (1-y) ln(1-a)` | `a` | [`binary_cross_entropy`] | [`binary_cross_entropy_gradient`] |
 //! | the same behind a sigmoid, `a = σ(z)` | `z` | [`binary_cross_entropy_from_z`] | [`binary_cross_entropy_gradient_from_z`] |
 //! | quadratic `½ (a-y)²` | `a` | [`quadratic`] | [`quadratic_gradient`] |
+//! | softmax cross-entropy `-y ln p`, `p = softmax(z)` | `z` | [`softmax_cross_entropy`] | [`softmax_cross_entropy_gradient`] |
+//!
+//! [`softmax`] and [`softmax_backward`] stand alone besides. The last row takes any [`Targets`](crate::Targets), with weights of
+//! samples.
 //!
 //! **The factor `1/m`.** A cost holds it, a gradient does not: gradients are those of `L`, as the textbook's
 //! `dz = a - y`, and `1/m` enters once, in [`Gradients::scale`](crate::Gradients::scale), where `dw` and `db` sum over
 //! the batch.
 //!
-//! **Precision.** Costs are computed, summed (in ascending order) and returned in `f64`. With a platform whose `exp` and
+//! **Precision.** Costs are computed, summed and returned in `f64`; of logarithms, many are taken as one of their product. With a platform whose `exp` and
 //! `ln` are within 1 ULP, a cost over `N` values differs from the exact one by at most `(N + 8) · 2⁻⁵³` of it, for
 //! predictions and targets in their range (no term is negative, so nothing cancels) and above underflow in `f64`. The two
 //! functions are the platform's, so that the last bits of a cost, unlike those of a gradient, may differ between platforms.
+//! Softmax cross-entropy has a bound of its own, as its exponentials are in `f32`.
 //!
 //! NaN in any prediction or target gives a NaN cost, and a NaN gradient at its place. The cost of an empty batch is 0.
 
+mod log_sum;
 mod softmax;
 
 pub(crate) use softmax::sum_and_gradient as softmax_sum_and_gradient;
@@ -30,6 +36,7 @@ pub use softmax::{
 use crate::Activation;
 use crate::error::{Error, Operand};
 use crate::matrix::{Input, check_len};
+use log_sum::LogSum;
 
 /// `J = (1/m) Σ [-y ln a - (1-y) ln(1-a)]`, the mean over the batch of binary cross-entropy.
 ///
@@ -75,15 +82,34 @@ pub fn binary_cross_entropy(a: &[f32], y: &[f32], outputs: usize) -> Result<f64,
 /// # Errors
 /// As [`binary_cross_entropy`], of `z`.
 pub fn binary_cross_entropy_from_z(z: &[f32], y: &[f32], outputs: usize) -> Result<f64, Error> {
-    mean((Operand::Z, z), y, outputs, |z, y| of_z(z, y, 1.0))
+    let batch = batch_of((Operand::Z, z), y, outputs)?;
+    let mut sum = BinarySum::default();
+    for (&z, &y) in z.iter().zip(y) {
+        sum.add(1.0, 1.0, z.into(), y.into());
+    }
+    Ok(sum.total() / batch.max(1) as f64)
 }
 
-/// `-w·y ln σ(z) - (1-y) ln(1-σ(z))`, with the weight `w` of the positive class.
-#[inline]
-pub(crate) fn of_z(z: f64, y: f64, positive_weight: f64) -> f64 {
-    let (positive, negative) = (positive_weight * y, 1.0 - y);
-    let wrong = if z < 0.0 { positive } else { negative };
-    times(wrong, || z.abs()) + (positive + negative) * (-z.abs()).exp().ln_1p()
+/// The sum of `-w·y ln σ(z) - (1-y) ln(1-σ(z))` over outputs, each with a weight.
+#[derive(Default)]
+pub(crate) struct BinarySum {
+    wrong: f64,
+    logs: LogSum,
+}
+
+impl BinarySum {
+    /// One more output, and the weight `w` of its positive class.
+    #[inline]
+    pub(crate) fn add(&mut self, weight: f64, positive_weight: f64, z: f64, y: f64) {
+        let (positive, negative) = (weight * positive_weight * y, weight * (1.0 - y));
+        let wrong = if z < 0.0 { positive } else { negative };
+        self.wrong += times(wrong, || z.abs());
+        self.logs.add(positive + negative, (-z.abs()).exp());
+    }
+
+    pub(crate) fn total(&self) -> f64 {
+        self.wrong + self.logs.total()
+    }
 }
 
 /// `J = (1/m) Σ ½ (a-y)²`, the mean over the batch of the quadratic loss `½‖a-y‖²`.
@@ -216,11 +242,17 @@ fn mean(
     outputs: usize,
     loss: impl Fn(f64, f64) -> f64,
 ) -> Result<f64, Error> {
-    let batch = Input::Slice(predictions).batch(operand, outputs)?.unwrap_or(0);
-    check_len(Operand::Targets, y.len(), batch, outputs)?;
+    let batch = batch_of((operand, predictions), y, outputs)?;
     let sum = predictions.iter().zip(y).fold(0.0, |sum, (&p, &y)| sum + loss(f64::from(p), f64::from(y)));
     // An empty batch costs 0, not 0/0.
     Ok(sum / batch.max(1) as f64)
+}
+
+/// Samples, where there is a target for each output of each.
+fn batch_of((operand, predictions): (Operand, &[f32]), y: &[f32], outputs: usize) -> Result<usize, Error> {
+    let batch = Input::Slice(predictions).batch(operand, outputs)?.unwrap_or(0);
+    check_len(Operand::Targets, y.len(), batch, outputs)?;
+    Ok(batch)
 }
 
 /// Writes the gradient by `a`, element by element.

@@ -1,5 +1,8 @@
 //! What a network descends: a cost with its weights.
 
+#[cfg(test)]
+mod tests;
+
 use crate::cost::Cost;
 use crate::error::{Error, Operand};
 use crate::isa::Kernels;
@@ -79,11 +82,15 @@ impl Objective {
                 if self.short_cut(targets).is_none() {
                     self.gradient(targets, a, d, |a, y| binary_cross_entropy_by_z(self.positive_weight, a, y));
                 }
-                self.sum(targets, z, |z, y| loss::of_z(z, y, weight))
+                let mut sum = loss::BinarySum::default();
+                self.each(targets, z, |of_output, z, y| sum.add(of_output, weight, z, y));
+                sum.total()
             }
             Cost::Quadratic => {
                 self.gradient(targets, a, d, |a, y| a - y);
-                self.sum(targets, a, loss::half_square)
+                let mut sum = 0.0;
+                self.each(targets, a, |weight, a, y| sum += loss::times(weight, || loss::half_square(a, y)));
+                sum
             }
         };
         sum / targets.divisor()
@@ -112,18 +119,15 @@ impl Objective {
         }
     }
 
-    /// `Σ s Σ c·L` over the outputs' losses, in ascending order.
-    fn sum(&self, targets: &Checked<'_>, predictions: &[f32], loss: impl Fn(f64, f64) -> f64) -> f64 {
-        let mut sum = 0.0;
+    /// Hands on each output's weight `s·c`, prediction and target, in ascending order.
+    fn each(&self, targets: &Checked<'_>, predictions: &[f32], mut output: impl FnMut(f64, f64, f64)) {
         for (sample, row) in predictions.chunks_exact(targets.outputs.max(1)).enumerate() {
             let (targets, sample_weight) = (targets.row(sample), f64::from(targets.sample_weight(sample)));
-            for (output, &prediction) in row.iter().enumerate() {
-                let class_weight = self.class_weights.as_ref().map_or(1.0, |weights| f64::from(weights[output]));
-                let (prediction, y) = (f64::from(prediction), f64::from(targets.value(output)));
-                sum += loss::times(sample_weight * class_weight, || loss(prediction, y));
+            for (at, &prediction) in row.iter().enumerate() {
+                let class_weight = self.class_weights.as_ref().map_or(1.0, |weights| f64::from(weights[at]));
+                output(sample_weight * class_weight, prediction.into(), targets.value(at).into());
             }
         }
-        sum
     }
 
     /// `d = s·c·derivative(a, y)`, output by output.

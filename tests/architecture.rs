@@ -76,7 +76,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/axpyf.rs", &["TERMS", "WIDEST_REST"]),
     ("kernel/narrow.rs", &["MAX_COLS"]),
     ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
-    ("kernel/softmax.rs", &["GROUP"]),
+    ("kernel/softmax.rs", &["GROUP", "NEAR"]),
     ("kernel/extent.rs", &["CHAINS"]),
     ("kernel/update.rs", &["MOST_STATE", "STATE", "GROUP", "SMALL_GROUP"]),
     ("threads/board.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),

@@ -216,3 +216,19 @@ fn wrong_lengths_are_named() {
     assert_eq!(wrong_gradient, Err(length(Operand::DA, 3, 2)));
     assert_eq!(gradient, [7.0; 2]);
 }
+
+/// One logarithm is taken of many terms: of products beyond the range of numbers, and of factors that are hardly above 1.
+#[test]
+fn many_terms_keep_the_bound() {
+    let n = 5000;
+    for z in [0.0_f32, -0.5, 3.0, 40.0, -90.0] {
+        // Each on the side of its target, so that the logarithm is all.
+        let y = if z < 0.0 { 0.0 } else { 1.0 };
+        let cost = loss::binary_cross_entropy_from_z(&vec![z; n], &vec![y; n], n).unwrap();
+        let term = (-f64::from(z.abs())).exp().ln_1p();
+        assert_within_bound(cost, n as f64 * term, n);
+    }
+    let mixed: Vec<f32> = (0..n).map(|i| (i % 7) as f32 * 10.0).collect();
+    let terms = mixed.iter().map(|&z| (-f64::from(z)).exp().ln_1p());
+    assert_within_bound(loss::binary_cross_entropy_from_z(&mixed, &vec![1.0; n], n).unwrap(), exact_sum(terms), n);
+}

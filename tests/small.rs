@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{
     Activation, Bias, Cost, Dense, Gradients, Isa, MatrixView, MatrixViewMut, Network, Saved, Sgd, Team, Threads,
-    Upstream,
+    Upstream, loss,
 };
 use std::sync::Arc;
 use support::isas;
@@ -111,6 +111,28 @@ fn activations_alone() {
             }
         }
     }
+}
+
+#[test]
+fn softmax_alone() {
+    let values: Vec<f32> = (0..3 * 70).map(|i| (i % 11) as f32 - 5.0).collect();
+    for isa in Isa::available() {
+        for outputs in [1, 5, 8, 16, 17, 35, 70] {
+            for batch in [0, 1, 3] {
+                let z = &values[..batch * outputs];
+                let (mut p, mut d_z) = (vec![0.0; z.len()], vec![0.0; z.len()]);
+                loss::softmax_with_isa(isa, z, &mut p, outputs).expect("a valid call");
+                loss::softmax_backward_with_isa(isa, &p, z, &mut d_z, outputs).expect("a valid call");
+                for (p, d_z) in p.chunks_exact(outputs).zip(d_z.chunks_exact(outputs)) {
+                    assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                    assert!(d_z.iter().sum::<f32>().abs() < 1e-5);
+                }
+            }
+        }
+    }
+    let (z, labels, mut d_z) = (&values[..15], [4_u8, 0, 1], [0.0; 15]);
+    loss::softmax_cross_entropy_gradient(z, &labels, &mut d_z, 5).expect("a valid call");
+    assert!(loss::softmax_cross_entropy(z, &labels, 5).expect("a valid call") > 0.0 && d_z.iter().sum::<f32>() < 1e-5);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! ```text
 //! at most 16 columns: vectors run down the rows, LANES rows at a time
 //!     load LANES rows;  transpose;  max, e, sum, p of all rows at once;  transpose;  store
-//! more columns: vectors run along a row
-//!     max of the row;  e = e^(z - max), stored, and its sum in the lanes order;  p = e / sum
+//! more columns: vectors run along the rows, several rows at a time
+//!     largest of each row;  e = e^(z - max), stored, and its lanes;  fold the lanes;  p = e / sum
 //! ```
 //!
 //! A row's sum is in the *lanes* order either way, so that its bits are the same on every instruction set.
@@ -12,9 +12,14 @@
 use crate::activation::softmax::exp_of_difference;
 use crate::simd::{Arithmetic, Group, MAX_LANES, Simd};
 use crate::summation::SUM_LANES;
+use core::mem::MaybeUninit;
 
 /// Columns that are computed side by side where vectors run down the rows, and vectors where they run along one.
 const GROUP: usize = 4;
+
+/// Elements of the rows that are computed together where vectors run along them: a part of any first-level cache, `z` and `p`
+/// together.
+const NEAR: usize = 2048;
 
 /// What makes `-∞` of the zeros behind a row's end, and changes nothing before it.
 static PADDING: [f32; 2 * MAX_LANES] = {
@@ -32,7 +37,7 @@ pub(crate) struct SoftmaxRows {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     pub(crate) z: *const f32,
-    /// Where `p` goes, if it is wanted; this may be `z`.
+    /// Where `p` goes, if it is wanted.
     pub(crate) p: Option<*mut f32>,
     /// A factor of `p` for each row.
     pub(crate) factors: Option<*const f32>,
@@ -43,10 +48,10 @@ pub(crate) struct SoftmaxRows {
 /// Computes softmax over rows.
 ///
 /// # Safety
-/// `z` must be readable and `p` writable at all `rows × cols` places, and equal or apart; `factors` readable, the largest
-/// and the sum writable, at `rows` places, apart from all others.
+/// `z` must be readable and `p` writable at all `rows × cols` places; `factors` readable, the largest and the sum writable, at
+/// `rows` places. Outputs overlap nothing else.
 #[inline(always)]
-pub(crate) unsafe fn softmax<S: Simd, const H: usize>(simd: S, call: &SoftmaxRows) {
+pub(crate) unsafe fn softmax<S: Simd, const H: usize, const FOLDED: usize>(simd: S, call: &SoftmaxRows) {
     const { assert!(H * S::LANES == SUM_LANES) };
     // SAFETY: the caller's promise; the groups are the fewest that hold the columns.
     unsafe {
@@ -56,7 +61,7 @@ pub(crate) unsafe fn softmax<S: Simd, const H: usize>(simd: S, call: &SoftmaxRow
             2 => down_the_rows::<S, 2>(simd, call),
             3 => down_the_rows::<S, 3>(simd, call),
             4 => down_the_rows::<S, 4>(simd, call),
-            _ => along_the_rows::<S, H>(simd, call),
+            _ => along_the_rows::<S, H, FOLDED>(simd, call),
         }
     }
 }
@@ -93,8 +98,9 @@ unsafe fn down_the_rows<S: Simd, const NG: usize>(simd: S, call: &SoftmaxRows) {
                 }
             }
             let Some(p) = call.p else { continue };
+            let reciprocal = simd.div(simd.splat(1.0), sum);
             for g in 0..NG {
-                e[g] = side_by_side.div(e[g], [sum; GROUP]);
+                e[g] = quotient(side_by_side, e[g], [sum; GROUP], [reciprocal; GROUP]);
             }
             if let Some(factors) = call.factors {
                 let factors = factors.add(i);
@@ -198,86 +204,146 @@ fn fold_columns<S: Simd, const NG: usize>(simd: S, e: &[[S::V; GROUP]; NG]) -> S
     simd.add(simd.add(four[0], four[2]), simd.add(four[1], four[3]))
 }
 
-/// Rows of more columns than there are lanes in a sum, one at a time.
+/// Rows of more columns than there are lanes in a sum: several at a time, whose largest values one transpose brings side by
+/// side, and whose sums are folded `FOLDED` at a time.
 ///
 /// # Safety
 /// As [`softmax`], with at least `SUM_LANES` columns.
 #[inline(always)]
-unsafe fn along_the_rows<S: Simd, const H: usize>(simd: S, call: &SoftmaxRows) {
-    for i in 0..call.rows {
-        // SAFETY: row i is there; each strip's vectors are the fewest that hold its columns.
+unsafe fn along_the_rows<S: Simd, const H: usize, const FOLDED: usize>(simd: S, call: &SoftmaxRows) {
+    let cols = call.cols;
+    let padded = cols.next_multiple_of(S::LANES);
+    let mut scratch = MaybeUninit::<[f32; NEAR]>::uninit();
+    let scratch = (padded > cols && FOLDED * padded <= NEAR).then_some(scratch.as_mut_ptr().cast::<f32>());
+    let group = (NEAR / cols).clamp(1, S::LANES);
+    for i in (0..call.rows).step_by(group) {
+        let count = (call.rows - i).min(group);
+        let (mut max, mut sums) = ([0.0_f32; MAX_LANES], [0.0_f32; 2 * MAX_LANES]);
+        // SAFETY: rows i..i + count are there; both arrays have room for a vector from each place that is stored to.
         unsafe {
-            let z = call.z.add(i * call.cols);
-            let p = call.p.map(|p| p.add(i * call.cols));
-            let max = largest::<S, H>(simd, z, call.cols);
-            let mut lanes = [simd.splat(0.0); H];
-            for j in (0..call.cols).step_by(GROUP * S::LANES) {
-                let width = (call.cols - j).min(GROUP * S::LANES);
-                let (z, p) = (z.add(j), p.map(|p| p.add(j)));
-                match width.div_ceil(S::LANES) {
-                    1 => exp_strip::<S, 1, H>(simd, z, p, width, max, &mut lanes),
-                    2 => exp_strip::<S, 2, H>(simd, z, p, width, max, &mut lanes),
-                    3 => exp_strip::<S, 3, H>(simd, z, p, width, max, &mut lanes),
-                    _ => exp_strip::<S, GROUP, H>(simd, z, p, width, max, &mut lanes),
+            simd.store(max.as_mut_ptr(), largest_of_rows::<S, H>(simd, call.z.add(i * cols), cols, count));
+            for first in (0..count).step_by(FOLDED) {
+                let folded = first..(first + FOLDED).min(count);
+                let mut lanes = [[simd.splat(0.0); H]; FOLDED];
+                let exps = |p: *mut f32, r: usize| match scratch {
+                    Some(scratch) => Exps { ptr: scratch.add((r - first) * padded), is_padded: true },
+                    None => Exps { ptr: p.add((i + r) * cols), is_padded: false },
+                };
+                for r in folded.clone() {
+                    let z = call.z.add((i + r) * cols);
+                    lanes[r - first] = exp_row(simd, z, call.p.map(|p| exps(p, r)), cols, max[r]);
+                }
+                simd.store(sums.as_mut_ptr().add(first), simd.fold(lanes));
+                if let Some(p) = call.p {
+                    for r in folded {
+                        let factor = call.factors.map(|factors| *factors.add(i + r));
+                        divide_row(simd, exps(p, r), p.add((i + r) * cols), cols, sums[r], factor);
+                    }
                 }
             }
-            let sum = across::<S, H, false>(simd, lanes);
-            if let Some([largest, sums]) = call.max_and_sum {
-                *largest.add(i) = max;
-                *sums.add(i) = sum;
-            }
-            if let Some(p) = p {
-                let factor = call.factors.map(|factors| *factors.add(i));
-                divide_row(simd, p, call.cols, sum, factor);
+            if let Some(outputs) = call.max_and_sum {
+                for (output, values) in outputs.into_iter().zip([&max[..count], &sums[..count]]) {
+                    for (r, &value) in values.iter().enumerate() {
+                        *output.add(i + r) = value;
+                    }
+                }
             }
         }
     }
 }
 
-/// The largest of a row.
+/// Where the `e^(z - max)` of a row stand until its sum is known: where `p` will, or beside it, in whole vectors. From
+/// memory that a masked store has written just before, a load waits until the store is done.
+#[derive(Clone, Copy)]
+struct Exps {
+    ptr: *mut f32,
+    is_padded: bool,
+}
+
+/// The largest of each of `count` rows, in the first lanes.
+///
+/// # Safety
+/// As many rows of `cols` elements from `z` must be readable, `cols` at least `SUM_LANES`, `count` at most `LANES`.
+#[inline(always)]
+unsafe fn largest_of_rows<S: Simd, const H: usize>(simd: S, z: *const f32, cols: usize, count: usize) -> S::V {
+    let mut rows = [simd.splat(0.0); MAX_LANES];
+    for r in 0..count {
+        // SAFETY: the row is there.
+        rows[r] = unsafe { largest_of_lanes::<S, H>(simd, z.add(r * cols), cols) };
+    }
+    let columns = simd.transpose(rows);
+    let mut max = columns[0];
+    for c in 1..S::LANES {
+        max = simd.max(max, columns[c]);
+    }
+    max
+}
+
+/// In each lane the largest of some elements of a row, of all of them in all lanes.
 ///
 /// # Safety
 /// `cols` elements from `z` must be readable, at least `SUM_LANES`.
 #[inline(always)]
-unsafe fn largest<S: Simd, const H: usize>(simd: S, z: *const f32, cols: usize) -> f32 {
-    let mut max = [[simd.splat(f32::NEG_INFINITY); H]; GROUP];
-    let mut j = 0;
+unsafe fn largest_of_lanes<S: Simd, const H: usize>(simd: S, z: *const f32, cols: usize) -> S::V {
     // SAFETY: all elements lie inside the row; the last vectors overlap others.
     unsafe {
-        while cols - j >= GROUP * SUM_LANES {
-            for g in 0..GROUP {
-                for h in 0..H {
-                    max[g][h] = simd.max(max[g][h], simd.load(z.add(j + g * SUM_LANES + h * S::LANES)));
-                }
-            }
-            j += GROUP * SUM_LANES;
-        }
-        while cols - j >= SUM_LANES {
-            for h in 0..H {
-                max[0][h] = simd.max(max[0][h], simd.load(z.add(j + h * S::LANES)));
-            }
-            j += SUM_LANES;
-        }
+        let mut max = [simd.splat(f32::NEG_INFINITY); GROUP];
         for h in 0..H {
-            max[1][h] = simd.max(max[1][h], simd.load(z.add(cols - SUM_LANES + h * S::LANES)));
+            max[h % GROUP] = simd.max(max[h % GROUP], simd.load(z.add(cols - SUM_LANES + h * S::LANES)));
         }
+        let mut j = 0;
+        while cols - j >= GROUP * S::LANES {
+            for g in 0..GROUP {
+                max[g] = simd.max(max[g], simd.load(z.add(j + g * S::LANES)));
+            }
+            j += GROUP * S::LANES;
+        }
+        while cols - j >= S::LANES {
+            max[0] = simd.max(max[0], simd.load(z.add(j)));
+            j += S::LANES;
+        }
+        simd.max(simd.max(max[0], max[1]), simd.max(max[2], max[3]))
     }
-    let mut all = max[0];
-    for h in 0..H {
-        all[h] = simd.max(simd.max(max[0][h], max[1][h]), simd.max(max[2][h], max[3][h]));
-    }
-    across::<S, H, true>(simd, all)
 }
 
-/// `e^(z - max)` of `width` columns in `NV` vectors, added to the lanes of the sum, and stored where `p` is wanted.
+/// `e^(z - max)` of a row, stored where they are wanted, and the lanes of its sum.
 ///
 /// # Safety
-/// `width` elements from `z` must be readable, from `p` writable; `NV` vectors must be the fewest that hold them.
+/// `cols` elements from `z` must be readable, from `exps` writable, and there whole vectors if padded.
+#[inline(always)]
+unsafe fn exp_row<S: Simd, const H: usize>(
+    simd: S,
+    z: *const f32,
+    exps: Option<Exps>,
+    cols: usize,
+    max: f32,
+) -> [S::V; H] {
+    let mut lanes = [simd.splat(0.0); H];
+    for j in (0..cols).step_by(GROUP * S::LANES) {
+        let width = (cols - j).min(GROUP * S::LANES);
+        // SAFETY: columns j..j + width are in the row, and the vectors are the fewest that hold them.
+        unsafe {
+            let (z, exps) = (z.add(j), exps.map(|exps| Exps { ptr: exps.ptr.add(j), ..exps }));
+            match width.div_ceil(S::LANES) {
+                1 => exp_strip::<S, 1, H>(simd, z, exps, width, max, &mut lanes),
+                2 => exp_strip::<S, 2, H>(simd, z, exps, width, max, &mut lanes),
+                3 => exp_strip::<S, 3, H>(simd, z, exps, width, max, &mut lanes),
+                _ => exp_strip::<S, GROUP, H>(simd, z, exps, width, max, &mut lanes),
+            }
+        }
+    }
+    lanes
+}
+
+/// `e^(z - max)` of `width` columns in `NV` vectors, added to the lanes of the sum.
+///
+/// # Safety
+/// As [`exp_row`], for these columns; `NV` vectors must be the fewest that hold them.
 #[inline(always)]
 unsafe fn exp_strip<S: Simd, const NV: usize, const H: usize>(
     simd: S,
     z: *const f32,
-    p: Option<*mut f32>,
+    exps: Option<Exps>,
     width: usize,
     max: f32,
     lanes: &mut [S::V; H],
@@ -300,67 +366,52 @@ unsafe fn exp_strip<S: Simd, const NV: usize, const H: usize>(
         for g in 0..NV {
             lanes[g % H] = simd.add(lanes[g % H], e[g]);
         }
-        if let Some(p) = p {
+        if let Some(Exps { ptr, is_padded }) = exps {
             for g in 0..NV {
-                let p = p.add(g * S::LANES);
-                if g + 1 < NV || last == S::LANES {
-                    simd.store(p, e[g]);
+                let ptr = ptr.add(g * S::LANES);
+                if g + 1 < NV || last == S::LANES || is_padded {
+                    simd.store(ptr, e[g]);
                 } else {
-                    simd.store_tail(p, e[g], simd.tail(last));
+                    simd.store_tail(ptr, e[g], simd.tail(last));
                 }
             }
         }
     }
 }
 
-/// `p = e / sum`, times the factor where there is one, in place.
+/// `e / sum`, where `reciprocal` is `1 / sum`: its product with `e`, corrected by what is left of the dividend, which
+/// rounds as a division does and takes no more than three operations.
+#[inline(always)]
+fn quotient<S: Arithmetic>(simd: S, e: S::V, sum: S::V, reciprocal: S::V) -> S::V {
+    let q = simd.mul(e, reciprocal);
+    simd.mul_add(simd.neg_mul_add(q, sum, e), reciprocal, q)
+}
+
+/// `p = e / sum`, times the factor where there is one.
 ///
 /// # Safety
-/// `cols` elements from `p` must be readable and writable.
+/// `cols` elements must be readable from `exps`, and there whole vectors if padded, and writable from `p`.
 #[inline(always)]
-unsafe fn divide_row<S: Simd>(simd: S, p: *mut f32, cols: usize, sum: f32, factor: Option<f32>) {
-    let sum = simd.splat(sum);
+unsafe fn divide_row<S: Simd>(simd: S, exps: Exps, p: *mut f32, cols: usize, sum: f32, factor: Option<f32>) {
+    let (sum, reciprocal) = (simd.splat(sum), simd.splat(1.0 / sum));
     for j in (0..cols).step_by(S::LANES) {
         let width = (cols - j).min(S::LANES);
         // SAFETY: columns j..j + width are in the row.
         unsafe {
-            let p = p.add(j);
+            let (e, p) = (exps.ptr.add(j), p.add(j));
             let whole = width == S::LANES;
-            let e = if whole { simd.load(p) } else { simd.load_tail(p, simd.tail(width)) };
-            let mut quotient = simd.div(e, sum);
+            let e = if whole || exps.is_padded { simd.load(e) } else { simd.load_tail(e, simd.tail(width)) };
+            let mut p_of_e = quotient(simd, e, sum, reciprocal);
             if let Some(factor) = factor {
-                quotient = simd.mul(quotient, simd.splat(factor));
+                p_of_e = simd.mul(p_of_e, simd.splat(factor));
             }
             if whole {
-                simd.store(p, quotient);
+                simd.store(p, p_of_e);
             } else {
-                simd.store_tail(p, quotient, simd.tail(width));
+                simd.store_tail(p, p_of_e, simd.tail(width));
             }
         }
     }
-}
-
-/// The largest of sixteen lanes, or their sum by the tree of the *lanes* order.
-#[inline(always)]
-fn across<S: Simd, const H: usize, const MAX: bool>(simd: S, lanes: [S::V; H]) -> f32 {
-    let mut lane = [0.0_f32; SUM_LANES];
-    for h in 0..H {
-        // SAFETY: `H` vectors have as many lanes as the array has elements.
-        unsafe { simd.store(lane.as_mut_ptr().add(h * S::LANES), lanes[h]) };
-    }
-    let mut half = SUM_LANES / 2;
-    while half > 0 {
-        for l in 0..half {
-            let (a, b) = (lane[l], lane[l + half]);
-            lane[l] = match MAX {
-                true if a > b => a,
-                true => b,
-                false => a + b,
-            };
-        }
-        half /= 2;
-    }
-    lane[0]
 }
 
 /// `d_z = p ⊙ (d_p - Σ p·d_p)` of each row, over `rows × cols` elements without gaps.

@@ -9,10 +9,11 @@ use crate::matrix::{Input, check_len};
 use crate::targets::{Checked, Classes, Rows, Targets};
 use core::ops::Range;
 
+use super::log_sum::LogSum;
 use super::times;
 
 /// Samples in a chunk, for each of which the stack holds three numbers.
-const CHUNK: usize = 64;
+const CHUNK: usize = 32;
 
 /// `p_c = e^(z_c - max) / Σ e^(z - max)` over each row of `outputs` values, with `max` the largest of the row.
 ///
@@ -249,19 +250,20 @@ impl Chunk<'_> {
                 *factor = targets.sample_weight(sample) * class_weight(class_weights, labels.class(sample));
             }
         }
-        let largest_and_log = self.softmax(is_weighted);
-        let mut sum = 0.0;
+        let found = self.softmax(is_weighted);
+        let (mut sum, mut logs) = (0.0, LogSum::default());
         for (row, sample) in self.samples.clone().enumerate() {
             let class = labels.class(sample);
-            let (largest, log) = largest_and_log[row];
+            let (largest, others) = found.largest_and_others(row);
             let weight = f64::from(targets.sample_weight(sample)) * f64::from(class_weight(class_weights, class));
             let at = row * targets.outputs + class;
-            sum += times(weight, || log + (largest - f64::from(self.z[at])));
+            sum += times(weight, || largest - f64::from(self.z[at]));
+            logs.add(weight, others);
             if let Some(d) = &mut self.d {
                 d[at] -= self.factors[row];
             }
         }
-        sum
+        sum + logs.total()
     }
 
     fn of_values(&mut self, y: &[f32]) -> f64 {
@@ -272,41 +274,54 @@ impl Chunk<'_> {
             let sum: f64 = y.iter().enumerate().map(|(class, &y)| weighted(class, y)).sum();
             *factor = (f64::from(targets.sample_weight(sample)) * sum) as f32;
         }
-        let largest_and_log = self.softmax(true);
-        let mut sum = 0.0;
+        let found = self.softmax(true);
+        let (mut sum, mut logs) = (0.0, LogSum::default());
         for (row, (sample, y)) in rows.enumerate() {
-            let (largest, log) = largest_and_log[row];
+            let (largest, others) = found.largest_and_others(row);
             let sample_weight = targets.sample_weight(sample);
             let elements = row * targets.outputs..(row + 1) * targets.outputs;
-            let mut loss = 0.0;
+            let (mut loss, mut weight) = (0.0, 0.0);
             for (class, (&y, &z)) in y.iter().zip(&self.z[elements.clone()]).enumerate() {
-                loss += times(weighted(class, y), || log + (largest - f64::from(z)));
+                let y = weighted(class, y);
+                weight += y;
+                loss += times(y, || largest - f64::from(z));
             }
             sum += times(f64::from(sample_weight), || loss);
+            logs.add(f64::from(sample_weight) * weight, others);
             if let Some(d) = self.d.as_deref_mut() {
                 for (class, (d, &y)) in d[elements].iter_mut().zip(y).enumerate() {
                     *d -= sample_weight * class_weight(class_weights, class) * y;
                 }
             }
         }
-        sum
+        sum + logs.total()
     }
 
-    /// `p` into the gradient, times the factors where they are wanted, and of each row the largest `z` and
-    /// `ln Σ e^(z - max)`.
-    fn softmax(&mut self, has_factors: bool) -> [(f64, f64); CHUNK] {
-        let (mut max, mut sums) = ([0.0; CHUNK], [1.0; CHUNK]);
+    /// `p` into the gradient, times the factors where they are wanted; the largest `z` of each row, and the sum.
+    fn softmax(&mut self, has_factors: bool) -> LargestAndSums {
+        let mut found = LargestAndSums { largest: [0.0; CHUNK], sums: [0.0; CHUNK] };
         let outputs = SoftmaxOutputs {
             p: self.d.as_deref_mut(),
             factors: has_factors.then_some(&self.factors),
-            max_and_sum: Some([&mut max, &mut sums]),
+            max_and_sum: Some([&mut found.largest, &mut found.sums]),
         };
         softmax_rows(self.kernels, self.targets.outputs, self.z, outputs);
-        let mut largest_and_log = [(0.0, 0.0); CHUNK];
-        for row in 0..self.samples.len() {
-            largest_and_log[row] = (f64::from(max[row]), (f64::from(sums[row]) / f64::from(RAISED)).ln());
-        }
-        largest_and_log
+        found
+    }
+}
+
+/// Of each row of a chunk.
+struct LargestAndSums {
+    largest: [f32; CHUNK],
+    /// In units of [`RAISED`].
+    sums: [f32; CHUNK],
+}
+
+impl LargestAndSums {
+    /// The largest `z` of a row, and `Σ e^(z - max) - 1`.
+    #[inline]
+    fn largest_and_others(&self, row: usize) -> (f64, f64) {
+        (f64::from(self.largest[row]), f64::from(self.sums[row]) / f64::from(RAISED) - 1.0)
     }
 }
 

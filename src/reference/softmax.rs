@@ -11,13 +11,13 @@ use crate::activation::softmax::MOST;
 /// max = the largest of the row
 /// e_c = e^-(max - z_c), in units of about 2^64.6;  0 where max - z_c > 104
 /// sum = Σ e_c in the lanes order
-/// p_c = e_c / sum
+/// p_c = e_c / sum, as q = e_c · (1/sum), then fma(fma(-q, sum, e_c), 1/sum, q)
 /// ```
 pub fn softmax(z: &[f32], outputs: usize) -> Vec<f32> {
     let rows = z.chunks_exact(outputs.max(1));
     rows.flat_map(|row| {
         let (max, sum) = softmax_max_and_sum(row);
-        row.iter().map(move |&z| exp_of_difference(max - z) / sum)
+        row.iter().map(move |&z| quotient(exp_of_difference(max - z), sum))
     })
     .collect()
 }
@@ -36,6 +36,13 @@ pub fn softmax_backward(p: &[f32], d_p: &[f32], outputs: usize) -> Vec<f32> {
         p.iter().zip(d_p).map(move |(&p, &d_p)| p * (d_p - sum))
     })
     .collect()
+}
+
+/// `e / sum`, corrected by what is left of the dividend.
+fn quotient(e: f32, sum: f32) -> f32 {
+    let reciprocal = 1.0 / sum;
+    let q = e * reciprocal;
+    (-q).mul_add(sum, e).mul_add(reciprocal, q)
 }
 
 /// `e^-d` for `d ≥ 0`, in units of 2¹²⁸ times the sigmoid's.
