@@ -4,10 +4,12 @@ mod bench;
 mod builds;
 mod codegen;
 mod coefficients;
+mod dependencies;
 mod emulate;
 mod fuzz;
 mod lockfile;
 mod machine;
+mod model;
 mod peers;
 mod sanitize;
 mod spills;
@@ -30,10 +32,14 @@ enum Task {
     Codegen,
     /// Derive the constants of the activations and compare them with the source
     Coefficients,
+    /// Check what the library depends on
+    Dependencies(dependencies::Args),
     /// Test the NEON kernels on an emulated aarch64
     Emulate,
     /// Try arbitrary calls against the reference, guided by coverage
     Fuzz(fuzz::Args),
+    /// Run the threads' protocol through every order of events
+    Model,
     /// Install or list the libraries to compare with
     #[command(subcommand)]
     Peers(peers::install::Action),
@@ -52,8 +58,10 @@ fn main() -> anyhow::Result<()> {
         Task::Builds(args) => builds::main(&args),
         Task::Codegen => codegen::main(),
         Task::Coefficients => coefficients::main(),
+        Task::Dependencies(args) => dependencies::main(&args),
         Task::Emulate => emulate::main(),
         Task::Fuzz(args) => fuzz::main(&args),
+        Task::Model => model::main(),
         Task::Peers(action) => peers::install::main(&action),
         Task::Sanitize(args) => sanitize::main(&args),
         Task::Spills => spills::main(),

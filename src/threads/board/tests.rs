@@ -1,5 +1,5 @@
 //! The protocol under the model checker, which runs every order of events, and every value that a load may see, for a
-//! few threads: `RUSTFLAGS="--cfg loom" cargo test --release --lib board`.
+//! few threads: `cargo xtask model`. Threads are interrupted a few times at most; waiting, they give way without limit.
 
 use super::*;
 use loom::cell::UnsafeCell;
