@@ -60,7 +60,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/narrow.rs", &["MAX_COLS"]),
     ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
     ("kernel/update.rs", &["GROUP"]),
-    ("threads/board.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
+    ("threads/job.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
     ("threads/team.rs", &["FREE", "LED", "MAX_THREADS"]),
     ("threads/rayon_pool.rs", &["SEATS"]),
     ("threads/sync.rs", &["ROUND"]),

@@ -11,7 +11,7 @@ use anyhow::ensure;
 pub fn main() -> anyhow::Result<()> {
     let mut test = workspace::cargo();
     test.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace::target().join("loom"));
-    test.args(["test", "--package", "fused-dense", "--locked", "--lib", "board"]);
+    test.args(["test", "--package", "fused-dense", "--locked", "--lib", "job"]);
     ensure!(test.status()?.success(), "an order of events breaks the protocol");
     Ok(())
 }
