@@ -110,29 +110,29 @@ mod {name} {{
     };
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
-        "tiles",
+        "chain",
         "Tiles",
         "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, false>",
     );
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
-        "prefetching_tiles",
+        "chain_prefetching",
         "Tiles",
         "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, true>",
     );
     shim(
         "<const MR: usize, const NR: usize>",
-        "dot",
+        "dots",
         "DotTile",
         "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
     );
-    shim("", "fused_axpys", "Axpyf", &format!("axpyf::<SELF, {}>", spec.registers / 2));
+    shim("", "axpyf", "Axpyf", &format!("axpyf::axpyf::<SELF, {}>", spec.registers / 2));
     if spec.has_quads {
         // Sums and factors of as many vectors, a row of the right operand, and what shuffles need.
         let most = ((spec.registers - 5) / 2).min(8);
-        shim("", "narrow_rows", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"));
+        shim("", "quads", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"));
     }
-    shim("", "outer_product", "Outer", "outer::outer::<SELF>");
+    shim("", "outer", "Outer", "outer::outer::<SELF>");
     shim("<R: update::Step>", "update_parameters", "Update", "update::update::<SELF, R>");
     shim("", "largest_magnitude", "Extent", "extent::<SELF>");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
@@ -160,15 +160,15 @@ mod {name} {{
     };
     let tiles = |masked: bool| {
         let rungs = if masked { spec.masked_tile_rows } else { spec.tile_rows };
-        ladder(&|vectors, rows| format!("tiles::<{rows}, {vectors}, {masked}>"), rungs)
+        ladder(&|vectors, rows| format!("chain::<{rows}, {vectors}, {masked}>"), rungs)
     };
     let padded_tiles = tiles(spec.masked_loads_are_free);
     let (panel, free) = (spec.panel_vectors, spec.masked_loads_are_free);
     let prefetching_tiles: Vec<String> =
-        (1..=spec.tile_rows[panel - 1]).map(|rows| format!("prefetching_tiles::<{rows}, {panel}, {free}>")).collect();
+        (1..=spec.tile_rows[panel - 1]).map(|rows| format!("chain_prefetching::<{rows}, {panel}, {free}>")).collect();
     let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);
     let widest_by_rows: Vec<usize> = (0..).map(widest).take_while(|&vectors| vectors > spec.panel_vectors).collect();
-    let dot_tiles = ladder(&|rows, cols| format!("dot::<{rows}, {cols}>"), spec.dot_cols);
+    let dot_tiles = ladder(&|rows, cols| format!("dots::<{rows}, {cols}>"), spec.dot_cols);
     let by_activation = |instance: &dyn Fn(&str, &FunctionSpec) -> String| {
         let instances: Vec<String> = FUNCTIONS.iter().map(|its| instance(&function_type(its), its)).collect();
         format!("[\n            {},\n        ]", instances.join(",\n            "))
@@ -194,8 +194,8 @@ mod {name} {{
         prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
         tall_dot_rows: {tall_dot_rows},
-        outer: outer_product,
-        axpyf: fused_axpys,
+        outer,
+        axpyf,
         narrow: {narrow},
         update: {update},
         extent: largest_magnitude,
@@ -218,7 +218,7 @@ mod {name} {{
         registers = spec.registers,
         factors = spec.factors,
         panel_vectors = spec.panel_vectors,
-        narrow = if spec.has_quads { "Some(narrow_rows)" } else { "None" },
+        narrow = if spec.has_quads { "Some(quads)" } else { "None" },
         tall_dot_rows = spec.tall_dot_rows,
         exact_tiles = tiles(true),
         prefetching_tiles = prefetching_tiles.join(", "),

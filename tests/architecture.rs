@@ -79,7 +79,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/softmax.rs", &["GROUP", "NEAR"]),
     ("kernel/extent.rs", &["CHAINS"]),
     ("kernel/update.rs", &["MOST_STATE", "STATE", "GROUP", "SMALL_GROUP"]),
-    ("threads/board.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
+    ("threads/job.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
     ("threads/team.rs", &["FREE", "LED", "MAX_THREADS"]),
     ("threads/rayon_pool.rs", &["SEATS"]),
     ("threads/sync.rs", &["ROUND"]),

@@ -1,6 +1,6 @@
 //! Targets as callers give them: every type of labels, weights, and all that is refused.
 
-use fused_dense::{Activation, Classes, Cost, Dense, Error, Network, Operand, Targets, loss};
+use fused_dense::{Classes, Cost, Error, Operand, Targets, loss};
 
 const Z: [f32; 9] = [2.0, 0.0, -1.0, 0.5, 0.25, 0.0, -3.0, 1.0, 1.5];
 const ROWS: [f32; 9] = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
@@ -107,19 +107,6 @@ fn refused_calls_write_nothing() {
     let error = Error::WeightSum { operand: Operand::SampleWeights, found: 0.0 };
     assert_eq!(gradient(&Z, no_weights, 9, 3), Err(error));
     assert_eq!(out, [CANARY; 9]);
-}
-
-#[test]
-fn a_network_descends_softmax_cross_entropy() {
-    let mut network = Network::new([Dense::new(2, 3, Activation::Identity)], Cost::SoftmaxCrossEntropy, 3).unwrap();
-    let x = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
-    let costs = [0; 5].map(|_| network.step(&x, &ROWS, 0.5).unwrap());
-    assert!((costs[0] - 3.0_f64.ln()).abs() < 1e-6 && costs.is_sorted_by(|a, b| a > b), "{costs:?}");
-
-    let sigmoid = Network::new([Dense::new(2, 3, Activation::Sigmoid)], Cost::SoftmaxCrossEntropy, 3);
-    let (expected, found) = (Activation::Identity, Activation::Sigmoid);
-    let error = Error::CostNeedsActivation { cost: Cost::SoftmaxCrossEntropy, expected, found };
-    assert_eq!(sigmoid.err(), Some(error));
 }
 
 #[test]

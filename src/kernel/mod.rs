@@ -6,11 +6,30 @@
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 //!
+//! A kernel of a product has a name, which [`Name`] writes, descriptions show and the shims of `build.rs` are called by:
+//!
+//! ```text
+//! name       f32-OPERATION-ROWSxCOLS-ISA             f32-chain-14x16-avx512
+//! OPERATION  chain   tiles whose vectors run along the output
+//!            dots    tiles whose vectors run along the sum
+//!            axpyf   one row, a strip of columns at a time
+//!            quads   few columns, several rows in a vector
+//!            outer   sums of one term or few, a row at a time
+//! ROWSxCOLS  the part of the output that is computed at a time: one tile; of `axpyf` the widest strip, of `quads` and
+//!            `outer` one vector. Cut ones bear the name of the whole.
+//! ISA        the instruction set, as `FUSED_DENSE_ISA` takes it
+//! shim       isa::ISA::OPERATION::<ROWS, COLS …>      isa::avx512::chain::<14, 1, true>
+//! ```
+//!
+//! The shim counts columns in vectors where vectors run along them. What it says besides of a chain tile changes how operands
+//! are read: `MASKED_B` and, with `chain_prefetching` for `chain`, memory asked for ahead.
+//!
 //! An address that is accessed, with nothing between, is formed by `add`: it lies inside its operand by the caller's promise.
 //! Any other is formed by `wrapping_add`, since it may lie nowhere: a sum without terms has operands without elements, and
 //! behind the last tile, row or term comes none.
 
 use crate::simd::Simd;
+use core::fmt;
 
 pub(crate) mod axpyf;
 pub(crate) mod chain;
@@ -35,6 +54,38 @@ pub(crate) const STRETCH: usize = 256;
 pub(crate) fn head<S: Simd>(p: *const f32) -> usize {
     let elements = p as usize / size_of::<f32>();
     if S::HAS_MASKS { elements.wrapping_neg() & (S::LANES - 1) } else { 0 }
+}
+
+/// The operations that products are computed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Operation {
+    Chain,
+    Dots,
+    Axpyf,
+    Quads,
+    Outer,
+}
+
+/// A kernel's name, by the grammar above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) operation: Operation,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) isa: &'static str,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = match self.operation {
+            Operation::Chain => "chain",
+            Operation::Dots => "dots",
+            Operation::Axpyf => "axpyf",
+            Operation::Quads => "quads",
+            Operation::Outer => "outer",
+        };
+        write!(f, "f32-{operation}-{}x{}-{}", self.rows, self.cols, self.isa)
+    }
 }
 
 /// A matrix to read: element `(i, j)` at `i · row_stride + j · col_stride`.

@@ -6,7 +6,7 @@ use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, HowToCompute};
 use crate::isa::{Isa, Target};
 use crate::kernel::chain::Start;
-use crate::kernel::{Sink, Source};
+use crate::kernel::{Name, Operation, Sink, Source};
 use crate::plan::{self, Asked, BatchShape, Question, Rectangle, RightOperand, Route, TileLoops, TileOrder, Totals};
 use crate::summation::Summation;
 use core::fmt;
@@ -181,20 +181,20 @@ fn describe_rectangle(question: &Question, rectangle: &Rectangle) -> RectanglePl
         false => (question.shape.m, rectangle.cols),
     };
     let vectors = |width: usize| kernels.vectors(width).max(1);
-    let name = |operation: &str, rows: usize, cols: usize| format!("f32-{operation}-{rows}x{cols}-{}", kernels.isa);
+    let name = |operation, rows, cols| Name { operation, rows, cols, isa: kernels.isa.name() }.to_string();
     let kernel = match &rectangle.route {
         Route::Nothing => "none".to_string(),
-        Route::SingleCall(call) => name("chain", call.height, call.width),
-        Route::FewColumns(_) => name("quads", kernels.lanes / 4, 4),
-        Route::OuterProduct(_) => name("outer", 1, kernels.lanes),
-        Route::SingleRow(_) => name("axpyf", 1, kernels.registers / 2 * kernels.lanes),
+        Route::SingleCall(call) => name(Operation::Chain, call.height, call.width),
+        Route::FewColumns(_) => name(Operation::Quads, kernels.lanes / 4, 4),
+        Route::OuterProduct(_) => name(Operation::Outer, 1, kernels.lanes),
+        Route::SingleRow(_) => name(Operation::Axpyf, 1, kernels.registers / 2 * kernels.lanes),
         Route::DotProducts(dots) => {
             let height = dots.rows.min(rows);
-            name("dots", height, kernels.dot_cols(height).min(dots.cols).min(cols))
+            name(Operation::Dots, height, kernels.dot_cols(height).min(dots.cols).min(cols))
         }
         Route::Tiles(tiles) => {
             let widest = vectors(cols).min(tiles.panel_vectors);
-            name("chain", kernels.mr(widest).min(rows), widest * kernels.lanes)
+            name(Operation::Chain, kernels.mr(widest).min(rows), widest * kernels.lanes)
         }
     };
     let places = places(&rectangle.route);

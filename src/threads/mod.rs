@@ -1,11 +1,11 @@
 //! Sharing work out: the only place that knows a thread pool.
 //!
-//! `board` holds the protocol by which threads share one job; `team` has threads of its own that wait for jobs awake,
-//! and the rayon pools lend theirs for one call after the other.
+//! `job` holds the protocol by which threads share one job, `handover` what that costs; `team` has threads of its own that
+//! wait for jobs awake, and the rayon pools lend theirs for one call after the other.
 
-mod board;
 mod clock;
-mod meter;
+mod handover;
+mod job;
 mod payload;
 mod process;
 mod rayon_pool;
@@ -16,8 +16,8 @@ mod thread_scratch;
 pub use team::Team;
 
 use crate::tuning::HANDOVER;
-use board::{Board, MAX_MEMBERS};
-use meter::Meter;
+use handover::HandoverCost;
+use job::{Jobs, MAX_MEMBERS};
 use process::Process;
 use std::sync::Arc;
 use thread_scratch::ThreadScratch;
@@ -136,13 +136,13 @@ impl ParallelBudget {
         Self { cost: HANDOVER.awake_pool_cost, ..Self::rayon(workers, "") }
     }
 
-    fn team(workers: usize, meter: &Meter) -> Self {
-        let cost = meter.cost();
+    fn team(workers: usize, handover: &HandoverCost) -> Self {
+        let cost = handover.cost();
         Self {
             workers,
             cost,
             backward_cost: HANDOVER.backward_factor * cost,
-            move_cost: meter.move_cost(),
+            move_cost: handover.move_cost(),
             source: "a team",
         }
     }
@@ -169,7 +169,7 @@ impl Sharing {
             }
             Threads::CurrentPool { .. } => ParallelBudget::serial("outside of any rayon pool"),
             Threads::Pool(_) => ParallelBudget::rayon(self.max(), "a rayon pool"),
-            Threads::Team(team) => ParallelBudget::team(team.threads(), team.meter()),
+            Threads::Team(team) => ParallelBudget::team(team.threads(), team.handover()),
         }
     }
 
@@ -216,7 +216,7 @@ impl Sharing {
 /// The threads that work together on a call.
 pub(crate) enum Crew<'t> {
     Serial,
-    Rayon { board: &'t Board, workers: usize },
+    Rayon { jobs: &'t Jobs, workers: usize },
     Team { lead: team::Lead<'t>, workers: usize, is_light: bool },
 }
 
@@ -244,7 +244,7 @@ impl Crew<'_> {
         match self {
             Self::Serial => ParallelBudget::serial(""),
             Self::Rayon { workers, .. } => ParallelBudget::rayon_awake(*workers),
-            Self::Team { workers, lead, .. } => ParallelBudget::team(*workers, lead.meter()),
+            Self::Team { workers, lead, .. } => ParallelBudget::team(*workers, lead.handover()),
         }
     }
 
@@ -278,15 +278,15 @@ impl Crew<'_> {
         work: &(impl Fn(usize, &mut [f32]) + Sync),
     ) {
         let thread_scratch = ThreadScratch::new(scratch, piece_len);
-        let most = Board::most_parts(workers);
+        let most = Jobs::most_parts(workers);
         for first in (0..parts).step_by(most) {
             let parts = most.min(parts - first);
             // SAFETY: a member is one thread, which does one part at a time.
             let work = |member: usize, part: usize| work(first + part, unsafe { thread_scratch.get(member) });
             match self {
                 Self::Serial => {}
-                // SAFETY: the board is this crew's, which shares one job after the other.
-                Self::Rayon { board, .. } => unsafe { board.lead(workers, parts, || (), &work) },
+                // SAFETY: the jobs are this crew's, which shares one after the other.
+                Self::Rayon { jobs, .. } => unsafe { jobs.lead(workers, parts, || (), &work) },
                 Self::Team { lead, is_light, .. } => lead.share(workers, parts, *is_light, &work),
             }
         }

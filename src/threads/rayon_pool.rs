@@ -6,7 +6,7 @@
 //! holds during the call.
 
 use super::Crew;
-use super::board::{Board, MAX_MEMBERS};
+use super::job::{Jobs, MAX_MEMBERS};
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
 use crate::tuning::HANDOVER;
 use core::cell::Cell;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Shared by a caller with the tasks that help it. A task may come when its call, or the pool's last handle, is long
 /// gone: it owns what it looks at, finds nothing to do, and is as welcome in a later call of the same thread.
 pub(super) struct Camp {
-    board: Board,
+    jobs: Jobs,
     /// Whether a call is on.
     is_open: AtomicBool,
     /// Members of the call, the caller among them.
@@ -69,7 +69,7 @@ pub(super) fn with_crew<R>(
         Some(pool) => camp.send_for_two(|camp| pool.spawn(move || camp.help())),
         None => camp.send_for_two(|camp| rayon::spawn(move || camp.help())),
     }
-    call(&Crew::Rayon { board: &camp.board, workers })
+    call(&Crew::Rayon { jobs: &camp.jobs, workers })
 }
 
 impl Place {
@@ -97,7 +97,7 @@ impl Drop for Open<'_> {
 impl Camp {
     fn new() -> Self {
         Self {
-            board: Board::new(),
+            jobs: Jobs::new(),
             is_open: AtomicBool::new(false),
             members: AtomicUsize::new(1),
             seats: core::array::from_fn(|_| AtomicU64::new(0)),
@@ -107,7 +107,7 @@ impl Camp {
     }
 
     fn open(&self, members: usize) {
-        // Relaxed, here and below where nothing else is said: the board's claims order what the work reads and writes.
+        // Relaxed, here and below where nothing else is said: the job's claims order what the work reads and writes.
         self.members.store(members, Ordering::Relaxed);
         self.is_open.store(true, Ordering::Relaxed);
         // Pairs with the fence in `help`: a task that is about to leave is not counted here, or sees the call and stays.
@@ -155,9 +155,9 @@ impl Camp {
     fn help_to_the_end(&self) -> bool {
         let Some(member) = self.sit() else { return false };
         let is_over = || !self.is_open.load(Ordering::Relaxed);
-        let is_called = || self.board.is_open_to(member) || is_over();
+        let is_called = || self.jobs.is_open_to(member) || is_over();
         while wait_awake(HANDOVER.pool_patience, is_called) && !is_over() {
-            self.board.help(member);
+            self.jobs.help(member);
         }
         self.stand(member);
         is_over()

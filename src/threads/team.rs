@@ -1,8 +1,8 @@
 //! Threads that wait for work awake, for a moment.
 
-use super::board::{Board, MAX_MEMBERS};
 use super::clock::{self, Moment};
-use super::meter::Meter;
+use super::handover::HandoverCost;
+use super::job::{Jobs, MAX_MEMBERS};
 use super::payload::discard;
 use super::process::Process;
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
@@ -47,8 +47,8 @@ struct Workers {
 
 /// Shared by the threads.
 struct Shared {
-    board: Board,
-    meter: Meter,
+    jobs: Jobs,
+    handover: HandoverCost,
     /// The thread that may hand in jobs: nobody yet ([`FREE`]), whoever does just now ([`LED`]), or the thread of this mark.
     leader: AtomicUsize,
     /// Whether the team is kept for one thread's jobs; apart from what every job writes.
@@ -116,8 +116,8 @@ impl Team {
         let most = if clock::EXISTS { Self::MAX_THREADS } else { 1 };
         let threads = threads.clamp(1, most);
         let shared = Arc::new(Shared {
-            board: Board::new(),
-            meter: Meter::new(),
+            jobs: Jobs::new(),
+            handover: HandoverCost::new(),
             leader: AtomicUsize::new(FREE),
             is_held: Flag(AtomicBool::new(false)),
             is_over: AtomicBool::new(false),
@@ -156,7 +156,7 @@ impl Team {
     /// Where `work` does.
     pub fn for_each(&self, parts: usize, work: impl Fn(usize) + Sync) {
         let lead = self.lead();
-        let most = Board::most_parts(self.threads());
+        let most = Jobs::most_parts(self.threads());
         for first in (0..parts).step_by(most) {
             let parts = most.min(parts - first);
             match &lead {
@@ -199,8 +199,8 @@ impl Team {
     }
 
     /// The cost of sharing out a job, as the last ones had it.
-    pub(super) fn meter(&self) -> &Meter {
-        &self.0.shared.meter
+    pub(super) fn handover(&self) -> &HandoverCost {
+        &self.0.shared.handover
     }
 
     /// The right to hand in jobs; `None` while somebody has it.
@@ -278,9 +278,9 @@ impl Drop for Hold<'_> {
 }
 
 impl Lead<'_> {
-    /// As [`Team::meter`].
-    pub(super) fn meter(&self) -> &Meter {
-        &self.workers.shared.meter
+    /// As [`Team::handover`].
+    pub(super) fn handover(&self) -> &HandoverCost {
+        &self.workers.shared.handover
     }
 
     /// Calls `work(member, part)` for each part, on at most this many members.
@@ -296,7 +296,7 @@ impl Lead<'_> {
             }
         };
         // SAFETY: there is one `Lead` at a time, and its making acquires what the one before released.
-        shared.meter.time(work, |work| unsafe { shared.board.lead(members, parts, call, work) });
+        shared.handover.time(work, |work| unsafe { shared.jobs.lead(members, parts, call, work) });
     }
 }
 
@@ -342,7 +342,7 @@ impl Shared {
 
     /// A worker's life.
     fn serve(&self, member: usize) {
-        let is_called = || self.board.is_open_to(member) || self.is_over.load(Ordering::Relaxed);
+        let is_called = || self.jobs.is_open_to(member) || self.is_over.load(Ordering::Relaxed);
         let mut patience = HANDOVER.patience;
         loop {
             let is_held = || self.is_held.0.load(Ordering::Relaxed);
@@ -361,7 +361,7 @@ impl Shared {
             if self.is_over.load(Ordering::Relaxed) {
                 return;
             }
-            self.board.help(member);
+            self.jobs.help(member);
         }
     }
 

@@ -128,7 +128,7 @@ fn main_loop(assembly: &str) -> Option<Counts> {
     let (rows, vectors, _) = TILE;
     // Where asking for memory ahead is no instruction, the compiler makes one function of the tile that asks and the one that
     // does not.
-    let kernels = ["5tiles", "17prefetching_tiles"].map(|shim| format!("3isa4neon{shim}Kj{rows}_Kj{vectors}_Kb0_"));
+    let kernels = ["5chain", "17chain_prefetching"].map(|shim| format!("3isa4neon{shim}Kj{rows}_Kj{vectors}_Kb0_"));
     let is_kernel = |line: &&str| {
         line.starts_with("_R") && line.ends_with(':') && kernels.iter().any(|kernel| line.contains(kernel))
     };
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn the_loop_with_most_multiply_adds_is_counted() {
         let text = "\
-_RINvNtNtCs1_11fused_dense3isa4neon5tilesKj5_Kj4_Kb0_EB6_:
+_RINvNtNtCs1_11fused_dense3isa4neon5chainKj5_Kj4_Kb0_EB6_:
 \tfmla\tv0.4s, v1.4s, v2.s[0]
 .LBB0_1:
 \tldp\tq1, q2, [x1]
@@ -177,7 +177,7 @@ other:
 \tfmla\tv0.4s, v1.4s, v2.s[0]
 ";
         assert_eq!(main_loop(text), Some(Counts { instructions: 6, by_lane: 2, loads: 1, stack: 1 }));
-        assert_eq!(main_loop(&text.replace("5tiles", "17prefetching_tiles")), main_loop(text));
+        assert_eq!(main_loop(&text.replace("5chain", "17chain_prefetching")), main_loop(text));
         assert_eq!(main_loop("other:\n\tret\n"), None);
     }
 }

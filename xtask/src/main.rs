@@ -5,10 +5,12 @@ mod builds;
 mod codegen;
 mod coefficients;
 mod data;
+mod dependencies;
 mod emulate;
 mod fuzz;
 mod lockfile;
 mod machine;
+mod model;
 mod peers;
 mod sanitize;
 mod spills;
@@ -34,10 +36,14 @@ enum Task {
     /// Fetch a data set for the examples
     #[command(subcommand)]
     Data(data::Set),
+    /// Check what the library depends on
+    Dependencies(dependencies::Args),
     /// Test the NEON kernels on an emulated aarch64
     Emulate,
     /// Try arbitrary calls against the reference, guided by coverage
     Fuzz(fuzz::Args),
+    /// Run the threads' protocol through every order of events
+    Model,
     /// Install or list the libraries to compare with
     #[command(subcommand)]
     Peers(peers::install::Action),
@@ -57,8 +63,10 @@ fn main() -> anyhow::Result<()> {
         Task::Codegen => codegen::main(),
         Task::Coefficients => coefficients::main(),
         Task::Data(set) => data::main(&set),
+        Task::Dependencies(args) => dependencies::main(&args),
         Task::Emulate => emulate::main(),
         Task::Fuzz(args) => fuzz::main(&args),
+        Task::Model => model::main(),
         Task::Peers(action) => peers::install::main(&action),
         Task::Sanitize(args) => sanitize::main(&args),
         Task::Spills => spills::main(),

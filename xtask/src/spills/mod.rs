@@ -52,10 +52,10 @@ impl Kernel {
             .into_iter()
             .find_map(|(module, isa)| Some((isa, symbol.split_once(&format!("3isa{module}"))?.1)))?;
         let shims = [
-            ("5tiles", Kind::Chain),
-            ("17prefetching_tiles", Kind::Prefetching),
-            ("3dot", Kind::Dot),
-            ("11narrow_rows", Kind::Narrow),
+            ("5chain", Kind::Chain),
+            ("17chain_prefetching", Kind::Prefetching),
+            ("4dots", Kind::Dot),
+            ("5quads", Kind::Narrow),
         ];
         let (kind, rest) = shims.into_iter().find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
         if kind == Kind::Narrow {
@@ -95,8 +95,8 @@ impl fmt::Display for Kernel {
             (Kind::Chain, true) => "chain, masked",
             (Kind::Chain, false) => "chain",
             (Kind::Prefetching, _) => "chain, prefetching",
-            (Kind::Dot, _) => "dot",
-            (Kind::Narrow, _) => return f.pad(&format!("{isa} narrow")),
+            (Kind::Dot, _) => "dots",
+            (Kind::Narrow, _) => return f.pad(&format!("{isa} quads")),
         };
         f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))
     }
@@ -188,17 +188,17 @@ mod tests {
     #[test]
     fn symbols_tell_the_kernel() {
         let of = Kernel::of_symbol;
-        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa6avx5125tilesKj6_Kj4_Kb1_EB6_"), Some(FULL_SIZE[0]));
-        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa4avx25tilesKj6_Kj2_Kb0_EB6_"), Some(FULL_SIZE[1]));
-        let wide = of("_RINvNtNtCs1_11fused_dense3isa6avx5125tilesKje_Kj1_Kb1_EB6_").unwrap();
+        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa6avx5125chainKj6_Kj4_Kb1_EB6_"), Some(FULL_SIZE[0]));
+        assert_eq!(of("_RINvNtNtCs1_11fused_dense3isa4avx25chainKj6_Kj2_Kb0_EB6_"), Some(FULL_SIZE[1]));
+        let wide = of("_RINvNtNtCs1_11fused_dense3isa6avx5125chainKje_Kj1_Kb1_EB6_").unwrap();
         assert_eq!((wide.rows, wide.accumulators()), (14, 14));
-        let square = of("_RINvNtNtCs1_11fused_dense3isa4avx23dotKj2_KB15_EB6_").unwrap();
+        let square = of("_RINvNtNtCs1_11fused_dense3isa4avx24dotsKj2_KB15_EB6_").unwrap();
         assert_eq!((square.rows, square.cols), (2, 2));
-        let dot = of("_RINvNtNtCs1_11fused_dense3isa4avx23dotKj2_Kj3_EB6_").unwrap();
+        let dot = of("_RINvNtNtCs1_11fused_dense3isa4avx24dotsKj2_Kj3_EB6_").unwrap();
         assert_eq!((dot.kind, dot.accumulators()), (Kind::Dot, 12));
-        let prefetching = of("_RINvNtNtCs1_11fused_dense3isa4avx217prefetching_tilesKj4_Kj3_Kb0_EB6_").unwrap();
+        let prefetching = of("_RINvNtNtCs1_11fused_dense3isa4avx217chain_prefetchingKj4_Kj3_Kb0_EB6_").unwrap();
         assert_eq!((prefetching.kind, prefetching.rows, prefetching.cols), (Kind::Prefetching, 4, 3));
-        let narrow = of("_RNvNtNtCs1_11fused_dense3isa6avx51211narrow_rows").unwrap();
+        let narrow = of("_RNvNtNtCs1_11fused_dense3isa6avx5125quads").unwrap();
         assert_eq!((narrow.kind, narrow.accumulators()), (Kind::Narrow, 4));
         assert_eq!(of("_RNvNtNtCs1_11fused_dense3isa4avx26detect"), None);
     }

@@ -6,12 +6,12 @@ use super::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::tuning::HANDOVER;
 use core::time::Duration;
 
-pub(super) struct Meter {
+pub(super) struct HandoverCost {
     jobs: AtomicUsize,
     cost: AtomicUsize,
 }
 
-impl Meter {
+impl HandoverCost {
     pub(super) fn new() -> Self {
         Self { jobs: AtomicUsize::new(0), cost: AtomicUsize::new(HANDOVER.first_cost) }
     }
@@ -61,10 +61,10 @@ mod tests {
 
     #[test]
     fn the_estimate_follows_the_jobs_and_stays_within_its_limits() {
-        let meter = Meter::new();
+        let handover = HandoverCost::new();
         let after = |nanoseconds: u64, jobs: usize| {
-            (0..jobs).for_each(|_| meter.record(Duration::from_nanos(nanoseconds)));
-            meter.cost()
+            (0..jobs).for_each(|_| handover.record(Duration::from_nanos(nanoseconds)));
+            handover.cost()
         };
         let far = after(480, 100);
         assert_eq!(far, 4800.0);
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri's clock counts its own steps")]
     fn every_part_is_passed_on() {
-        let (meter, done) = (Meter::new(), AtomicUsize::new(0));
+        let (handover, done) = (HandoverCost::new(), AtomicUsize::new(0));
         let work = |member, part| {
             done.fetch_add(member + part, Ordering::Relaxed);
         };
@@ -86,8 +86,8 @@ mod tests {
             std::thread::sleep(late);
             work(1, 10);
         };
-        (0..2 * HANDOVER.timed_every).for_each(|_| meter.time(&work, lead));
+        (0..2 * HANDOVER.timed_every).for_each(|_| handover.time(&work, lead));
         assert_eq!(done.into_inner(), 2 * HANDOVER.timed_every * 11);
-        assert!(meter.cost() > HANDOVER.first_cost as f64, "helpers that begin late make sharing dear");
+        assert!(handover.cost() > HANDOVER.first_cost as f64, "helpers that begin late make sharing dear");
     }
 }

@@ -1,5 +1,5 @@
 //! The protocol under the model checker, which runs every order of events, and every value that a load may see, for a
-//! few threads: `RUSTFLAGS="--cfg loom" cargo test --release --lib board`.
+//! few threads: `cargo xtask model`. Threads are interrupted a few times at most; waiting, they give way without limit.
 
 use super::*;
 use loom::cell::UnsafeCell;
@@ -35,14 +35,14 @@ fn check_jobs(helpers: usize, parts: usize, jobs: usize, preemptions: usize) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.check(move || {
-        let board = Arc::new(Board::new());
+        let jobs = Arc::new(Jobs::new());
         let threads: Vec<_> = (1..=helpers)
             .map(|member| {
-                let board = Arc::clone(&board);
+                let jobs = Arc::clone(&jobs);
                 thread::spawn(move || {
                     for _ in 0..jobs {
-                        if board.is_open_to(member) {
-                            board.help(member);
+                        if jobs.is_open_to(member) {
+                            jobs.help(member);
                         }
                     }
                 })
@@ -51,7 +51,7 @@ fn check_jobs(helpers: usize, parts: usize, jobs: usize, preemptions: usize) {
         let cells = Cells::new(parts);
         for job in 1..=jobs {
             // SAFETY: this thread alone leads.
-            unsafe { board.lead(helpers + 1, parts, || (), &|_, part| cells.add(part)) };
+            unsafe { jobs.lead(helpers + 1, parts, || (), &|_, part| cells.add(part)) };
             cells.assert_all(job);
         }
         threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
@@ -74,16 +74,16 @@ fn a_second_phase_reads_what_the_first_wrote() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(|| {
-        let board = Arc::new(Board::new());
+        let jobs = Arc::new(Jobs::new());
         let helper = thread::spawn({
-            let board = Arc::clone(&board);
-            move || (0..3).for_each(|_| board.help(1))
+            let jobs = Arc::clone(&jobs);
+            move || (0..3).for_each(|_| jobs.help(1))
         });
         let (first, second) = (Cells::new(2), Cells::new(2));
         // SAFETY: this thread alone leads.
         unsafe {
-            board.lead(2, 2, || (), &|_, part| first.add(part));
-            board.lead(2, 2, || (), &|_, part| {
+            jobs.lead(2, 2, || (), &|_, part| first.add(part));
+            jobs.lead(2, 2, || (), &|_, part| {
                 first.assert_all(1);
                 second.add(part);
             });

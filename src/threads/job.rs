@@ -21,7 +21,7 @@ use std::sync::PoisonError;
 /// one to the next all the time.
 const GROUP: usize = if cfg!(all(loom, test)) { 2 } else { 16 };
 
-/// Posts of a board, and so the most members.
+/// Posts, and so the groups of members.
 const MOST_POSTS: usize = if cfg!(all(loom, test)) { 2 } else { 16 };
 pub(super) const MAX_MEMBERS: usize = GROUP * MOST_POSTS;
 
@@ -52,7 +52,7 @@ struct Post {
 /// Written by the helpers, read by the leader.
 #[repr(align(128))]
 struct Progress {
-    /// Parts of this post that helpers have done since the board was made, wrapping.
+    /// Parts of this post that helpers have done since the jobs were made, wrapping.
     done: AtomicUsize,
 }
 
@@ -68,8 +68,8 @@ struct Rest {
     has_panicked: AtomicBool,
 }
 
-/// Where a leader posts a job.
-pub(crate) struct Board {
+/// Where a leader posts its jobs.
+pub(crate) struct Jobs {
     /// One for each group of members.
     posts: [Post; MOST_POSTS],
     rest: Rest,
@@ -80,7 +80,7 @@ fn place(member: usize) -> (usize, usize) {
     (member / GROUP, member % GROUP)
 }
 
-impl Board {
+impl Jobs {
     pub(super) fn new() -> Self {
         let post = || Post {
             open: AtomicU64::new(0),
@@ -130,7 +130,7 @@ impl Board {
         let job = unsafe { core::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Work>(work) };
         let posts = members.div_ceil(GROUP);
         let first = |post: usize| if post < posts { post * GROUP * parts / members } else { parts };
-        let mut unfinished = Unfinished { board: self, others: [0; MOST_POSTS], posts: 0, is_complete: false };
+        let mut unfinished = Unfinished { jobs: self, others: [0; MOST_POSTS], posts: 0, is_complete: false };
         for (index, post) in self.posts[..posts].iter().enumerate() {
             let (first, end) = (first(index), first(index + 1));
             // SAFETY: helpers look at the job only between claiming a part and counting it as done. No part is open, and
@@ -231,7 +231,7 @@ impl Board {
         })
     }
 
-    /// Waits until helpers have done `count` parts of a post since the board was made.
+    /// Waits until helpers have done `count` parts of a post since the jobs were made.
     fn wait_for(&self, post: &Post, count: usize) {
         // Acquire: each count was released behind its part's work, and later counts continue its release sequence.
         let is_done = || post.progress.done.load(Ordering::Acquire) == count;
@@ -271,16 +271,16 @@ impl Post {
     }
 }
 
-// SAFETY: the job is the only part of a board that is not `Sync` by itself. `lead` argues why writing it never meets a
+// SAFETY: the job is the only part of the jobs that is not `Sync` by itself. `lead` argues why writing it never meets a
 // reader, and what it points to is `Sync`.
-unsafe impl Sync for Board {}
+unsafe impl Sync for Jobs {}
 // SAFETY: as above.
-unsafe impl Send for Board {}
+unsafe impl Send for Jobs {}
 
 /// A job on its way: dropped, also by a panic of the leader's, it takes back the parts that are still open and waits
 /// for the others.
-struct Unfinished<'b> {
-    board: &'b Board,
+struct Unfinished<'j> {
+    jobs: &'j Jobs,
     /// The count of each post when the parts that the leader has not claimed are done.
     others: [usize; MOST_POSTS],
     /// Posts that are open.
@@ -291,17 +291,17 @@ struct Unfinished<'b> {
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        let posts = || self.board.posts[..self.posts].iter();
+        let posts = || self.jobs.posts[..self.posts].iter();
         for (post, others) in posts().zip(&mut self.others) {
             // Relaxed: nothing is read by what was never claimed.
             *others = others.wrapping_sub(post.open.swap(0, Ordering::Relaxed).count_ones() as usize);
         }
         for (post, others) in posts().zip(self.others) {
-            self.board.wait_for(post, others);
+            self.jobs.wait_for(post, others);
         }
         if !self.is_complete {
             // The leader's own panic is on its way to the caller.
-            if let Some(panic) = self.board.take_panic() {
+            if let Some(panic) = self.jobs.take_panic() {
                 discard(panic);
             }
         }
