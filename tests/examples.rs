@@ -69,7 +69,8 @@ fn images_are_read_with_their_labels() {
     assert_eq!(mnist.test.images[1], 101.0 / 255.0);
 
     // Cut off, longer than it says, of another type, of another size, with an empty header.
-    let broken: [(&str, fn(&mut Vec<u8>)); 6] = [
+    type Change = fn(&mut Vec<u8>);
+    let broken: [(&str, Change); 6] = [
         ("train-images-idx3-ubyte", |bytes| bytes.truncate(100)),
         ("train-labels-idx1-ubyte", |bytes| bytes.push(0)),
         ("t10k-images-idx3-ubyte", |bytes| bytes[2] = 9),

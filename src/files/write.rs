@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Writes the tensors, and beside them what the file says about itself, as pairs of key and value. The same tensors give the
 /// same bytes.
@@ -81,7 +81,7 @@ struct Temporary(PathBuf);
 impl Temporary {
     /// A file of the same folder, which nobody else has.
     fn beside(path: &Path) -> io::Result<(Self, File)> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
