@@ -70,8 +70,8 @@ pub(super) struct Exp<V> {
     pub(super) q: V,
 }
 
-/// `e^-x` for `-106 ≤ x ≤ 43`. Down to `x = 106`, `t` and `q` hold too, and the bits of `power` are right modulo 2³²: its
-/// exponent is too small by what it lacks.
+/// `e^-x` for `-106 ≤ x ≤ 43`. Up to `x = 106`, `t` and `q` are right too, and so are the bits of `power` modulo 2³²: they
+/// become a number again once its exponent is raised.
 #[inline(always)]
 pub(super) fn exp_of_minus<S: Arithmetic>(simd: S, x: S::V) -> Exp<S::V> {
     let steps_and_round = simd.mul_add(x, simd.splat(-STEPS_LOG2_E), simd.splat(ROUND));
