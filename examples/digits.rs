@@ -7,13 +7,12 @@ mod support;
 
 use fused_dense::{Activation, Adam, Cost, Error, Fit, Network};
 use indicatif::{ProgressBar, ProgressStyle};
-use smartcore::dataset::digits;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
-use support::Random;
+use support::mnist::Mnist;
+use support::small;
 
-const PIXELS: usize = 64;
 const DIGITS: usize = 10;
 
 const EPOCHS: usize = 40;
@@ -24,11 +23,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, Error> {
-    let (x, labels) = load();
-    let count = labels.len() / 5;
-    let ((held_out, x), (shown, labels)) = (x.split_at(count * PIXELS), labels.split_at(count));
+    let Mnist { train, test } = small::load();
 
-    let mut network = Network::builder(PIXELS)
+    let mut network = Network::builder(small::PIXELS)
         .layer(30, Activation::Relu)
         .layer(DIGITS, Activation::Identity)
         .cost(Cost::SoftmaxCrossEntropy)
@@ -44,28 +41,18 @@ fn run() -> Result<ExitCode, Error> {
         progress.inc(1);
         ControlFlow::Continue(())
     });
-    network.fit(x, labels, fit)?;
+    network.fit(&train.images, &train.labels, fit)?;
     let seconds = start.elapsed().as_secs_f64();
     progress.finish();
 
-    let mut read = vec![0; count];
-    network.predict_classes(held_out, &mut read)?;
-    print_confusion(shown, &read);
-    let accuracy = network.evaluate(held_out, shown)?.accuracy.unwrap_or(0.0);
-    println!("\naccuracy {:.1} % on {count} held-out images", 100.0 * accuracy);
+    let mut read = vec![0; test.labels.len()];
+    network.predict_classes(&test.images, &mut read)?;
+    print_confusion(&test.labels, &read);
+    let accuracy = network.evaluate(&test.images, &test.labels)?.accuracy.unwrap_or(0.0);
+    println!("\naccuracy {:.1} % on {} held-out images", 100.0 * accuracy, read.len());
     let isa = network.layers()[0].dense().isa()?;
-    println!("{isa}, {EPOCHS} epochs of {} images in {seconds:.2} s", labels.len());
+    println!("{isa}, {EPOCHS} epochs of {} images in {seconds:.2} s", train.labels.len());
     Ok(if accuracy >= WANTED_ACCURACY { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The images in an order of their own, with pixels from 0 to 1, and the digit that each shows.
-fn load() -> (Vec<f32>, Vec<u8>) {
-    let data = digits::load_dataset();
-    let mut samples: Vec<_> = data.data.chunks_exact(PIXELS).zip(data.target).collect();
-    Random(1797).shuffle(&mut samples);
-    // Pixels are counts of 0 to 16.
-    let x = samples.iter().flat_map(|(image, _)| image.iter().map(|pixel| pixel / 16.0)).collect();
-    (x, samples.iter().map(|(_, digit)| *digit as u8).collect())
 }
 
 /// How often each digit (row) was read as which (column).

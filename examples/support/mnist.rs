@@ -17,10 +17,17 @@ pub(crate) struct Mnist {
 
 /// Images and the digits that they show.
 pub(crate) struct Samples {
-    /// Of each image [`PIXELS`], from 0 (paper) to 1 (ink).
+    /// Of each image its pixels, row by row, from 0 (paper) to 1 (ink).
     pub(crate) images: Vec<f32>,
     /// From 0 to 9.
     pub(crate) labels: Vec<u8>,
+}
+
+impl Samples {
+    /// Pixels of one image.
+    pub(crate) fn pixels(&self) -> usize {
+        self.images.len() / self.labels.len().max(1)
+    }
 }
 
 /// The data. Where it is not there, a line on the terminal says how to get it.

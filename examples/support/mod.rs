@@ -1,7 +1,9 @@
-//! Shared by the examples: how they end, random numbers that are the same on every run, and a data set.
+//! Shared by the examples: how they end, random numbers that are the same on every run, data sets, and a picture.
 #![allow(dead_code)] // no example uses all of it
 
 pub(crate) mod mnist;
+pub(crate) mod picture;
+pub(crate) mod small;
 
 use fused_dense::Error;
 use std::process::ExitCode;
