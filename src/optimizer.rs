@@ -211,7 +211,7 @@ fn powers(base: [f64; 2], exponent: u64) -> [f64; 2] {
 const FROM_ZERO_ON: &str = "a finite number from 0 on";
 
 fn is_from_zero_on(x: f32) -> bool {
-    x >= 0.0 && x.is_finite()
+    (0.0..=f32::MAX).contains(&x)
 }
 
 fn check_rates(learning_rate: f32, weight_decay: f32) -> Result<(), Error> {

@@ -55,9 +55,25 @@ fn updates_in_every_layout() {
     let layouts = LAYOUTS.into_iter().enumerate().skip(if cfg!(miri) { 2 } else { 0 });
     for (turn, layout) in layouts {
         for (i, problem) in problems(layout) {
-            let update = UpdateOptions::ALL[(i + turn) % UpdateOptions::ALL.len()];
+            let update = UpdateOptions::ALL[4 * (i + turn) % UpdateOptions::ALL.len()];
             let backward = BackwardOptions::nth(131 * (LAYOUTS.len() * i + turn));
             problem.check_update(&backward, &update, &Placement::views(&|_| layout));
+        }
+    }
+}
+
+#[test]
+fn optimizers_alone() {
+    let gradient = [-1.0, 0.5, 0.0, 2.0, 30.0, -0.125, 1.5, -0.25, 3.0, -4.0, 0.125];
+    for isa in Isa::available() {
+        for optimizer in UpdateOptions::ALL.map(|options| options.optimizer()).into_iter().skip(6) {
+            for len in [0, 1, 7, 8, 9, 11] {
+                let (mut w, mut first, mut second) = ([0.0; 11], [0.0; 11], [0.0; 11]);
+                let state = &mut [&mut first[..len], &mut second[..len]][..optimizer.state_arrays()];
+                optimizer.apply_with_isa(isa, 1, &mut w[..len], &gradient[..len], state).expect("a valid call");
+                let descends = |(&w, &g): (&f32, &f32)| w * g < 0.0 || w == 0.0 && g == 0.0;
+                assert!(w.iter().zip(&gradient).take(len).all(descends) && w[len..] == [0.0; 11][len..]);
+            }
         }
     }
 }

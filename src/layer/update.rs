@@ -96,7 +96,7 @@ pub struct Update<'a> {
     optimizer: Optimizer,
     step: u64,
     b: Option<Parameter<'a>>,
-    partial_sums: Option<Output<'a>>,
+    /// With room for partial sums in the place of the weights' gradient.
     others: Gradients<'a>,
 }
 
@@ -104,7 +104,7 @@ impl<'a> Update<'a> {
     /// The optimiser's first step, of the weights alone. A number is plain gradient descent with this learning rate.
     #[must_use]
     pub fn new(optimizer: impl Into<Optimizer>) -> Self {
-        Self { optimizer: optimizer.into(), step: 1, b: None, partial_sums: None, others: Gradients::new() }
+        Self { optimizer: optimizer.into(), step: 1, b: None, others: Gradients::new() }
     }
 
     /// Which step it is, `t = 1, 2, …`: 1 by default. Adam's depends on it; gradient descent's does not.
@@ -148,7 +148,7 @@ impl<'a> Update<'a> {
     /// call need not write all of it, it has to be initialised.
     #[must_use]
     pub fn partial_sums(self, room: impl Into<Output<'a>>) -> Self {
-        Self { partial_sums: Some(room.into()), ..self }
+        Self { others: self.others.w(room), ..self }
     }
 }
 
@@ -196,9 +196,9 @@ impl Dense {
         update: Update<'a>,
     ) -> Result<(), Error> {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
-        let (a_prev, w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
-        let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.update_call(&mut workspace, a_prev, w, saved, upstream, update);
+        let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
+        let (mut workspace, mut update) = (core::mem::take(&mut self.workspace), update);
+        let result = self.update_call(&mut workspace, &a_prev, &mut w, &saved, &upstream, &mut update);
         self.workspace = workspace;
         result
     }
@@ -216,43 +216,35 @@ impl Dense {
         upstream: Upstream<T>,
         update: Update<'a>,
     ) -> Result<(), Error> {
-        self.update_call(workspace, a_prev.into(), w.into(), saved.into(), upstream.into_input(), update)
+        let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
+        let mut update = update;
+        self.update_call(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
     }
 
-    fn update_call(
+    /// By reference: a small layer would wait for the operands' copies.
+    fn update_call<'a>(
         &self,
         workspace: &mut Workspace,
-        a_prev: Input<'_>,
-        mut w: Parameter<'_>,
-        saved: Saved<'_>,
-        upstream: Upstream<Input<'_>>,
-        update: Update<'_>,
+        a_prev: &Input<'a>,
+        w: &mut Parameter<'a>,
+        saved: &Saved<'a>,
+        upstream: &Upstream<Input<'a>>,
+        update: &mut Update<'a>,
     ) -> Result<(), Error> {
-        let Update { optimizer, step, mut b, partial_sums, others } = update;
+        let Update { optimizer, step, b, others } = update;
         optimizer.check()?;
-        check_step(step)?;
-        let (rule, state_arrays) = (optimizer.rule(step, true), optimizer.state_arrays());
+        check_step(*step)?;
+        let (rule, state_arrays) = (optimizer.rule(*step, true), optimizer.state_arrays());
         let (of_w, of_b) = ((self.outputs, self.inputs), (1, self.outputs));
         let step = Step {
             w: w.check(Operand::W, STATE_OF_W, of_w, state_arrays, rule)?,
-            b: match &mut b {
+            b: match b {
                 None => None,
                 Some(b) => Some(b.check(Operand::B, STATE_OF_B, of_b, state_arrays, rule.without_decay())?),
             },
         };
-        let mut gradients = match partial_sums {
-            None => others,
-            Some(room) => others.w(room),
-        };
         let weights = WeightsSource::plain(step.w.sink.as_source());
-        let operands = Operands {
-            a_prev: &a_prev,
-            w: &weights,
-            saved: &saved,
-            upstream: &upstream,
-            gradients: &mut gradients,
-            step: Some(&step),
-        };
+        let operands = Operands { a_prev, w: &weights, saved, upstream, gradients: others, step: Some(&step) };
         self.backward_call(workspace, operands)
     }
 
