@@ -355,7 +355,7 @@ impl Optimizer {
         self.apply_on(isa::select(cap)?.kernels, step, parameter, gradient, state)
     }
 
-    fn apply_on(
+    pub(crate) fn apply_on(
         &self,
         kernels: &Kernels,
         step: u64,

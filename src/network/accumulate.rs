@@ -105,14 +105,14 @@ impl Network {
         self.has_gradients = false;
         let (of_weights, of_biases) = (self.optimizer, self.optimizer.without_weight_decay());
         for Layer { dense, w, b, d_w, d_b, state, .. } in &mut self.layers {
-            let isa = dense.isa()?;
+            let kernels = dense.target()?.kernels;
             let (mut of_w, mut of_b): (MostState<'_>, MostState<'_>) = Default::default();
             let count = state.len();
             for ((of_w, of_b), [w, b]) in of_w.iter_mut().zip(&mut of_b).zip(state) {
                 (*of_w, *of_b) = (&mut **w, &mut **b);
             }
-            of_weights.apply_with_isa(isa, self.steps, w, d_w, &mut of_w[..count])?;
-            of_biases.apply_with_isa(isa, self.steps, b, d_b, &mut of_b[..count])?;
+            of_weights.apply_on(kernels, self.steps, w, d_w, &mut of_w[..count])?;
+            of_biases.apply_on(kernels, self.steps, b, d_b, &mut of_b[..count])?;
         }
         Ok(())
     }
