@@ -1,4 +1,4 @@
-//! The constants behind sigmoid and tanh, data only.
+//! The constants behind the activations, data only.
 //!
 //! `cargo xtask coefficients` derives all of them anew, reads this file and compares.
 
@@ -52,4 +52,47 @@ pub(crate) const EXPM1: [f32; 6] = [
     f32::from_bits(0x3c08_8abd),
     f32::from_bits(0x3ab6_a787),
     f32::from_bits(0x394d_8ec2),
+];
+
+/// Keeps results above the subnormal numbers until the last step: 2²⁴.
+pub(crate) const TAIL_SCALE: f32 = 16_777_216.0;
+/// `P(w)` for `ln((1+s)/(1-s)) = 2s · (1 + w · P(w))`, `w = s²`, on `0 ≤ s ≤ 1/3`, lowest power first: minimax for the
+/// relative error of the logarithm, 2^-33.0.
+pub(crate) const LOG1P: [f32; 5] = [
+    f32::from_bits(0x3eaa_aaac),
+    f32::from_bits(0x3e4c_cb6d),
+    f32::from_bits(0x3e12_825f),
+    f32::from_bits(0x3ddb_99fc),
+    f32::from_bits(0x3df8_348c),
+];
+/// `P(t)` for `Φ(-x) · e^(x²/2) · (x + 5/4) = 1/2 + P(t)`, `t = (4 - 3/2·x) / (x + 4)`, on `0 ≤ x ≤ 14.75`, lowest power
+/// first: minimax for the relative error of `Φ(-x)`, 2^-28.7.
+pub(crate) const MILLS: [f32; 11] = [
+    f32::from_bits(0x3cce_5be2),
+    f32::from_bits(0x3dfe_2ebb),
+    f32::from_bits(0x3ca4_cf19),
+    f32::from_bits(0xbc9c_a2f4),
+    f32::from_bits(0xbc90_a750),
+    f32::from_bits(0xbbe4_318a),
+    f32::from_bits(0xba86_e378),
+    f32::from_bits(0x3986_7efc),
+    f32::from_bits(0x38e7_7819),
+    f32::from_bits(0xb716_03d5),
+    f32::from_bits(0xb6fb_d531),
+];
+/// `1 / √(2π)`, and the rest of it.
+pub(crate) const DENSITY: [f32; 2] = [f32::from_bits(0x3ecc_422a), f32::from_bits(0xb242_bc9b)];
+/// `a`, its rest, `b`, its rest, for `y = z · (a + b · z²) = 2√(2/π) · (z + 0.044715 z³)`.
+pub(crate) const CUBIC: [f32; 4] = [
+    f32::from_bits(0x3fcc_422a),
+    f32::from_bits(0xb342_bc9b),
+    f32::from_bits(0x3d92_2279),
+    f32::from_bits(0x3124_d8b5),
+];
+/// The same for `z · y'`.
+pub(crate) const CUBIC_SLOPE: [f32; 4] = [
+    f32::from_bits(0x3fcc_422a),
+    f32::from_bits(0xb342_bc9b),
+    f32::from_bits(0x3e5b_33b6),
+    f32::from_bits(0xaf8b_af0f),
 ];

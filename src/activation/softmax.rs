@@ -8,7 +8,7 @@
 //! takes the unit out again; and above there is room for a sum of 2⁶³ terms.
 
 use super::coefficients::UNIT;
-use super::sigmoid::exp_of_minus;
+use super::exp::exp_of_minus;
 use crate::simd::Arithmetic;
 
 /// The unit of [`exp_of_difference`]: the sigmoid's, with 128 added to its exponent.

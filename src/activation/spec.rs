@@ -16,4 +16,9 @@ pub(crate) const FUNCTIONS: &[FunctionSpec] = &[
     FunctionSpec { name: "tanh", needs_z: false },
     FunctionSpec { name: "relu", needs_z: false },
     FunctionSpec { name: "leaky relu", needs_z: false },
+    FunctionSpec { name: "silu", needs_z: true },
+    FunctionSpec { name: "gelu", needs_z: true },
+    FunctionSpec { name: "gelu tanh", needs_z: true },
+    FunctionSpec { name: "softplus", needs_z: false },
+    FunctionSpec { name: "elu", needs_z: false },
 ];

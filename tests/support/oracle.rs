@@ -160,8 +160,45 @@ pub(crate) fn activate(g: Activation, z: f64) -> (f64, f64) {
         Activation::Relu => (z.max(0.0), f64::from(u8::from(z > 0.0))),
         Activation::LeakyRelu { slope } if z < 0.0 => (f64::from(slope) * z, slope.into()),
         Activation::LeakyRelu { .. } => (z, f64::from(u8::from(z > 0.0))),
+        Activation::Silu => gated(z, z, z),
+        Activation::Gelu => {
+            let (distribution, density) = normal(z);
+            (z * distribution, distribution + z * density)
+        }
+        Activation::GeluTanh => {
+            let (linear, cubic) = (core::f64::consts::FRAC_2_SQRT_PI * core::f64::consts::SQRT_2, 0.044_715 * z * z);
+            gated(z, linear * z * (1.0 + cubic), linear * z * (1.0 + 3.0 * cubic))
+        }
+        Activation::Softplus => (z.max(0.0) + (-z.abs()).exp().ln_1p(), logistic(z)),
+        Activation::Elu { alpha } if z < 0.0 => (f64::from(alpha) * z.exp_m1(), f64::from(alpha) * z.exp()),
+        Activation::Elu { .. } => (z, 1.0),
         other => unreachable!("no oracle for {other}"),
     }
+}
+
+fn logistic(y: f64) -> f64 {
+    1.0 / (1.0 + (-y).exp())
+}
+
+/// `z · σ(y)` and its derivative, for `m = z · y'`.
+fn gated(z: f64, y: f64, m: f64) -> (f64, f64) {
+    (z * logistic(y), logistic(y) * (1.0 + m * logistic(-y)))
+}
+
+/// The standard normal distribution, and its density: `Φ(z) = ½ + φ(z) · (z + z³/3 + z⁵/(3·5) + …)`, without cancellation.
+/// (G. Marsaglia, Evaluating the Normal Distribution, 2004.)
+fn normal(z: f64) -> (f64, f64) {
+    let density = (-0.5 * z * z).exp() / (2.0 * core::f64::consts::PI).sqrt();
+    if z.abs() > 9.0 {
+        return (f64::from(u8::from(z > 0.0)), density);
+    }
+    let (mut sum, mut term, mut odd) = (z, z, 1.0);
+    while term.abs() > 1e-18 * sum.abs() {
+        odd += 2.0;
+        term *= z * z / odd;
+        sum += term;
+    }
+    (0.5 + density * sum, density)
 }
 
 /// Whether the derivative jumps at zero.
@@ -186,6 +223,8 @@ pub(crate) fn derivative(g: Activation, kept: Kept, saved: Bounded) -> Bounded {
     let exact = match (g, kept) {
         (Activation::Sigmoid, Kept::A) => x * (1.0 - x),
         (Activation::Tanh, Kept::A) => 1.0 - x * x,
+        (Activation::Softplus, Kept::A) => -(-x).exp_m1(),
+        (Activation::Elu { alpha }, Kept::A) if x <= 0.0 => x + f64::from(alpha),
         _ => activate(g, x).1,
     };
     let error = match g {
@@ -194,6 +233,7 @@ pub(crate) fn derivative(g: Activation, kept: Kept, saved: Bounded) -> Bounded {
             assert!(saved.error == 0.0 || x.abs() > saved.error, "{g} near its step");
             0.0
         }
+        _ if kept == Kept::Z => saved.error + DERIVATIVE_ERROR,
         _ => 2.0 * saved.error + DERIVATIVE_ERROR,
     };
     Bounded { exact, error }

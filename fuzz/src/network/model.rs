@@ -111,8 +111,13 @@ impl Model {
         let mut gradients = Vec::new();
         for (index, (dense, w, _)) in self.layers.iter().enumerate().rev() {
             let g: Activation = dense.activation();
-            let dz = |(&above, &a): (&f32, &f32)| if is_dz { above } else { above * g.derivative_from_a(a) };
-            let dz: Vec<f32> = above.iter().zip(&pass.a[index + 1]).map(dz).collect();
+            let derivative = |(&a, &z): (&f32, &f32)| match g.needs_z() {
+                true => g.derivative_from_z(z),
+                false => g.derivative_from_a(a),
+            };
+            let derivatives = pass.a[index + 1].iter().zip(&pass.z[index]).map(derivative);
+            let dz = |(&above, derivative): (&f32, f32)| if is_dz { above } else { above * derivative };
+            let dz: Vec<f32> = above.iter().zip(derivatives).map(dz).collect();
             let d_w = reference::backward_w(dense, batch, &dz, &pass.a[index], scale, None);
             gradients.push((d_w, reference::backward_b(dense, batch, &dz, scale, None)));
             above = reference::backward_a_prev(dense, batch, &dz, w, None, true);

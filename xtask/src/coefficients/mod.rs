@@ -2,6 +2,7 @@
 
 #[path = "../../../src/activation/coefficients.rs"]
 mod committed;
+mod normal;
 mod remez;
 
 use anstream::println;
@@ -61,12 +62,12 @@ fn derive() -> Vec<Derived> {
     let target = |t: f64| exp(-t);
     let weight = |t: f64| 1.0 / exp(-t);
     let half_width = step.high / 2.0 * OVERLAP;
-    let exp_problem = Problem { target: &target, weight: &weight, half_width, degree: 4 };
+    let exp_problem = Problem { target: &target, weight: &weight, center: 0.0, half_width, degree: 4 };
     let exp_fit = exp_problem.minimax_f32(&[1.0]);
     let exp_error = exp_problem.max_error(&exp_fit);
 
     let half_width = ln2.high / 2.0 * OVERLAP;
-    let expm1_problem = Problem { target: &exp_tail, weight: &weight_of_tanh, half_width, degree: 5 };
+    let expm1_problem = Problem { target: &exp_tail, weight: &weight_of_tanh, center: 0.0, half_width, degree: 5 };
     let expm1_fit = expm1_problem.minimax_f32(&[]);
     let expm1_error = expm1_problem.max_error(&expm1_fit);
 
@@ -80,7 +81,7 @@ fn derive() -> Vec<Derived> {
     let of_e_to_minus_t = format!("relative error of e^-t: 2^{:.2}", exp_error.log2());
     let of_tanh = format!("relative error of tanh: 2^{:.2}", expm1_error.log2());
     let of_powers = format!("relative error of the powers: 2^{:.2}", error.log2());
-    vec![
+    let mut all = vec![
         Derived::new("ROUND", "1.5 · 2^23", &[1.5 * 8_388_608.0], &[committed::ROUND]),
         Derived::new("STEPS_LOG2_E", "8 / ln 2", &[(1.0 / step.high) as f32], &[committed::STEPS_LOG2_E]),
         Derived::new("STEP_HIGH", "ln 2 / 8 to 12 bits", &[step_high], &[committed::STEP_HIGH]),
@@ -92,7 +93,23 @@ fn derive() -> Vec<Derived> {
         Derived::new("LN2_HIGH", "ln 2 to 16 bits", &[ln2_high], &[committed::LN2_HIGH]),
         Derived::new("LN2_LOW", "the rest of ln 2", &[ln2_low], &[committed::LN2_LOW]),
         Derived::new("EXPM1", of_tanh, &expm1_fit, &committed::EXPM1),
-    ]
+        Derived::new("TAIL_SCALE", "2^24", &[16_777_216.0], &[committed::TAIL_SCALE]),
+        log1p(),
+    ];
+    all.extend(normal::derive());
+    all
+}
+
+/// `P(w)` for `artanh(s) / s = 1 + w · P(w)`, `w = s²`.
+fn log1p() -> Derived {
+    // Σ wᵏ / (2k+3), of which forty terms are left with nothing at w = 1/9.
+    let target = |w: f64| (0..40).rev().fold(0.0, |sum, k| sum * w + 1.0 / f64::from(2 * k + 3));
+    let weight = |w: f64| w / (1.0 + w * target(w));
+    let (center, half_width) = (1.0 / 18.0, 1.0 / 18.0);
+    let problem = Problem { target: &target, weight: &weight, center, half_width, degree: 4 };
+    let fit = problem.minimax_f32(&[]);
+    let note = format!("relative error of ln(1+u): 2^{:.2}", problem.max_error(&fit).log2());
+    Derived::new("LOG1P", note, &fit, &committed::LOG1P)
 }
 
 /// The significand `s` of `f32` for which the eight numbers `s · e^(j · step)` lie nearest to floats, these floats, and

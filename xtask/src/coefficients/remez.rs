@@ -13,10 +13,11 @@
 //! All arithmetic is `f64` `+ - * /` on values that depend on nothing outside these files, so that the outcome is the
 //! same on every machine.
 
-/// Find `p` of `degree` on `[-half_width, half_width]` with the least `max weight(r) · |target(r) - p(r)|`.
+/// Find `p` of `degree` on `[center - half_width, center + half_width]` with the least `max weight(r) · |target(r) - p(r)|`.
 pub struct Problem<'a> {
     pub target: &'a dyn Fn(f64) -> f64,
     pub weight: &'a dyn Fn(f64) -> f64,
+    pub center: f64,
     pub half_width: f64,
     pub degree: usize,
 }
@@ -54,7 +55,7 @@ impl Problem<'_> {
 
     /// Midpoints, so that zero, where some weights vanish, is never sampled.
     fn point(&self, i: usize) -> f64 {
-        self.half_width * ((2 * i + 1) as f64 / GRID as f64 - 1.0)
+        self.center + self.half_width * ((2 * i + 1) as f64 / GRID as f64 - 1.0)
     }
 
     fn error(&self, r: f64, coefficients: &[f64]) -> f64 {
@@ -97,7 +98,7 @@ impl Problem<'_> {
         let spread = |i: usize| {
             let s = 2.0 * i as f64 / (points - 1) as f64 - 1.0;
             let s = s + bend * (1.0 - s * s);
-            self.half_width * 0.9999 * (1.5 * s - 0.5 * s * s * s)
+            self.center + self.half_width * 0.9999 * (1.5 * s - 0.5 * s * s * s)
         };
         (0..points).map(spread).collect()
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask ulp`: the error of sigmoid, tanh and their derivatives over all floats, on every instruction set,
+//! `cargo xtask ulp`: the error of the activations and their derivatives over all floats, on every instruction set,
 //! against the promised bounds.
 
 mod bounds;
@@ -11,6 +11,7 @@ mod tally;
 use anstream::println;
 use anyhow::ensure;
 use bounds::{BOUNDS, Bound, SLACK};
+use fused_dense::Activation;
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
 use subject::Subject;
@@ -23,14 +24,17 @@ pub struct Args {
     /// Every 4097th float and all boundaries, in seconds, instead of all 2³²
     #[arg(long)]
     quick: bool,
+    /// This activation alone
+    #[arg(long, value_name = "NAME", conflicts_with = "peers")]
+    function: Option<Activation>,
     /// Measure cycles for an element instead
     #[arg(long, conflicts_with = "quick")]
     speed: bool,
     /// Measure other libraries' sigmoid and tanh instead, and print a table in Markdown
     #[arg(long, conflicts_with_all = ["quick", "speed"])]
     peers: bool,
-    /// Measure libraries at every Nth float; by default all floats for those built in, every 17th for those found
-    #[arg(long, value_name = "N", requires = "peers", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    /// Measure at every Nth float; by default at all, other libraries that were found at every 17th
+    #[arg(long, value_name = "N", conflicts_with_all = ["quick", "speed"], value_parser = clap::value_parser!(u32).range(1..=1024))]
     every: Option<u32>,
 }
 
@@ -42,20 +46,26 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
     if args.peers {
         return peers::main(args.every);
     }
-    let subjects: Vec<Subject> = BOUNDS.iter().map(|bound| bound.subject).collect();
+    let is_asked = |bound: &&Bound| args.function.is_none_or(|its| bound.subject.activation() == its);
+    let bounds: Vec<&Bound> = BOUNDS.iter().filter(is_asked).collect();
+    ensure!(!bounds.is_empty(), "no bounds are promised for this activation");
+    let subjects: Vec<Subject> = bounds.iter().map(|bound| bound.subject).collect();
     if args.speed {
         return speed::main(&subjects);
     }
-    let magnitudes = if args.quick { Magnitudes::sample() } else { Magnitudes::All };
+    let magnitudes = match args.every {
+        _ if args.quick => Magnitudes::sample(),
+        every => Magnitudes::Every(every.unwrap_or(1)),
+    };
     let style = ProgressStyle::with_template("{bar:30} {percent}%, {eta} left").expect("the template names known keys");
     let progress = ProgressBar::new(magnitudes.len() as u64).with_style(style);
     let reports = sweep::sweep(&subjects, &magnitudes, &progress)?;
     progress.finish_and_clear();
 
     let mut complaints = Vec::new();
-    for (bound, report) in BOUNDS.iter().zip(&reports) {
+    for (bound, report) in bounds.into_iter().zip(&reports) {
         print(bound, report);
-        check(bound, report, args.quick, &mut complaints);
+        check(bound, report, args.quick || args.every.is_some(), &mut complaints);
     }
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     println!("{}", "all bounds hold".green());

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The bit patterns of the arguments without their signs, in ascending order.
 pub enum Magnitudes {
-    All,
+    /// Every Nth.
+    Every(u32),
     Listed(Vec<u32>),
 }
 
@@ -17,7 +18,27 @@ impl Magnitudes {
     /// Every 4097th float, and the neighbours of every place where an algorithm changes what it does.
     pub fn sample() -> Self {
         let steps = (1..2 * 1250).map(|i| (f64::from(i) * std::f64::consts::LN_2 / 16.0) as f32);
-        let ends = [9.03, 17.328_68, 20.0, 53.0, 87.336_55, 88.722_84, 103.972_08, 104.0, 106.0];
+        let ends = [
+            0.751_791_5,
+            1.25,
+            1.278_464_5,
+            6.0,
+            8.0,
+            9.03,
+            11.0,
+            14.75,
+            17.328_68,
+            18.06,
+            20.0,
+            53.0,
+            87.336_55,
+            88.722_84,
+            103.972_08,
+            104.0,
+            106.0,
+            110.0,
+            131.0,
+        ];
         let exponents = (0..=255_u32).map(|exponent| f32::from_bits(exponent << 23));
         let places = steps.chain(ends).chain(exponents).map(f32::to_bits);
         let near = places.flat_map(|bits| bits.saturating_sub(64)..bits + 64);
@@ -30,14 +51,14 @@ impl Magnitudes {
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
-            Self::All => 1 << 31,
+            Self::Every(step) => (1_usize << 31).div_ceil(*step as usize),
             Self::Listed(listed) => listed.len(),
         }
     }
 
     fn get(&self, i: usize) -> u32 {
         match self {
-            Self::All => i as u32,
+            Self::Every(step) => i as u32 * step,
             Self::Listed(listed) => listed[i],
         }
     }
@@ -186,8 +207,8 @@ fn compare(
             tally.wrong_nan += u64::from(!results[i].is_nan());
             continue;
         }
-        tally.add(x[i], results[i], subject.exact(oracles[i], negative));
-        if i > 0 {
+        tally.add(x[i], results[i], subject.exact(oracles[i], negative), subject.least_unit(x[i]));
+        if i > 0 && subject.is_monotone() {
             let (before, here) = (results[i - 1], results[i]);
             if subject.falls(negative) { tally.add_step(here, before) } else { tally.add_step(before, here) }
         }

@@ -30,9 +30,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one result.
+    /// Counts one result, whose error is in units of the true value or in the least unit, whichever is larger.
     #[inline]
-    pub fn add(&mut self, x: f32, result: f32, exact: f64) {
+    pub fn add(&mut self, x: f32, result: f32, exact: f64, least_unit: f64) {
         self.count += 1;
         if result.is_nan() {
             self.wrong_nan += 1;
@@ -41,14 +41,15 @@ impl Tally {
         let exponent = ((exact.to_bits() >> 52) & 0x7FF) as i64 - 1023;
         let ulp_exponent = (exponent - 23).max(-149);
         let per_ulp = f64::from_bits(((1023 - ulp_exponent) as u64) << 52);
-        let difference = (f64::from(result) - exact).abs();
-        let error = difference * per_ulp;
+        // An infinity has no distance from itself.
+        let difference = if f64::from(result) == exact { 0.0 } else { (f64::from(result) - exact).abs() };
+        let error = if least_unit * per_ulp > 1.0 { difference / least_unit } else { difference * per_ulp };
         if error > self.worst[2].0 {
             self.rank(error, x);
         }
         if exponent >= -126 {
             self.worst_normal = self.worst_normal.max(error);
-            if error > 0.25 {
+            if error > 0.25 && least_unit == 0.0 {
                 self.worst_relative = self.worst_relative.max(difference / exact.abs() * 16_777_216.0);
             }
         }
@@ -98,15 +99,18 @@ mod tests {
     #[test]
     fn errors_are_in_units_of_the_true_value() {
         let mut tally = Tally::default();
-        tally.add(1.0, 1.0, 1.0 + 0.75 * f64::from(f32::EPSILON));
+        tally.add(1.0, 1.0, 1.0 + 0.75 * f64::from(f32::EPSILON), 0.0);
         assert_eq!(tally.worst[0], (0.75, 1.0));
         assert_eq!((tally.not_nearest, tally.histogram[6]), (1, 1));
         // The least subnormal for nothing is off by one unit of it.
-        tally.add(2.0, f32::from_bits(1), 0.0);
+        tally.add(2.0, f32::from_bits(1), 0.0, 0.0);
         assert_eq!(tally.worst[0], (1.0, 2.0));
         assert_eq!(tally.worst_normal, 0.75);
-        tally.add(3.0, f32::NAN, 0.5);
+        tally.add(3.0, f32::NAN, 0.5, 0.0);
         assert_eq!((tally.wrong_nan, tally.count), (1, 3));
+        tally.add(4.0, f32::INFINITY, f64::INFINITY, 0.0);
+        tally.add(5.0, 0.0, 1e-9, 2e-9);
+        assert_eq!(tally.worst.map(|(_, x)| x), [2.0, 1.0, 5.0]);
     }
 
     #[test]

@@ -54,19 +54,19 @@ impl Counts {
         }
         self.out_of_range += u64::from(!result.is_nan() && !range.contains(&result));
         if exact.abs() >= AMPLE {
-            self.ample.add(x, result, exact);
+            self.ample.add(x, result, exact, 0.0);
             return;
         }
         if exact.abs() >= f64::from(f32::MIN_POSITIVE) {
-            self.least_normal.add(x, result, exact);
+            self.least_normal.add(x, result, exact, 0.0);
             return;
         }
         let least = f64::from(f32::from_bits(1));
         if exact.abs() < least / 2.0 {
-            self.zero.add(x, result, exact);
+            self.zero.add(x, result, exact, 0.0);
             return;
         }
-        self.subnormal.add(x, result, exact);
+        self.subnormal.add(x, result, exact, 0.0);
         if (f64::from(result) - exact).abs() > least {
             self.wrong_subnormals += 1;
             self.flushed += u64::from(result == 0.0);
