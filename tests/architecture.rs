@@ -115,6 +115,14 @@ const POINTERS: &[&str] = &["*const ", "*mut ", "&raw ", "ptr::"];
 
 const MOST_LINES: usize = 600;
 
+const MOST_FUNCTION_LINES: usize = 60;
+
+/// Where functions may be longer: kernels write out what loops would not keep in registers.
+const LONG_FUNCTIONS: &[&str] = &["kernel/", "activation/", "simd/"];
+
+/// Functions that are one flat list, and longer: a message for each error.
+const LISTS: &[(&str, &str)] = &[("error.rs", "fmt")];
+
 const MOST_ARCHITECTURE_LINES: usize = 150;
 
 const MOST_FORMULA_COLUMNS: usize = 80;
@@ -278,6 +286,52 @@ fn files_are_short() {
     let long = sources().into_iter().map(|source| (source.text.lines().count(), source.path));
     let long: Vec<_> = long.filter(|(lines, _)| *lines > MOST_LINES).collect();
     assert_eq!(long, [], "files of more than {MOST_LINES} lines");
+}
+
+/// The functions with a body in code that rustfmt has laid out: name and lines, from the one with `fn` to the closing brace.
+fn functions(code: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = code.lines().collect();
+    let mut functions = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let declared = line.trim_start().split_once("fn ").filter(|(before, _)| {
+            before.split_whitespace().all(|word| word.starts_with("pub") || ["const", "unsafe"].contains(&word))
+        });
+        let Some((_, rest)) = declared else { continue };
+        let mut depth = 0;
+        for (more, line) in lines[at..].iter().enumerate() {
+            let opened = line.matches('{').count() as i32;
+            depth += opened - line.matches('}').count() as i32;
+            let is_at_end =
+                line.len() - line.trim_start().len() == indent && (more > 0 || opened > 0 || line.ends_with(';'));
+            // A declaration without a body ends with a semicolon.
+            if depth == 0 && is_at_end && (line.ends_with('}') || line.ends_with(';')) {
+                if line.ends_with('}') {
+                    functions.push((first_name(rest), more + 1));
+                }
+                break;
+            }
+        }
+    }
+    functions
+}
+
+#[test]
+fn functions_are_short() {
+    let (mut long, mut count, mut lists) = (Vec::new(), 0, Vec::new());
+    for source in sources().iter().filter(|source| !source.is_below(LONG_FUNCTIONS)) {
+        for (name, lines) in functions(&source.code()) {
+            count += 1;
+            match lines > MOST_FUNCTION_LINES {
+                true if LISTS.contains(&(&source.path, name)) => lists.push((source.path.clone(), name.to_string())),
+                true => long.push(format!("{}: {name} has {lines} lines", source.path)),
+                false => {}
+            }
+        }
+    }
+    assert!(count > 300, "only {count} functions were found");
+    assert_eq!(long, [""; 0], "functions of more than {MOST_FUNCTION_LINES} lines");
+    assert_eq!(lists.len(), LISTS.len(), "a list that no longer needs its permission loses it");
 }
 
 /// The names behind each `crate::` in the code: of `crate::a::b` and `crate::{a::b, c}` the `a` and `c`.
@@ -507,6 +561,14 @@ fn the_readme_works_wherever_it_is_shown() {
             assert!(is_anchor, "{link} resolves only in the repository");
         }
     }
+}
+
+/// The reader of functions, on which their limit rests.
+#[test]
+fn functions_are_read_to_their_last_brace() {
+    let code = "impl A {\n    fn a(\n        b: B,\n    ) -> C {\n        if b {\n        }\n    }\n\n    fn d(&self);\n\n    pub(crate) \
+                unsafe fn e() {}\n}\n\nfn f() -> impl Fn() {\n    move || {}\n}\n";
+    assert_eq!(functions(code), [("a", 6), ("e", 1), ("f", 3)]);
 }
 
 /// The reader of `crate::` paths, on which the order rests.

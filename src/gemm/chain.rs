@@ -268,7 +268,7 @@ impl PanelCall<'_> {
     /// As [`PanelCall::run`], for a term that there is, or the first of none.
     #[inline(never)]
     unsafe fn block(&self, panel: &Part, first: usize, next_col: Option<usize>, totals: Sink, right: &mut [f32]) {
-        let Self { kernels, gemm, plan, left, tiles, updated } = *self;
+        let Self { kernels, gemm, plan, left, tiles, .. } = *self;
         let width = panel.cols.len();
         let vectors = kernels.vectors(width);
         let padding = vectors * kernels.lanes - width;
@@ -276,38 +276,26 @@ impl PanelCall<'_> {
         let is_masked = plan.right == RightOperand::InPlace && padding > 0;
         let table = (if is_masked { kernels.tiles } else { kernels.padded_tiles })[vectors - 1];
         let can_prefetch = left.prefetches && !is_masked && vectors == kernels.panel_vectors;
-        // Tiles that are complete after one block, and by which parameters are updated at once, make room for the next.
-        let is_passing = updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add;
         let depth = SUM_BLOCK.min(gemm.k - first);
-        let is_last = first + depth == gemm.k;
-        let is_activated = is_last && plan.totals == Totals::InPlace && gemm.has_epilogue();
-        let is_collected = plan.totals == Totals::StagedByRuns && first == 0 && gemm.add;
-        let is_finished = plan.totals == Totals::StagedByRuns && is_last && updated.is_none();
-        let updated = updated.filter(|_| is_last);
-        let next = if is_last { next_col.map(|col| (0, col)) } else { Some((first + depth, panel.cols.start)) };
-        let next = next.filter(|_| can_prefetch).and_then(|(term, col)| self.next_block(term, col, depth));
+        let around = self.around(first, depth);
+        let next = if can_prefetch { self.next_block(panel, first + depth, next_col, depth) } else { None };
         let last = next.map_or(0, |(tiles, _)| tiles);
-        // Totals that are visited next should still be in the first-level cache.
-        let is_visited = is_activated || is_collected || is_finished || updated.is_some();
         let mut to_come = tiles.left();
         // SAFETY: the block lies inside the sum and the tiles inside the panel, where the caller vouches for all operands and
         // for the room; a right panel has at most SUM_BLOCK rows of at most nr columns.
         unsafe {
             let (b, b_depth_stride) = self.right(panel, first, depth, right);
-            for tiles in Runs::activated(tiles.clone(), if is_visited { width } else { 0 }, plan.epilogue_len, last) {
+            for tiles in Runs::activated(tiles.clone(), around.visited(width), plan.epilogue_len, last) {
                 let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(&tiles, first);
-                let row = if is_passing { 0 } else { tiles.start - panel.rows.start };
+                let row = if around.is_passing { 0 } else { tiles.start - panel.rows.start };
                 let totals = Sink { ptr: totals.at(row, 0), ..totals };
-                if is_collected {
+                if around.is_collected {
                     collect(gemm.c, tiles.range(), panel.cols.clone(), totals);
                 }
                 let rows = if can_prefetch {
-                    // A run's own rows, or those of the next one, which come first.
-                    let row = if is_finished { tiles.start } else { tiles.range().end };
-                    let output = (is_finished || is_collected).then(|| gemm.c.at(row, panel.cols.start));
                     let block = next.filter(|_| to_come <= last).map(|(_, block)| block);
                     to_come -= tiles.count;
-                    self.prefetches(block, output, tiles.len)
+                    self.prefetches(block, around.output(gemm, &tiles, panel.cols.start), tiles.len)
                 } else {
                     None
                 };
@@ -335,15 +323,22 @@ impl PanelCall<'_> {
                     scale: gemm.scale,
                     add: gemm.add || first > 0,
                 });
-                let visited = || Part { rows: tiles.range(), cols: panel.cols.clone() };
-                if is_activated {
-                    activate(kernels, gemm, &visited(), &mut []);
-                } else if is_finished {
-                    finish_staged(kernels, gemm, &visited(), totals);
-                } else if let Some(parameter) = updated {
-                    parameter.update(kernels, &visited(), totals.as_source());
-                }
+                around.behind(kernels, gemm, || Part { rows: tiles.range(), cols: panel.cols.clone() }, totals);
             }
+        }
+    }
+
+    /// What is done besides the sums of the block of `depth` terms from `first` on.
+    #[inline(always)]
+    fn around(&self, first: usize, depth: usize) -> Around<'_> {
+        let Self { gemm, plan, updated, .. } = *self;
+        let is_last = first + depth == gemm.k;
+        Around {
+            is_passing: updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add,
+            is_collected: plan.totals == Totals::StagedByRuns && first == 0 && gemm.add,
+            is_activated: is_last && plan.totals == Totals::InPlace && gemm.has_epilogue(),
+            is_finished: plan.totals == Totals::StagedByRuns && is_last && updated.is_none(),
+            updated: updated.filter(|_| is_last),
         }
     }
 
@@ -355,10 +350,12 @@ impl PanelCall<'_> {
             .then(|| [block.unwrap_or(Prefetch::NONE), output.unwrap_or(Prefetch::NONE)])
     }
 
-    /// The block of the right operand from this term and column on, where it is to be copied from rows of its own, and how many
-    /// tiles `depth` terms deep it takes to prefetch it: the last ones, or it would be gone again.
-    fn next_block(&self, term: usize, col: usize, depth: usize) -> Option<(usize, Prefetch)> {
+    /// The block of the right operand behind the one that ends with term `end`, of this panel or the next one, where it is to be
+    /// copied from rows of its own, and how many tiles `depth` terms deep it takes to prefetch it: the last ones, or it would
+    /// be gone again.
+    fn next_block(&self, panel: &Part, end: usize, next_col: Option<usize>, depth: usize) -> Option<(usize, Prefetch)> {
         let Self { gemm, plan, .. } = *self;
+        let (term, col) = if end == gemm.k { (0, next_col?) } else { (end, panel.cols.start) };
         let rows = depth / LINE;
         if plan.right != RightOperand::Copied || rows == 0 {
             return None;
@@ -390,5 +387,53 @@ impl PanelCall<'_> {
             RightOperand::Gathered => unsafe { gather(&packed) },
         }
         (dst, padded)
+    }
+}
+
+/// What is done to the tiles of one block besides their sums.
+struct Around<'c> {
+    /// Whether a run's tiles make room for the next: they are complete after one block, and parameters are updated by them.
+    is_passing: bool,
+    /// Whether the output is staged before it is added to,
+    is_collected: bool,
+    /// activated in place,
+    is_activated: bool,
+    /// or brought to the output.
+    is_finished: bool,
+    /// What is updated by it.
+    updated: Option<&'c Parameter>,
+}
+
+impl Around<'_> {
+    /// Columns of which totals are visited next, and should still be in the first-level cache: all of the panel's or none.
+    #[inline(always)]
+    fn visited(&self, width: usize) -> usize {
+        let is_visited = self.is_activated || self.is_collected || self.is_finished || self.updated.is_some();
+        if is_visited { width } else { 0 }
+    }
+
+    /// The output's rows to prefetch with a run of tiles: its own rows, or those of the next one, which come first.
+    #[inline(always)]
+    fn output(&self, gemm: &Gemm, tiles: &Run, col: usize) -> Option<*mut f32> {
+        let row = if self.is_finished { tiles.start } else { tiles.range().end };
+        (self.is_finished || self.is_collected).then(|| gemm.c.at(row, col))
+    }
+
+    /// What comes behind the sums of a run of tiles.
+    ///
+    /// # Safety
+    /// As [`PanelCall::run`], where the totals are those of the part.
+    #[inline(always)]
+    unsafe fn behind(&self, kernels: &Kernels, gemm: &Gemm, part: impl Fn() -> Part, totals: Sink) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.is_activated {
+                activate(kernels, gemm, &part(), &mut []);
+            } else if self.is_finished {
+                finish_staged(kernels, gemm, &part(), totals);
+            } else if let Some(parameter) = self.updated {
+                parameter.update(kernels, &part(), totals.as_source());
+            }
+        }
     }
 }
