@@ -26,7 +26,7 @@ const CLASSES: usize = 4;
 fn classifier() -> NetworkBuilder {
     Network::builder(INPUTS)
         .layer(19, Activation::Relu)
-        .layer(11, Activation::Tanh)
+        .layer(11, Activation::Gelu)
         .layer(CLASSES, Activation::Identity)
         .cost(Cost::SoftmaxCrossEntropy)
         .seed(5)
@@ -269,7 +269,7 @@ fn gradients_are_the_slopes_of_every_cost() {
     let shares = [0.1, 0.2, 0.3, 0.4, 1.0, 0.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25].repeat(2);
     let (ones, weights) = (values(6 * CLASSES, 2, 0.0, 1.0), [0.5, 1.0, 2.0, 0.0, 3.0, 1.0]);
     let labels = [0_usize, 1, 2, 3, 0, 1];
-    let new = |cost, last| Network::builder(INPUTS).layer(8, Activation::Tanh).layer(CLASSES, last).cost(cost).seed(9);
+    let new = |cost, last| Network::builder(INPUTS).layer(8, Activation::Silu).layer(CLASSES, last).cost(cost).seed(9);
     let (softmax, identity) = (Cost::SoftmaxCrossEntropy, Activation::Identity);
     let class_weights = [0.5, 1.0, 2.0, 4.0];
     let cases: [(NetworkBuilder, Targets<'_>); 8] = [
@@ -282,7 +282,7 @@ fn gradients_are_the_slopes_of_every_cost() {
             new(Cost::BinaryCrossEntropy, Activation::Sigmoid).positive_weight(3.0).class_weights(class_weights),
             Targets::values(&ones).sample_weights(&weights),
         ),
-        (new(Cost::Quadratic, Activation::Tanh), Targets::values(&ones)),
+        (new(Cost::Quadratic, Activation::Softplus), Targets::values(&ones)),
         (new(Cost::Quadratic, identity).class_weights(class_weights), Targets::values(&ones).sample_weights(&weights)),
     ];
     for (case, (builder, targets)) in cases.into_iter().enumerate() {
@@ -418,7 +418,8 @@ fn fit_refuses_before_it_touches() {
 #[test]
 fn exclusive_or_is_learnt_from_the_default() {
     let (x, y) = ([0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 0.0]);
-    for activation in [Activation::Tanh, Activation::Sigmoid, Activation::Relu] {
+    for activation in [Activation::Tanh, Activation::Sigmoid, Activation::Relu, Activation::Gelu, Activation::Softplus]
+    {
         let network = Network::builder(2).layer(16, activation).layer(1, Activation::Sigmoid);
         let mut network =
             network.cost(Cost::BinaryCrossEntropy).optimizer(Adam::new(0.05)).max_batch(4).build().unwrap();
