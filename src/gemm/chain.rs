@@ -14,7 +14,7 @@ use super::epilogue::{activate, collect, finish_staged};
 use super::update::Parameter;
 use super::{Gemm, Updated};
 use crate::isa::Kernels;
-use crate::kernel::chain::{LINE, Prefetch, Start, Tiles};
+use crate::kernel::chain::{LINE, Lhs, Prefetch, Tiles};
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{Part, RightOperand, TileLoops, TileOrder, Totals};
@@ -92,10 +92,10 @@ impl<'g> Left<'g> {
                     // SAFETY: the rows and terms lie inside the part, where the caller vouches for the operand, and the scratch
                     // has room.
                     unsafe {
-                        let source = Source { ptr: gemm.a.at(rows.start, first), ..gemm.a }.transposed();
+                        let source = gemm.a.starting_at(rows.start, first).transposed();
                         let width = rows.len();
-                        let dst = packed.add((rows.start - first_row) * gemm.k + first * width);
-                        (kernels.copy_pack)(&Panel { source, depth, width, dst, dst_stride: width, padding: 0 });
+                        let dst = Sink::rows(packed.add((rows.start - first_row) * gemm.k + first * width), width);
+                        (kernels.copy_pack)(&Panel { source, depth, width, dst, padding: 0 });
                     }
                 }
             }
@@ -104,19 +104,16 @@ impl<'g> Left<'g> {
         Self { gemm, packed, first_row, prefetches: plan.prefetches }
     }
 
-    /// Pointer, and strides of rows, terms, tiles and lines, of a run of tiles from one term on.
+    /// A run of tiles from one term on.
     #[inline(always)]
-    fn at(&self, tiles: &Run, term: usize) -> (*const f32, [usize; 4]) {
+    fn at(&self, tiles: &Run, term: usize) -> Lhs {
         let height = tiles.len;
         match self.packed {
             Some(packed) => {
                 let at = packed.wrapping_add((tiles.start - self.first_row) * self.gemm.k + term * height);
-                (at, [1, height, height * self.gemm.k, LINE])
+                Lhs::packed(at, height, self.gemm.k, self.prefetches)
             }
-            None => {
-                let (a, stride) = (self.gemm.a, self.gemm.a.row_stride);
-                (a.at(tiles.start, term), [stride, a.col_stride, height * stride, stride])
-            }
+            None => Lhs::in_place(self.gemm.a.starting_at(tiles.start, term), height, self.prefetches),
         }
     }
 }
@@ -171,28 +168,19 @@ unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, 
     let vectors = kernels.vectors(panels.len);
     let padding = vectors * kernels.lanes - panels.len;
     let table = if padding == 0 { kernels.padded_tiles } else { kernels.tiles };
-    let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(tiles, 0);
     // SAFETY: the caller's promise.
     unsafe {
         table[vectors - 1][tiles.len - 1](&Tiles {
             panels: panels.count,
             tiles: tiles.count,
             depth: gemm.k,
-            a,
-            a_row_stride,
-            a_depth_stride,
-            a_tile_stride,
-            a_line_stride,
-            prefetches_a: left.prefetches,
+            a: left.at(tiles, 0),
             prefetch: &[],
-            b: gemm.b.at(0, panels.start),
-            b_depth_stride: gemm.b.row_stride,
-            c: gemm.c.at(tiles.start, panels.start),
-            c_row_stride: gemm.c.row_stride,
+            b: gemm.b.starting_at(0, panels.start),
+            c: gemm.c.starting_at(tiles.start, panels.start),
             tail: kernels.lanes - padding,
-            start: gemm.start.at(tiles.start, panels.start),
-            scale: gemm.scale,
-            add: gemm.add,
+            start: gemm.start(0, tiles.start, panels.start),
+            finish: gemm.finish(0),
         });
     }
 }
@@ -215,14 +203,13 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
             let panel = Part { rows: part.rows.clone(), cols };
             let totals = if plan.totals != Totals::InPlace {
                 let row_stride = kernels.vectors(panel.cols.len()) * kernels.lanes;
-                let staging = Sink { ptr: staging.as_mut_ptr(), row_stride, col_stride: 1 };
+                let staging = Sink::rows(staging.as_mut_ptr(), row_stride);
                 if gemm.add && plan.totals == Totals::Staged {
                     collect(gemm.c, panel.rows.clone(), panel.cols.clone(), staging);
                 }
                 staging
             } else {
-                let totals = gemm.totals();
-                Sink { ptr: totals.at(panel.rows.start, panel.cols.start), ..totals }
+                gemm.totals().starting_at(panel.rows.start, panel.cols.start)
             };
             let next_col = Some(panel.cols.end).filter(|&col| col < part.cols.end);
             let call = PanelCall { kernels, gemm, plan, left: &left, tiles: &tiles, updated: updated.as_ref() };
@@ -284,11 +271,10 @@ impl PanelCall<'_> {
         // SAFETY: the block lies inside the sum and the tiles inside the panel, where the caller vouches for all operands and
         // for the room; a right panel has at most SUM_BLOCK rows of at most nr columns.
         unsafe {
-            let (b, b_depth_stride) = self.right(panel, first, depth, right);
+            let b = self.right(panel, first, depth, right);
             for tiles in Runs::activated(tiles.clone(), around.visited(width), plan.epilogue_len, last) {
-                let (a, [a_row_stride, a_depth_stride, a_tile_stride, a_line_stride]) = left.at(&tiles, first);
                 let row = if around.is_passing { 0 } else { tiles.start - panel.rows.start };
-                let totals = Sink { ptr: totals.at(row, 0), ..totals };
+                let totals = totals.starting_at(row, 0);
                 if around.is_collected {
                     collect(gemm.c, tiles.range(), panel.cols.clone(), totals);
                 }
@@ -307,21 +293,13 @@ impl PanelCall<'_> {
                     panels: 1,
                     tiles: tiles.count,
                     depth,
-                    a,
-                    a_row_stride,
-                    a_depth_stride,
-                    a_tile_stride,
-                    a_line_stride,
-                    prefetches_a: left.prefetches,
+                    a: left.at(&tiles, first),
                     prefetch,
                     b,
-                    b_depth_stride,
-                    c: totals.ptr,
-                    c_row_stride: totals.row_stride,
+                    c: totals,
                     tail: kernels.lanes - padding,
-                    start: if first == 0 { gemm.start.at(tiles.start, panel.cols.start) } else { Start::Zero },
-                    scale: gemm.scale,
-                    add: gemm.add || first > 0,
+                    start: gemm.start(first, tiles.start, panel.cols.start),
+                    finish: gemm.finish(first),
                 });
                 around.behind(kernels, gemm, || Part { rows: tiles.range(), cols: panel.cols.clone() }, totals);
             }
@@ -364,21 +342,23 @@ impl PanelCall<'_> {
         Some((terms.div_ceil(rows), Prefetch { ptr: gemm.b.at(term, col), row_stride: gemm.b.row_stride, rows }))
     }
 
-    /// One block of the right operand, from term `first` on, as the micro-kernels read it: pointer, and stride of terms.
+    /// One block of the right operand, from term `first` on, as the micro-kernels read it.
     ///
     /// # Safety
     /// As [`PanelCall::run`], for a block of the sum.
     #[inline(always)]
-    unsafe fn right(&self, panel: &Part, first: usize, depth: usize, scratch: &mut [f32]) -> (*const f32, usize) {
+    unsafe fn right(&self, panel: &Part, first: usize, depth: usize, scratch: &mut [f32]) -> Source {
         let Self { kernels, gemm, plan, .. } = *self;
         let (cols, width) = (&panel.cols, panel.cols.len());
         let padded = kernels.vectors(width) * kernels.lanes;
-        let source = Source { ptr: gemm.b.at(first, cols.start), ..gemm.b };
-        let dst = scratch.as_mut_ptr();
-        let packed = Panel { source, depth, width, dst, dst_stride: padded, padding: padded - width };
+        let source = gemm.b.starting_at(first, cols.start);
+        let dst = Sink::rows(scratch.as_mut_ptr(), padded);
+        let packed = Panel { source, depth, width, dst, padding: padded - width };
         match plan.right {
-            RightOperand::InPlace => return (source.ptr, source.row_stride),
-            RightOperand::Prepacked => return (gemm.b.at(0, cols.start).wrapping_add(first * padded), padded),
+            RightOperand::InPlace => return source,
+            RightOperand::Prepacked => {
+                return Source::rows(gemm.b.at(0, cols.start).wrapping_add(first * padded), padded);
+            }
             // SAFETY: the caller's promise.
             RightOperand::Transposed => unsafe { (kernels.transpose_pack)(&packed) },
             // SAFETY: as above.
@@ -386,7 +366,7 @@ impl PanelCall<'_> {
             // SAFETY: as above.
             RightOperand::Gathered => unsafe { gather(&packed) },
         }
-        (dst, padded)
+        dst.as_source()
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Gemm, chain, lanes};
 use crate::isa::Kernels;
 use crate::kernel::Sink;
 use crate::kernel::axpyf::Axpyf;
-use crate::kernel::chain::{Start, Tiles};
+use crate::kernel::chain::{Lhs, Tiles};
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::Panel;
@@ -120,7 +120,7 @@ unsafe fn route(kernels: &Kernels, gemm: &Gemm, rectangle: &Rectangle, part: &Pa
             Route::FewColumns(kernel) => few_columns(*kernel, gemm, part),
             Route::OuterProduct(outer) => match gemm.update {
                 None => {
-                    let to = Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c };
+                    let to = gemm.c.starting_at(part.rows.start, part.cols.start);
                     outer_product(kernels, gemm, outer, part, to);
                 }
                 Some(update) => outer_update(kernels, gemm, outer, &update.parameter(), part, scratch),
@@ -141,42 +141,27 @@ unsafe fn single_call(kernels: &Kernels, gemm: &Gemm, plan: &SingleCall, scratch
         panels: plan.panels,
         tiles: plan.tiles,
         depth: k,
-        a: a.ptr,
-        a_row_stride: a.row_stride,
-        a_depth_stride: a.col_stride,
-        a_tile_stride: plan.height.wrapping_mul(a.row_stride),
-        prefetches_a: false,
-        a_line_stride: 0,
+        a: Lhs::in_place(a, plan.height, false),
         prefetch: &[],
-        b: b.ptr,
-        b_depth_stride: b.row_stride,
-        c: totals.ptr,
-        c_row_stride: totals.row_stride,
+        b,
+        c: totals,
         tail: plan.tail,
         start: gemm.start,
-        scale: gemm.scale,
-        add: gemm.add,
+        finish: gemm.finish(0),
     };
     // SAFETY: the caller's promise; the plan has chosen tiles that there are, and the scratch has room for SUM_BLOCK rows
     // of a panel.
     unsafe {
         if plan.packs_right {
-            let (dst, dst_stride) = (scratch.as_mut_ptr(), plan.width);
-            (kernels.transpose_pack)(&Panel {
-                source: b,
-                depth: k,
-                width: n,
-                dst,
-                dst_stride,
-                padding: plan.width - n,
-            });
-            (call.b, call.b_depth_stride) = (dst, dst_stride);
+            let dst = Sink::rows(scratch.as_mut_ptr(), plan.width);
+            (kernels.transpose_pack)(&Panel { source: b, depth: k, width: n, dst, padding: plan.width - n });
+            call.b = dst.as_source();
         }
         (plan.kernel)(&call);
         if let Some((kernel, tail)) = plan.rest {
             let col = plan.panels * plan.width;
-            let (c, start) = (totals.at(0, col), gemm.start.at(0, col));
-            kernel(&Tiles { panels: 1, b: b.at(0, col), c, tail, start, ..call });
+            let (b, c, start) = (b.starting_at(0, col), totals.starting_at(0, col), gemm.start.at(0, col));
+            kernel(&Tiles { panels: 1, b, c, tail, start, ..call });
         }
         activate(kernels, gemm, &Part { rows: 0..m, cols: 0..n }, &mut []);
     }
@@ -190,24 +175,21 @@ unsafe fn single_row(kernels: &Kernels, gemm: &Gemm, row: &SingleRow, part: &Par
     let i = part.rows.start;
     let totals = gemm.totals();
     for cols in Chunks::new(part.cols.clone(), row.cols, 1) {
-        for start in (0..gemm.k).step_by(SUM_BLOCK) {
+        for first in (0..gemm.k).step_by(SUM_BLOCK) {
             // SAFETY: the terms lie inside the sum and the columns inside the part, where the caller vouches for all
             // operands; the scratch has room for one element a column.
             unsafe {
                 (kernels.axpyf)(&Axpyf {
-                    depth: SUM_BLOCK.min(gemm.k - start),
+                    depth: SUM_BLOCK.min(gemm.k - first),
                     group: row.terms,
                     cols: cols.len(),
                     is_aligned: row.aligned,
-                    a: gemm.a.at(i, start),
-                    a_stride: gemm.a.col_stride,
-                    b: gemm.b.at(start, cols.start),
-                    b_row_stride: gemm.b.row_stride,
+                    a: gemm.a.starting_at(i, first),
+                    b: gemm.b.starting_at(first, cols.start),
                     sums: scratch.as_mut_ptr(),
-                    c: totals.at(i, cols.start),
-                    start: if start == 0 { gemm.start.at(i, cols.start) } else { Start::Zero },
-                    scale: gemm.scale,
-                    add: gemm.add || start > 0,
+                    c: totals.starting_at(i, cols.start),
+                    start: gemm.start(first, i, cols.start),
+                    finish: gemm.finish(first),
                 });
             }
         }
@@ -222,21 +204,17 @@ unsafe fn single_row(kernels: &Kernels, gemm: &Gemm, row: &SingleRow, part: &Par
 /// As [`run`]; the plan is one for few columns.
 unsafe fn few_columns(kernel: unsafe fn(&Narrow), gemm: &Gemm, part: &Part) {
     let (i, j) = (part.rows.start, part.cols.start);
-    for start in (0..gemm.k).step_by(SUM_BLOCK) {
+    for first in (0..gemm.k).step_by(SUM_BLOCK) {
         // SAFETY: the caller's promise; the terms lie inside the sum.
         unsafe {
             kernel(&Narrow {
                 rows: part.rows.len(),
                 cols: part.cols.len(),
-                depth: SUM_BLOCK.min(gemm.k - start),
-                a: gemm.a.at(i, start),
-                a_row_stride: gemm.a.row_stride,
-                b: gemm.b.at(start, j),
-                b_depth_stride: gemm.b.row_stride,
-                c: gemm.c.at(i, j),
-                c_row_stride: gemm.c.row_stride,
-                scale: gemm.scale,
-                add: gemm.add || start > 0,
+                depth: SUM_BLOCK.min(gemm.k - first),
+                a: gemm.a.starting_at(i, first),
+                b: gemm.b.starting_at(first, j),
+                c: gemm.c.starting_at(i, j),
+                finish: gemm.finish(first),
             });
         }
     }
@@ -254,16 +232,11 @@ unsafe fn outer_product(kernels: &Kernels, gemm: &Gemm, plan: &OuterProduct, par
             rows: part.rows.len(),
             cols: part.cols.len(),
             is_aligned: plan.aligned,
-            a: gemm.a.at(part.rows.start, 0),
             depth: gemm.k,
-            a_row_stride: gemm.a.row_stride,
-            a_depth_stride: gemm.a.col_stride,
-            b: gemm.b.at(0, part.cols.start),
-            b_depth_stride: gemm.b.row_stride,
-            c: to.ptr,
-            c_row_stride: to.row_stride,
-            scale: gemm.scale,
-            add: gemm.add,
+            a: gemm.a.starting_at(part.rows.start, 0),
+            b: gemm.b.starting_at(0, part.cols.start),
+            c: to,
+            finish: gemm.finish(0),
         });
     }
 }
@@ -283,7 +256,7 @@ unsafe fn outer_update(
     for rows in Chunks::new(part.rows.clone(), plan.update_rows, 1) {
         for cols in Chunks::new(part.cols.clone(), plan.update_cols, LINE) {
             let piece = Part { rows: rows.clone(), cols };
-            let to = Sink { ptr: scratch.as_mut_ptr(), row_stride: piece.cols.len(), col_stride: 1 };
+            let to = Sink::rows(scratch.as_mut_ptr(), piece.cols.len());
             // SAFETY: the piece lies inside the part, for which the caller vouches, and has room in the scratch.
             unsafe {
                 if gemm.add {

@@ -76,9 +76,9 @@ impl DzPass {
             unsafe {
                 let block = Self {
                     rows: SUM_BLOCK.min(self.rows - start),
-                    upstream: Source { ptr: self.upstream.at(start, 0), ..self.upstream },
-                    saved: Source { ptr: self.saved.at(start, 0), ..self.saved },
-                    dz: Sink { ptr: self.dz.at(start, 0), ..self.dz },
+                    upstream: self.upstream.starting_at(start, 0),
+                    saved: self.saved.starting_at(start, 0),
+                    dz: self.dz.starting_at(start, 0),
                     db: self.db.map(|db| ColumnSums { add: db.add || start > 0, ..db }),
                     ..*self
                 };
@@ -118,15 +118,15 @@ impl DzPass {
             // most SUM_BLOCK rows fit the scratch.
             unsafe {
                 let collect = |from: &Source, to: &mut [f32]| {
-                    let source = Source { ptr: from.at(0, j), ..*from };
-                    let (dst, depth) = (to.as_mut_ptr(), self.rows);
-                    gather(&Panel { source, depth, width: len, dst, dst_stride: len, padding: 0 });
-                    Source { ptr: to.as_ptr(), row_stride: len, col_stride: 1 }
+                    let dst = Sink::rows(to.as_mut_ptr(), len);
+                    let source = from.starting_at(0, j);
+                    gather(&Panel { source, depth: self.rows, width: len, dst, padding: 0 });
+                    dst.as_source()
                 };
                 let upstream = collect(&self.upstream, first);
                 let saved = collect(&self.saved, second);
                 // In place: each element is read before it is written.
-                let dz = Sink { ptr: first.as_mut_ptr(), row_stride: len, col_stride: 1 };
+                let dz = Sink::rows(first.as_mut_ptr(), len);
                 let db = self.db.map(|db| db.from(j));
                 Self { upstream: Source { ptr: dz.ptr, ..upstream }, saved, dz, db, ..*self }.contiguous(0..len);
                 for i in 0..self.rows {

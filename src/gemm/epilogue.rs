@@ -21,7 +21,7 @@ pub(super) unsafe fn finish_staged(kernels: &Kernels, gemm: &Gemm, part: &Part, 
             let dst = to.at(part.rows.start, part.cols.start);
             // The staging's columns are the panel's rows: contiguous wherever the output's columns are.
             let source = staging.as_source().transposed();
-            let panel = Panel { source, depth: cols, width: rows, dst, dst_stride: to.col_stride, padding: 0 };
+            let panel = Panel { source, depth: cols, width: rows, dst: Sink::rows(dst, to.col_stride), padding: 0 };
             if to.row_stride == 1 && rows == 1 {
                 for j in 0..cols {
                     *dst.add(j * to.col_stride) = *staging.at(0, j);
@@ -45,7 +45,7 @@ pub(super) unsafe fn finish_staged(kernels: &Kernels, gemm: &Gemm, part: &Part, 
         }
         // Straight to the output where its rows are contiguous, else in place and then there.
         let is_direct = gemm.c.col_stride == 1;
-        let to = if is_direct { Sink { ptr: gemm.c.at(part.rows.start, part.cols.start), ..gemm.c } } else { staging };
+        let to = if is_direct { gemm.c.starting_at(part.rows.start, part.cols.start) } else { staging };
         if is_direct || !gemm.activation.is_identity() {
             (kernels.activate[gemm.activation.index()])(&Rows {
                 rows,
@@ -98,7 +98,7 @@ unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &m
         }
         for i in part.rows.clone() {
             for cols in Chunks::new(part.cols.clone(), scratch.len(), 1) {
-                let row = Sink { ptr: scratch.as_mut_ptr(), row_stride: 0, col_stride: 1 };
+                let row = Sink::rows(scratch.as_mut_ptr(), 0);
                 collect(totals, i..i + 1, cols.clone(), row);
                 let (src, dst, cols_len) = (row.ptr, row.ptr, cols.len());
                 kernel(&Rows { rows: 1, cols: cols_len, src, src_row_stride: 0, dst, dst_row_stride: 0, parameter });

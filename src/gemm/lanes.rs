@@ -11,9 +11,9 @@ use super::Gemm;
 use super::chunks::{Chunks, Run};
 use super::epilogue::activate;
 use crate::isa::Kernels;
-use crate::kernel::Source;
 use crate::kernel::dot::DotTile;
 use crate::kernel::pack::{Panel, gather};
+use crate::kernel::{Sink, Source};
 use crate::plan::{DotProducts, Part};
 use core::ops::Range;
 
@@ -51,21 +51,15 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
 /// The call of a tile of so many rows, but for where the tile lies.
 #[inline(always)]
 fn call(gemm: &Gemm, plan: &DotProducts, rows: usize) -> DotTile {
-    let totals = gemm.totals();
     DotTile {
         depth: gemm.k,
-        a: gemm.a.ptr,
-        a_row_stride: gemm.a.row_stride,
-        b: gemm.b.ptr,
-        b_col_stride: gemm.b.col_stride,
+        a: gemm.a,
+        b: gemm.b,
         exceeds_l1: plan.exceeds_l1,
         is_aligned: rows <= plan.aligned_rows,
-        c: totals.ptr,
-        c_row_stride: totals.row_stride,
-        c_col_stride: totals.col_stride,
+        c: gemm.totals(),
         start: gemm.start,
-        scale: gemm.scale,
-        add: gemm.add,
+        finish: gemm.finish(0),
     }
 }
 
@@ -88,12 +82,13 @@ unsafe fn row_of_tiles(
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at most as
     // many rows of k as the scratch has room for.
     unsafe {
-        let left = Source { ptr: gemm.a.at(rows.start, 0), ..gemm.a };
-        (call.a, call.a_row_stride) = contiguous_rows(plan.gathers_left, left, rows.len(), gemm.k, left_scratch);
+        let left = gemm.a.starting_at(rows.start, 0);
+        (call.a.ptr, call.a.row_stride) = contiguous_rows(plan.gathers_left, left, rows.len(), gemm.k, left_scratch);
         for cols in cols {
-            let right = Source { ptr: gemm.b.at(0, cols.start), ..gemm.b }.transposed();
-            (call.b, call.b_col_stride) = contiguous_rows(plan.gathers_right, right, cols.len(), gemm.k, right_scratch);
-            call.c = totals.at(rows.start, cols.start);
+            let right = gemm.b.starting_at(0, cols.start).transposed();
+            (call.b.ptr, call.b.col_stride) =
+                contiguous_rows(plan.gathers_right, right, cols.len(), gemm.k, right_scratch);
+            call.c.ptr = totals.at(rows.start, cols.start);
             call.start = gemm.start.at(rows.start, cols.start);
             by_cols[cols.len() - 1](&call);
         }
@@ -139,12 +134,14 @@ unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, rows: &Run, 
     for j in cols.starts() {
         // SAFETY: as in `row_of_tiles`.
         unsafe {
-            let right = Source { ptr: gemm.b.at(0, j), ..gemm.b }.transposed();
-            (call.b, call.b_col_stride) = contiguous_rows(plan.gathers_right, right, cols.len, gemm.k, right_scratch);
+            let right = gemm.b.starting_at(0, j).transposed();
+            (call.b.ptr, call.b.col_stride) =
+                contiguous_rows(plan.gathers_right, right, cols.len, gemm.k, right_scratch);
             for i in rows.starts() {
-                let left = Source { ptr: gemm.a.at(i, 0), ..gemm.a };
-                (call.a, call.a_row_stride) = contiguous_rows(plan.gathers_left, left, rows.len, gemm.k, left_scratch);
-                call.c = totals.at(i, j);
+                let left = gemm.a.starting_at(i, 0);
+                (call.a.ptr, call.a.row_stride) =
+                    contiguous_rows(plan.gathers_left, left, rows.len, gemm.k, left_scratch);
+                call.c.ptr = totals.at(i, j);
                 call.start = gemm.start.at(i, j);
                 kernel(&call);
             }
@@ -176,8 +173,8 @@ unsafe fn contiguous_rows(
 #[inline(never)]
 unsafe fn gather_rows(source: Source, rows: usize, len: usize, scratch: &mut [f32]) -> (*const f32, usize) {
     let dst = &mut scratch[..rows * len];
-    let panel = Panel { source, depth: rows, width: len, dst: dst.as_mut_ptr(), dst_stride: len, padding: 0 };
+    let dst = Sink::rows(dst.as_mut_ptr(), len);
     // SAFETY: the caller vouches for the source; the slice just taken has room for the panel.
-    unsafe { gather(&panel) };
-    (dst.as_ptr(), len)
+    unsafe { gather(&Panel { source, depth: rows, width: len, dst, padding: 0 }) };
+    (dst.ptr, len)
 }

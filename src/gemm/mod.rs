@@ -14,8 +14,7 @@ pub(crate) mod update;
 
 use crate::activation::Activation;
 use crate::isa::Target;
-use crate::kernel::chain::Start;
-use crate::kernel::{Sink, Source};
+use crate::kernel::{Finish, Sink, Source, Start};
 use crate::plan::{Asked, ProductShape, Question};
 use crate::summation::Summation;
 use core::ops::Range;
@@ -83,12 +82,11 @@ impl Gemm<'_> {
 
     /// The same problem for some columns of the output.
     pub(crate) fn of_cols(&self, cols: Range<usize>) -> Self {
-        let at = |sink: Sink| Sink { ptr: sink.at(0, cols.start), ..sink };
         Self {
             n: cols.len(),
-            b: Source { ptr: self.b.at(0, cols.start), ..self.b },
-            c: at(self.c),
-            z: self.z.map(at),
+            b: self.b.starting_at(0, cols.start),
+            c: self.c.starting_at(0, cols.start),
+            z: self.z.map(|z| z.starting_at(0, cols.start)),
             start: self.start.at(0, cols.start),
             ..*self
         }
@@ -122,6 +120,18 @@ impl Gemm<'_> {
     #[inline(always)]
     pub(crate) fn has_epilogue(&self) -> bool {
         !self.activation.is_identity() || self.z.is_some()
+    }
+
+    /// What sums begin with in the block from term `first` on, seen from element `(i, j)` of the output.
+    #[inline(always)]
+    fn start(&self, first: usize, i: usize, j: usize) -> Start {
+        if first == 0 { self.start.at(i, j) } else { Start::Zero }
+    }
+
+    /// What becomes of the sums of the block from term `first` on: each is added to those before.
+    #[inline(always)]
+    fn finish(&self, first: usize) -> Finish {
+        Finish { scale: self.scale, add: self.add || first > 0 }
     }
 
     /// Where partial sums stand until the last block: the kept pre-activation, or else the output itself.

@@ -9,8 +9,8 @@
 //! Sums along the rows read the rows (lanes) or the panels (chain); sums across them read the rows.
 
 use crate::isa::Kernels;
-use crate::kernel::Source;
 use crate::kernel::pack::{Panel, gather};
+use crate::kernel::{Sink, Source};
 use crate::summation::Summation;
 use crate::workspace::{padded, padded_row_stride};
 
@@ -47,7 +47,7 @@ impl PackedLayout {
 
     /// The matrix in this memory.
     pub(crate) fn matrix(&self, memory: &[f32]) -> Source {
-        Source { ptr: memory.as_ptr(), row_stride: self.row_stride, col_stride: 1 }
+        Source::rows(memory.as_ptr(), self.row_stride)
     }
 
     /// The panels in this memory: panel by panel `row_stride` columns, the first of column `j` at `j · col_stride`.
@@ -70,8 +70,7 @@ impl PackedLayout {
                 source,
                 depth: self.rows,
                 width: self.terms,
-                dst: rows.as_mut_ptr(),
-                dst_stride: self.row_stride,
+                dst: Sink::rows(rows.as_mut_ptr(), self.row_stride),
                 padding: self.row_stride - self.terms,
             });
             // The copy just made is contiguous along its rows, whatever the source is.
@@ -80,11 +79,10 @@ impl PackedLayout {
                 let width = self.panel_width.min(self.rows - start);
                 let dst_stride = width.next_multiple_of(kernels.lanes);
                 (kernels.transpose_pack)(&Panel {
-                    source: Source { ptr: copy.at(0, start), ..copy },
+                    source: copy.starting_at(0, start),
                     depth: self.terms,
                     width,
-                    dst: panels.as_mut_ptr().add(start * self.terms),
-                    dst_stride,
+                    dst: Sink::rows(panels.as_mut_ptr().add(start * self.terms), dst_stride),
                     padding: dst_stride - width,
                 });
             }

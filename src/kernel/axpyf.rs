@@ -13,8 +13,7 @@
 //! cache: one group. From the outer caches come long stretches of few rows, and the sums stand in the first-level cache in
 //! between. Strips begin on the cache lines of the operand's rows. The order of every sum is the same.
 
-use super::chain::Start;
-use super::{STRETCH, head};
+use super::{Finish, STRETCH, Sink, Source, Start, head};
 use crate::simd::Simd;
 
 /// One block of the sums of one row.
@@ -26,22 +25,17 @@ pub(crate) struct Axpyf {
     pub(crate) cols: usize,
     /// Whether a row's first vector is cut where the next begins on a cache line: of use where all rows begin alike.
     pub(crate) is_aligned: bool,
-    /// Left operand: element `p` at `p · a_stride`.
-    pub(crate) a: *const f32,
-    pub(crate) a_stride: usize,
-    /// Right operand: element `(p, j)` at `p · b_row_stride + j`.
-    pub(crate) b: *const f32,
-    pub(crate) b_row_stride: usize,
+    /// Left operand: a row, whose columns are terms.
+    pub(crate) a: Source,
+    /// Right operand: rows are terms, contiguous.
+    pub(crate) b: Source,
     /// Room for `cols` sums; not used where there is one group.
     pub(crate) sums: *mut f32,
-    /// Output: `cols` contiguous elements.
-    pub(crate) c: *mut f32,
+    /// Output: a row, contiguous.
+    pub(crate) c: Sink,
     /// The first value of the sums.
     pub(crate) start: Start,
-    /// Factor of the block's sum.
-    pub(crate) scale: f32,
-    /// Whether to add to the output; where not, the output is never read.
-    pub(crate) add: bool,
+    pub(crate) finish: Finish,
 }
 
 /// Terms that are written out one behind the other, and the best group for an operand from the outer caches: four take 5 %
@@ -56,7 +50,7 @@ pub(crate) const TERMS: usize = 8;
 #[inline(always)]
 pub(crate) unsafe fn axpyf<S: Simd, const NV: usize>(simd: S, row: &Axpyf) {
     const { assert!(NV * S::LANES == STRETCH || 4 * NV * S::LANES == STRETCH) };
-    let head = if row.is_aligned { head::<S>(row.b).min(row.cols) } else { 0 };
+    let head = if row.is_aligned { head::<S>(row.b.ptr).min(row.cols) } else { 0 };
     let whole = simd.tail(S::LANES);
     let mut p = 0;
     while p < row.depth {
@@ -153,13 +147,13 @@ unsafe fn strip<S: Simd, const N: usize, const CUT: bool>(
             store::<S, N, CUT>(simd, row.sums.add(j), tail, &s);
             return;
         }
-        let (c, scale) = (row.c.add(j), simd.splat(row.scale));
+        let (c, scale) = (row.c.ptr.add(j), simd.splat(row.finish.scale));
         let mut old = [simd.splat(0.0); N];
-        if row.add {
+        if row.finish.add {
             load::<S, N, CUT>(simd, c, tail, &mut old);
         }
         for v in 0..N {
-            s[v] = if row.add { simd.mul_add(scale, s[v], old[v]) } else { simd.mul(scale, s[v]) };
+            s[v] = if row.finish.add { simd.mul_add(scale, s[v], old[v]) } else { simd.mul(scale, s[v]) };
         }
         store::<S, N, CUT>(simd, c, tail, &s);
     }
@@ -180,9 +174,9 @@ unsafe fn term<S: Simd, const N: usize, const CUT: bool>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let a = simd.splat(*row.a.add(p * row.a_stride));
+        let a = simd.splat(*row.a.ptr.add(p * row.a.col_stride));
         let mut b = [simd.splat(0.0); N];
-        load::<S, N, CUT>(simd, row.b.add(p * row.b_row_stride + j), tail, &mut b);
+        load::<S, N, CUT>(simd, row.b.ptr.add(p * row.b.row_stride + j), tail, &mut b);
         for v in 0..N {
             s[v] = simd.mul_add(a, b[v], s[v]);
         }

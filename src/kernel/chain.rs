@@ -17,6 +17,7 @@
 //!
 //! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
 
+use super::{Finish, Sink, Source, Start};
 use crate::simd::{Simd, independent, prefetch};
 
 /// Rows of the left operand that share an address register: with one more for the stride, x86 addressing reaches
@@ -32,28 +33,6 @@ const MOST_POINTERS: usize = 8;
 /// Groups of the tallest tile.
 const MOST_GROUPS: usize = 5;
 
-/// The first value of a tile's accumulators.
-#[derive(Clone, Copy)]
-pub(crate) enum Start {
-    /// Zero.
-    Zero,
-    /// A bias for each column: as many elements as the tile has columns.
-    Columns(*const f32),
-    /// A bias for each row: as many elements as the tile has rows.
-    Rows(*const f32),
-}
-
-impl Start {
-    /// The same biases, seen from a tile `row` down and `col` to the right.
-    pub(crate) fn at(self, row: usize, col: usize) -> Self {
-        match self {
-            Self::Zero => Self::Zero,
-            Self::Columns(bias) => Self::Columns(bias.wrapping_add(col)),
-            Self::Rows(bias) => Self::Rows(bias.wrapping_add(row)),
-        }
-    }
-}
-
 /// One call of a chain micro-kernel: `panels` panels side by side of `tiles` tiles of `MR` rows, `NV` vectors of columns of
 /// which a panel's last has `tail` columns.
 pub(crate) struct Tiles<'r> {
@@ -62,32 +41,47 @@ pub(crate) struct Tiles<'r> {
     pub(crate) tiles: usize,
     /// Length of this block of the sum.
     pub(crate) depth: usize,
-    /// Left operand: a tile's element `(i, p)` at `i · a_row_stride + p · a_depth_stride`, the next tile's
-    /// `a_tile_stride` behind it.
-    pub(crate) a: *const f32,
-    pub(crate) a_row_stride: usize,
-    pub(crate) a_depth_stride: usize,
-    pub(crate) a_tile_stride: usize,
-    /// Whether the left operand's next tile is brought into the second-level cache on the way, a cache line for each row
-    /// every [`LINE`] terms,
-    pub(crate) prefetches_a: bool,
-    /// and elements from one of these lines to the next.
-    pub(crate) a_line_stride: usize,
-    /// Rows that prefetching kernels bring there besides; empty where they prefetch nothing.
+    pub(crate) a: Lhs,
+    /// Rows that prefetching kernels bring into the second-level cache; empty where they prefetch nothing.
     pub(crate) prefetch: &'r [Prefetch],
-    /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
-    pub(crate) b: *const f32,
-    pub(crate) b_depth_stride: usize,
-    /// Output: element `(i, j)` at `i · c_row_stride + j`.
-    pub(crate) c: *mut f32,
-    pub(crate) c_row_stride: usize,
+    /// Right operand: rows are terms, contiguous.
+    pub(crate) b: Source,
+    /// Output, whose rows are contiguous.
+    pub(crate) c: Sink,
     /// Columns in the last vector, `1 ..= LANES`.
     pub(crate) tail: usize,
     pub(crate) start: Start,
-    /// Factor of the block's sum.
-    pub(crate) scale: f32,
-    /// Whether to add to the output; where not, the output is never read.
-    pub(crate) add: bool,
+    pub(crate) finish: Finish,
+}
+
+/// The left operand of a run of tiles.
+#[derive(Clone, Copy)]
+pub(crate) struct Lhs {
+    /// The first tile's rows; columns are terms.
+    pub(crate) rows: Source,
+    /// From a tile's rows to the next one's.
+    pub(crate) tile_stride: usize,
+    /// Whether the next tile is brought into the second-level cache on the way, a cache line for each row every [`LINE`]
+    /// terms,
+    pub(crate) prefetches: bool,
+    /// and elements from one of these lines to the next.
+    pub(crate) line_stride: usize,
+}
+
+impl Lhs {
+    /// Tiles of so many rows of a matrix.
+    #[inline(always)]
+    pub(crate) fn in_place(rows: Source, height: usize, prefetches: bool) -> Self {
+        let tile_stride = height.wrapping_mul(rows.row_stride);
+        Self { rows, tile_stride, prefetches, line_stride: rows.row_stride }
+    }
+
+    /// Packed tiles of so many rows, `depth` terms each, from a term of the first one on.
+    #[inline(always)]
+    pub(crate) fn packed(ptr: *const f32, height: usize, depth: usize, prefetches: bool) -> Self {
+        let rows = Source { ptr, row_stride: 1, col_stride: height };
+        Self { rows, tile_stride: height * depth, prefetches, line_stride: LINE }
+    }
 }
 
 /// Rows of memory, as long as a panel is wide, that the tiles of a run prefetch: so many each, one every [`LINE`] terms.
@@ -139,7 +133,7 @@ pub(crate) unsafe fn chain_tiles<
     run: &Tiles,
 ) {
     let columns = Columns::<S, NV>::new(simd, run.tail);
-    let mut first = Tile { index: 0, a: run.a, b: run.b, c: run.c, start: run.start };
+    let mut first = Tile { index: 0, a: run.a.rows.ptr, b: run.b.ptr, c: run.c.ptr, start: run.start };
     for _ in 0..run.panels {
         let mut tile = first;
         for _ in 0..run.tiles {
@@ -147,8 +141,8 @@ pub(crate) unsafe fn chain_tiles<
             unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS, PREFETCHES>(simd, run, &columns, tile) };
             // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
             tile = Tile {
-                a: independent(tile.a.wrapping_add(run.a_tile_stride)),
-                c: independent(tile.c.wrapping_add(MR * run.c_row_stride)).cast_mut(),
+                a: independent(tile.a.wrapping_add(run.a.tile_stride)),
+                c: independent(tile.c.wrapping_add(MR * run.c.row_stride)).cast_mut(),
                 start: tile.start.at(MR, 0),
                 index: tile.index + 1,
                 ..tile
@@ -218,26 +212,26 @@ unsafe fn chain_tile<
         let mut a = [tile.a; MOST_GROUPS];
         for g in 1..MR.div_ceil(GROUP_ROWS) {
             // Without terms these lie in no operand; wrapping arithmetic makes no claim to stay inside.
-            a[g] = independent(tile.a.wrapping_add(g * GROUP_ROWS * run.a_row_stride));
+            a[g] = independent(tile.a.wrapping_add(g * GROUP_ROWS * run.a.rows.row_stride));
         }
-        let next_a = tile.a.wrapping_add(run.a_tile_stride);
+        let next_a = tile.a.wrapping_add(run.a.tile_stride);
         let mut place = Place { p: LINE, a, next_a, b: tile.b, tile: tile.index };
-        if FACTORS > 1 && MR >= FACTORS && run.a_row_stride == 1 {
+        if FACTORS > 1 && MR >= FACTORS && run.a.rows.row_stride == 1 {
             sum::<S, MR, NV, MASKED_B, FACTORS, 1, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
         } else {
-            if FACTORS > 1 && run.a_depth_stride == 1 {
+            if FACTORS > 1 && run.a.rows.col_stride == 1 {
                 sum::<S, MR, NV, MASKED_B, 1, FACTORS, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
             }
             sum::<S, MR, NV, MASKED_B, 1, 1, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
         }
 
-        let scale = simd.splat(run.scale);
+        let scale = simd.splat(run.finish.scale);
         let group = tile.c;
         for i in 0..MR {
-            let row = group.add(i * run.c_row_stride);
+            let row = group.add(i * run.c.row_stride);
             // All of a row is read before any of it is written, since the last two vectors may overlap.
             for v in 0..NV {
-                acc[i][v] = if run.add {
+                acc[i][v] = if run.finish.add {
                     simd.mul_add(scale, acc[i][v], columns.load(simd, row, v))
                 } else {
                     simd.mul(scale, acc[i][v])
@@ -352,15 +346,15 @@ unsafe fn sum<
     unsafe {
         let end = place.p + (LINE + run.depth - place.p) / TERMS * TERMS;
         // One test of one register: never true where nothing is prefetched.
-        let within_line = if run.prefetches_a { LINE - 1 } else { usize::MAX };
+        let within_line = if run.a.prefetches { LINE - 1 } else { usize::MAX };
         while place.p < end {
             let p = place.p;
             place.p += TERMS;
             if p & within_line == 0 {
-                let mut line = place.next_a.wrapping_add((p - LINE) * run.a_depth_stride);
+                let mut line = place.next_a.wrapping_add((p - LINE) * run.a.rows.col_stride);
                 for _ in 0..MR {
                     prefetch(line);
-                    line = independent(line.wrapping_add(run.a_line_stride));
+                    line = independent(line.wrapping_add(run.a.line_stride));
                 }
                 if PREFETCHES {
                     for rows in run.prefetch {
@@ -377,7 +371,7 @@ unsafe fn sum<
                 term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 3);
             }
             for group in place.a.iter_mut().take(MR.div_ceil(GROUP_ROWS)) {
-                let next = group.wrapping_add(TERMS * run.a_depth_stride);
+                let next = group.wrapping_add(TERMS * run.a.rows.col_stride);
                 // Left alone, the compiler counts terms and keeps a pointer to each row, on the stack where there are many.
                 *group = if MR > MOST_POINTERS { independent(next) } else { next };
             }
@@ -416,7 +410,7 @@ unsafe fn term<
             // The last vector overlaps its neighbour where rows are left over.
             let row = if (g + 1) * ROWS <= MR { g * ROWS } else { MR - ROWS };
             if t == 0 && i % ROWS == 0 {
-                let at = place.a[row / GROUP_ROWS].add(row % GROUP_ROWS * run.a_row_stride);
+                let at = place.a[row / GROUP_ROWS].add(row % GROUP_ROWS * run.a.rows.row_stride);
                 a[g] = if ROWS * TERMS > 1 { simd.load(at) } else { simd.splat(*at) };
             }
             for v in 0..NV {
@@ -424,6 +418,6 @@ unsafe fn term<
             }
         }
         // Behind the last term it leaves the operand's memory; wrapping arithmetic makes no claim to stay inside.
-        place.b = place.b.wrapping_add(run.b_depth_stride);
+        place.b = place.b.wrapping_add(run.b.row_stride);
     }
 }

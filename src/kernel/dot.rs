@@ -7,8 +7,7 @@
 //! c[i, j] = bias + fold(acc[i][j]), scaled and added as the tile says
 //! ```
 
-use super::chain::Start;
-use super::{STRETCH, head};
+use super::{Finish, STRETCH, Sink, Source, Start, head};
 use crate::simd::Simd;
 use crate::summation::SUM_LANES;
 
@@ -16,25 +15,18 @@ use crate::summation::SUM_LANES;
 pub(crate) struct DotTile {
     /// Length of the sum.
     pub(crate) depth: usize,
-    /// Left operand: element `(i, p)` at `i · a_row_stride + p`.
-    pub(crate) a: *const f32,
-    pub(crate) a_row_stride: usize,
-    /// Right operand: element `(p, j)` at `j · b_col_stride + p`.
-    pub(crate) b: *const f32,
-    pub(crate) b_col_stride: usize,
+    /// Left operand: columns are terms, contiguous in a row.
+    pub(crate) a: Source,
+    /// Right operand: rows are terms, contiguous in a column.
+    pub(crate) b: Source,
     /// Whether the right operand comes from the outer caches.
     pub(crate) exceeds_l1: bool,
     /// Whether its vectors begin on its cache lines where they can.
     pub(crate) is_aligned: bool,
-    /// Output: element `(i, j)` at `i · c_row_stride + j · c_col_stride`.
-    pub(crate) c: *mut f32,
-    pub(crate) c_row_stride: usize,
-    pub(crate) c_col_stride: usize,
+    /// Output, of any strides.
+    pub(crate) c: Sink,
     pub(crate) start: Start,
-    /// Factor of the sum.
-    pub(crate) scale: f32,
-    /// Whether to add to the output; where not, the output is never read.
-    pub(crate) add: bool,
+    pub(crate) finish: Finish,
 }
 
 /// Most columns of a tile whose right operand comes from the outer caches: they are read one
@@ -67,7 +59,7 @@ fn is_aligned<S: Simd, const MR: usize>(tile: &DotTile) -> bool {
         && S::HAS_MASKS
         && (S::LANES == SUM_LANES || tile.exceeds_l1)
         && tile.is_aligned
-        && (tile.depth | tile.b_col_stride) & (SUM_LANES - 1) == 0
+        && (tile.depth | tile.b.col_stride) & (SUM_LANES - 1) == 0
 }
 
 /// Computes `MR × NR` dot products, each accumulated in `H` vectors of together sixteen lanes, and folded `FOLDED` at a
@@ -88,7 +80,7 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
     // tail touch only their own terms.
     unsafe {
         let whole = |at: *const f32, h: usize| simd.load(at.add(h * S::LANES));
-        let cut = if is_aligned::<S, MR>(tile) { head::<S>(tile.b) } else { 0 };
+        let cut = if is_aligned::<S, MR>(tile) { head::<S>(tile.b.ptr) } else { 0 };
         if cut > 0 {
             let load = |at, h| if h == H - 1 { simd.load_head(at, cut) } else { simd.splat(0.0) };
             step::<S, MR, NR, H>(simd, tile, 0, &mut acc, load, load);
@@ -155,11 +147,11 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
 ) {
     const { assert!(FOLDED <= S::LANES) };
     let tail = simd.tail(count);
-    let scale = simd.splat(tile.scale);
+    let scale = simd.splat(tile.finish.scale);
     // SAFETY: the caller vouches for bias and output at these places; the tail reaches no further than the sums do, and
     // strided columns are touched one at a time.
     unsafe {
-        let row = |i: usize| tile.c.add(i * tile.c_row_stride + j * tile.c_col_stride);
+        let row = |i: usize| tile.c.ptr.add(i * tile.c.row_stride + j * tile.c.col_stride);
         // Each question once for all rows.
         match tile.start {
             Start::Zero => {}
@@ -175,12 +167,12 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
                 }
             }
         }
-        if tile.c_col_stride != 1 {
+        if tile.c.col_stride != 1 {
             for i in 0..MR {
                 let mut values = [0.0; FOLDED];
-                if tile.add {
+                if tile.finish.add {
                     for s in 0..count {
-                        values[s] = *row(i).add(s * tile.c_col_stride);
+                        values[s] = *row(i).add(s * tile.c.col_stride);
                     }
                     let value = simd.mul_add(scale, sums[i], simd.load_tail(values.as_ptr(), tail));
                     simd.store_tail(values.as_mut_ptr(), value, tail);
@@ -188,10 +180,10 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
                     simd.store_tail(values.as_mut_ptr(), simd.mul(scale, sums[i]), tail);
                 }
                 for s in 0..count {
-                    *row(i).add(s * tile.c_col_stride) = values[s];
+                    *row(i).add(s * tile.c.col_stride) = values[s];
                 }
             }
-        } else if tile.add {
+        } else if tile.finish.add {
             for i in 0..MR {
                 simd.store_tail(row(i), simd.mul_add(scale, sums[i], simd.load_tail(row(i), tail)), tail);
             }
@@ -220,11 +212,11 @@ unsafe fn step<S: Simd, const MR: usize, const NR: usize, const H: usize>(
         let mut a = [simd.splat(0.0); MR];
         for i in 0..MR {
             // SAFETY: i < MR and p < depth; the load's own reach is the caller's care.
-            a[i] = load_a(unsafe { tile.a.add(i * tile.a_row_stride + p) }, h);
+            a[i] = load_a(unsafe { tile.a.ptr.add(i * tile.a.row_stride + p) }, h);
         }
         for j in 0..NR {
             // SAFETY: j < NR and p < depth, as above.
-            let b = load_b(unsafe { tile.b.add(j * tile.b_col_stride + p) }, h);
+            let b = load_b(unsafe { tile.b.ptr.add(j * tile.b.col_stride + p) }, h);
             for i in 0..MR {
                 acc[i][j][h] = simd.mul_add(a[i], b, acc[i][j][h]);
             }
@@ -287,10 +279,10 @@ unsafe fn column<S: Simd, const MR: usize, const NR: usize, const H: usize>(
         for h in 0..H {
             let p = p + v * SUM_LANES + h * S::LANES;
             // SAFETY: j < NR, and the terms are covered by the caller's promise.
-            let b = unsafe { simd.load(tile.b.add(j * tile.b_col_stride + p)) };
+            let b = unsafe { simd.load(tile.b.ptr.add(j * tile.b.col_stride + p)) };
             for i in 0..MR {
                 // SAFETY: as above, and i < MR.
-                let a = unsafe { simd.load(tile.a.add(i * tile.a_row_stride + p)) };
+                let a = unsafe { simd.load(tile.a.ptr.add(i * tile.a.row_stride + p)) };
                 acc[i][j][h] = simd.mul_add(a, b, acc[i][j][h]);
             }
         }

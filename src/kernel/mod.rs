@@ -37,10 +37,13 @@ pub(crate) mod dot;
 pub(crate) mod elementwise;
 pub(crate) mod extent;
 pub(crate) mod narrow;
+mod operands;
 pub(crate) mod outer;
 pub(crate) mod pack;
 pub(crate) mod softmax;
 pub(crate) mod update;
+
+pub(crate) use operands::{Finish, Sink, Source, Start};
 
 /// Elements of a row that are read in one go where it comes from the outer caches: 1 KiB.
 ///
@@ -85,50 +88,5 @@ impl fmt::Display for Name {
             Operation::Outer => "outer",
         };
         write!(f, "f32-{operation}-{}x{}-{}", self.rows, self.cols, self.isa)
-    }
-}
-
-/// A matrix to read: element `(i, j)` at `i · row_stride + j · col_stride`.
-#[derive(Clone, Copy)]
-pub(crate) struct Source {
-    pub(crate) ptr: *const f32,
-    pub(crate) row_stride: usize,
-    pub(crate) col_stride: usize,
-}
-
-/// A matrix to write: element `(i, j)` at `i · row_stride + j · col_stride`.
-#[derive(Clone, Copy)]
-pub(crate) struct Sink {
-    pub(crate) ptr: *mut f32,
-    pub(crate) row_stride: usize,
-    pub(crate) col_stride: usize,
-}
-
-impl Source {
-    /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
-    #[inline(always)]
-    pub(crate) fn at(&self, i: usize, j: usize) -> *const f32 {
-        self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
-    }
-
-    pub(crate) fn transposed(self) -> Self {
-        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
-    }
-}
-
-impl Sink {
-    /// The same matrix, to read.
-    pub(crate) fn as_source(self) -> Source {
-        Source { ptr: self.ptr, row_stride: self.row_stride, col_stride: self.col_stride }
-    }
-
-    /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
-    #[inline(always)]
-    pub(crate) fn at(&self, i: usize, j: usize) -> *mut f32 {
-        self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
-    }
-
-    pub(crate) fn transposed(self) -> Self {
-        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
     }
 }

@@ -15,6 +15,7 @@
 // Without vectors of several quads there is no kernel to make of this.
 #![cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
 
+use super::{Finish, Sink, Source};
 use crate::simd::{Quads, independent};
 
 /// Most columns: a quad of lanes.
@@ -27,19 +28,13 @@ pub(crate) struct Narrow {
     pub(crate) cols: usize,
     /// Length of this block of the sum.
     pub(crate) depth: usize,
-    /// Left operand: element `(i, p)` at `i · a_row_stride + p`.
-    pub(crate) a: *const f32,
-    pub(crate) a_row_stride: usize,
-    /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
-    pub(crate) b: *const f32,
-    pub(crate) b_depth_stride: usize,
-    /// Output: element `(i, j)` at `i · c_row_stride + j`.
-    pub(crate) c: *mut f32,
-    pub(crate) c_row_stride: usize,
-    /// Factor of the block's sum.
-    pub(crate) scale: f32,
-    /// Whether to add to the output; where not, the output is never read.
-    pub(crate) add: bool,
+    /// Left operand: columns are terms, contiguous in a row.
+    pub(crate) a: Source,
+    /// Right operand: rows are terms, contiguous.
+    pub(crate) b: Source,
+    /// Output, whose rows are contiguous.
+    pub(crate) c: Sink,
+    pub(crate) finish: Finish,
 }
 
 /// Computes one block of all sums, at most `MOST` vectors of them side by side: as many as hide a multiply-add's latency,
@@ -82,7 +77,7 @@ unsafe fn rows<S: Quads, const NV: usize>(simd: S, call: &Narrow, first: usize) 
     // SAFETY: all rows and terms lie inside the operands.
     unsafe {
         let places = simd.places();
-        let mut a = Lines::<NV>::new::<S>(call.a.add(first * call.a_row_stride), call.a_row_stride, left);
+        let mut a = Lines::<NV>::new::<S>(call.a.ptr.add(first * call.a.row_stride), call.a.row_stride, left);
         let whole = call.depth / MAX_COLS * MAX_COLS;
         let mut p = 0;
         while p < whole {
@@ -105,10 +100,10 @@ unsafe fn rows<S: Quads, const NV: usize>(simd: S, call: &Narrow, first: usize) 
                 _ => terms::<S, NV, 3>(simd, call, p, &factors, cols, &mut acc),
             }
         }
-        let scale = simd.splat(call.scale);
-        let c = Lines::<NV>::new::<S>(call.c.add(first * call.c_row_stride), call.c_row_stride, left);
+        let scale = simd.splat(call.finish.scale);
+        let c = Lines::<NV>::new::<S>(call.c.ptr.add(first * call.c.row_stride), call.c.row_stride, left);
         for v in 0..NV {
-            let value = match call.add {
+            let value = match call.finish.add {
                 true => simd.mul_add(scale, acc[v], simd.load_quads_tail(c.quads(v), cols)),
                 false => simd.mul(scale, acc[v]),
             };
@@ -132,7 +127,7 @@ unsafe fn terms<S: Quads, const NV: usize, const TERMS: usize>(
 ) {
     for t in 0..TERMS {
         // SAFETY: the caller's promise.
-        let row = unsafe { simd.repeat_quad(call.b.add((p + t) * call.b_depth_stride), cols) };
+        let row = unsafe { simd.repeat_quad(call.b.ptr.add((p + t) * call.b.row_stride), cols) };
         for v in 0..NV {
             acc[v] = simd.mul_add(simd.spread(factors[v], t), row, acc[v]);
         }

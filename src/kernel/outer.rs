@@ -12,7 +12,7 @@
 //! which stay in registers, it comes from the first-level cache again for each row, and whole vectors stand on the cache
 //! lines of the output's rows.
 
-use super::head;
+use super::{Finish, Sink, Source, head};
 use crate::simd::Simd;
 
 /// Vectors that one turn of the loop along a row writes.
@@ -29,19 +29,13 @@ pub(crate) struct Outer {
     pub(crate) cols: usize,
     /// Whether a row's first vector is cut where the next begins on a cache line.
     pub(crate) is_aligned: bool,
-    /// Left operand: element `(i, p)` at `i · a_row_stride + p · a_depth_stride`.
-    pub(crate) a: *const f32,
-    pub(crate) a_row_stride: usize,
-    pub(crate) a_depth_stride: usize,
-    /// Right operand: element `(p, j)` at `p · b_depth_stride + j`.
-    pub(crate) b: *const f32,
-    pub(crate) b_depth_stride: usize,
-    /// Output: element `(i, j)` at `i · c_row_stride + j`.
-    pub(crate) c: *mut f32,
-    pub(crate) c_row_stride: usize,
-    pub(crate) scale: f32,
-    /// Whether to add to the output; where not, the output is never read.
-    pub(crate) add: bool,
+    /// Left operand: columns are terms.
+    pub(crate) a: Source,
+    /// Right operand: rows are terms, contiguous.
+    pub(crate) b: Source,
+    /// Output, whose rows are contiguous.
+    pub(crate) c: Sink,
+    pub(crate) finish: Finish,
 }
 
 /// Computes an outer product.
@@ -52,7 +46,7 @@ pub(crate) struct Outer {
 #[inline(always)]
 pub(crate) unsafe fn outer<S: Simd>(simd: S, outer: &Outer) {
     // SAFETY: the caller's promise.
-    unsafe { if outer.add { outer_to::<S, true>(simd, outer) } else { outer_to::<S, false>(simd, outer) } }
+    unsafe { if outer.finish.add { outer_to::<S, true>(simd, outer) } else { outer_to::<S, false>(simd, outer) } }
 }
 
 /// An outer product, added to the output or not.
@@ -91,17 +85,17 @@ unsafe fn outer_to<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
 unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Outer) {
     let last = (N - 1) * S::LANES;
     let tail = simd.tail(outer.cols - last);
-    let scale = simd.splat(outer.scale);
+    let scale = simd.splat(outer.finish.scale);
     // SAFETY: i < rows; all vectors but the last, cut to its columns, are whole.
     unsafe {
         let mut b = [simd.splat(0.0); N];
         for v in 0..N {
-            let at = outer.b.add(v * S::LANES);
+            let at = outer.b.ptr.add(v * S::LANES);
             b[v] = if v == N - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
         }
         for i in 0..outer.rows {
-            let a = simd.splat(*outer.a.add(i * outer.a_row_stride));
-            let c = outer.c.add(i * outer.c_row_stride);
+            let a = simd.splat(*outer.a.ptr.add(i * outer.a.row_stride));
+            let c = outer.c.ptr.add(i * outer.c.row_stride);
             for v in 0..N {
                 let (at, is_last) = (c.add(v * S::LANES), v == N - 1);
                 let sum = simd.mul_add(a, b[v], simd.splat(0.0));
@@ -122,15 +116,15 @@ unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Oute
 /// As [`outer`].
 #[inline(always)]
 unsafe fn broad<S: Simd, const K: usize, const ADD: bool>(simd: S, outer: &Outer) {
-    let scale = simd.splat(outer.scale);
+    let scale = simd.splat(outer.finish.scale);
     for i in 0..outer.rows {
         // SAFETY: i < rows; a row's vectors lie below `cols`, or are cut to what is left of it.
         unsafe {
             let mut a = [scale; K];
             for p in 0..K {
-                a[p] = simd.splat(*outer.a.add(i * outer.a_row_stride + p * outer.a_depth_stride));
+                a[p] = simd.splat(*outer.a.ptr.add(i * outer.a.row_stride + p * outer.a.col_stride));
             }
-            let row = Row::<S, K, ADD> { a, outer, c: outer.c.add(i * outer.c_row_stride), scale };
+            let row = Row::<S, K, ADD> { a, outer, c: outer.c.ptr.add(i * outer.c.row_stride), scale };
             // Where nothing is added, what is left over may be written again with its neighbours, which takes no mask.
             let overlaps = !ADD && outer.cols >= S::LANES;
             let mut j = 0;
@@ -176,7 +170,7 @@ impl<S: Simd, const K: usize, const ADD: bool> Row<'_, S, K, ADD> {
         // SAFETY: the caller's promise, and p < K.
         unsafe {
             for p in 0..K {
-                sum = simd.mul_add(self.a[p], simd.load(self.outer.b.add(p * self.outer.b_depth_stride + j)), sum);
+                sum = simd.mul_add(self.a[p], simd.load(self.outer.b.ptr.add(p * self.outer.b.row_stride + j)), sum);
             }
             let c = self.c.add(j);
             let value = if ADD { simd.mul_add(self.scale, sum, simd.load(c)) } else { simd.mul(self.scale, sum) };
@@ -195,7 +189,7 @@ impl<S: Simd, const K: usize, const ADD: bool> Row<'_, S, K, ADD> {
         // SAFETY: the caller's promise, and p < K.
         unsafe {
             for p in 0..K {
-                let b = simd.load_tail(self.outer.b.add(p * self.outer.b_depth_stride + j), tail);
+                let b = simd.load_tail(self.outer.b.ptr.add(p * self.outer.b.row_stride + j), tail);
                 sum = simd.mul_add(self.a[p], b, sum);
             }
             let c = self.c.add(j);

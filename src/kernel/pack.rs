@@ -5,18 +5,17 @@
 //! left operand, rows contiguous down the sum   panel (depth rows of as many elements as the tile has rows)
 //! ```
 
-use super::Source;
+use super::{Sink, Source};
 use crate::simd::{MAX_LANES, Simd};
 
-/// One panel to pack: `depth × width` elements into rows `dst_stride` apart, with `padding` elements behind each, of
+/// One panel to pack: `depth × width` elements into contiguous rows, with `padding` elements behind each, of
 /// any value, that are written so as to be readable.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel {
     pub(crate) source: Source,
     pub(crate) depth: usize,
     pub(crate) width: usize,
-    pub(crate) dst: *mut f32,
-    pub(crate) dst_stride: usize,
+    pub(crate) dst: Sink,
     pub(crate) padding: usize,
 }
 
@@ -27,8 +26,8 @@ impl Panel {
     /// `(p, j)` must lie inside the panel or one past its end.
     unsafe fn block(&self, (p, j): (usize, usize), (depth, width): (usize, usize), padding: usize) -> Self {
         // SAFETY: the caller's place is inside both allocations.
-        let (ptr, dst) = unsafe { (self.source.at(p, j), self.dst.add(p * self.dst_stride + j)) };
-        Self { source: Source { ptr, ..self.source }, depth, width, dst, padding, ..*self }
+        let dst = unsafe { Sink { ptr: self.dst.ptr.add(p * self.dst.row_stride + j), ..self.dst } };
+        Self { source: self.source.starting_at(p, j), depth, width, dst, padding }
     }
 }
 
@@ -41,7 +40,7 @@ pub(crate) unsafe fn gather(panel: &Panel) {
     for p in 0..panel.depth {
         // SAFETY: p < depth and j < width are covered by the caller's promise.
         unsafe {
-            let (src, dst) = (panel.source.at(p, 0), panel.dst.add(p * panel.dst_stride));
+            let (src, dst) = (panel.source.at(p, 0), panel.dst.ptr.add(p * panel.dst.row_stride));
             if panel.source.col_stride == 1 {
                 core::ptr::copy_nonoverlapping(src, dst, panel.width);
             } else {
@@ -63,7 +62,7 @@ pub(crate) unsafe fn transpose<S: Simd>(simd: S, panel: &Panel) {
     // SAFETY: all places are multiples of LANES inside the panel.
     unsafe {
         // Along the contiguous side of whichever matrix has its rows farther apart, so that its lines are done at once.
-        if panel.source.col_stride > panel.dst_stride {
+        if panel.source.col_stride > panel.dst.row_stride {
             for j in (0..panel.width).step_by(S::LANES) {
                 for p in (0..panel.depth).step_by(S::LANES) {
                     transpose_at(simd, panel, p, j);
@@ -118,7 +117,7 @@ unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
         }
         for (p, row) in simd.transpose(rows).into_iter().enumerate().take(S::LANES) {
             if p < depth {
-                let dst = panel.dst.add(p * panel.dst_stride);
+                let dst = panel.dst.ptr.add(p * panel.dst.row_stride);
                 if width == S::LANES { simd.store(dst, row) } else { simd.store_tail(dst, row, width_tail) }
             }
         }
@@ -129,20 +128,20 @@ unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
 /// rows of the left one where they lie contiguous down the sum.
 ///
 /// # Safety
-/// As [`gather`], for at least one column, with `dst_stride ≥ width + padding`. Rows are written in whole vectors as far as `depth` rows
-/// of `dst_stride` reach.
+/// As [`gather`], for at least one column, with rows at least `width + padding` apart. Rows are written in whole vectors as far as `depth` rows
+/// reach.
 #[inline(always)]
 pub(crate) unsafe fn copy<S: Simd>(simd: S, panel: &Panel) {
     let last = (panel.width - 1) / S::LANES * S::LANES;
     let tail = simd.tail(panel.width - last);
     // Rows whose last vector, stored whole, would reach past the panel's end.
-    let over = (last + S::LANES).saturating_sub(panel.dst_stride);
-    let cut = if over == 0 { 0 } else { over.div_ceil(panel.dst_stride).min(panel.depth) };
+    let over = (last + S::LANES).saturating_sub(panel.dst.row_stride);
+    let cut = if over == 0 { 0 } else { over.div_ceil(panel.dst.row_stride).min(panel.depth) };
     for p in 0..panel.depth {
         // SAFETY: the last vector, stored whole, covers the padding, or reaches past its row into rows that are written
         // after it; in the last rows it is cut to its row.
         unsafe {
-            let (src, dst) = (panel.source.at(p, 0), panel.dst.add(p * panel.dst_stride));
+            let (src, dst) = (panel.source.at(p, 0), panel.dst.ptr.add(p * panel.dst.row_stride));
             for j in (0..last).step_by(S::LANES) {
                 simd.store(dst.add(j), simd.load(src.add(j)));
             }

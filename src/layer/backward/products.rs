@@ -6,8 +6,7 @@ use crate::activation::Activation;
 use crate::gemm::dz::{ColumnSums, DzPass};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, Updated};
-use crate::kernel::chain::Start;
-use crate::kernel::{Sink, Source};
+use crate::kernel::{Sink, Source, Start};
 use crate::layer::Dense;
 use crate::summation::Summation;
 

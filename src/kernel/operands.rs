@@ -1,0 +1,102 @@
+//! What the calls of kernels are made of: matrices, what sums begin with, and what becomes of them.
+//!
+//! A kernel says of each matrix along which side it must be contiguous; that stride is 1 and not read.
+
+/// A matrix to read: element `(i, j)` at `i · row_stride + j · col_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) ptr: *const f32,
+    pub(crate) row_stride: usize,
+    pub(crate) col_stride: usize,
+}
+
+/// A matrix to write: element `(i, j)` at `i · row_stride + j · col_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Sink {
+    pub(crate) ptr: *mut f32,
+    pub(crate) row_stride: usize,
+    pub(crate) col_stride: usize,
+}
+
+impl Source {
+    /// Rows that are contiguous.
+    #[inline(always)]
+    pub(crate) fn rows(ptr: *const f32, row_stride: usize) -> Self {
+        Self { ptr, row_stride, col_stride: 1 }
+    }
+
+    /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
+    #[inline(always)]
+    pub(crate) fn at(&self, i: usize, j: usize) -> *const f32 {
+        self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
+    }
+
+    /// The matrix from element `(i, j)` on.
+    #[inline(always)]
+    pub(crate) fn starting_at(self, i: usize, j: usize) -> Self {
+        Self { ptr: self.at(i, j), ..self }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+}
+
+impl Sink {
+    /// Rows that are contiguous.
+    #[inline(always)]
+    pub(crate) fn rows(ptr: *mut f32, row_stride: usize) -> Self {
+        Self { ptr, row_stride, col_stride: 1 }
+    }
+
+    /// The matrix from element `(i, j)` on.
+    #[inline(always)]
+    pub(crate) fn starting_at(self, i: usize, j: usize) -> Self {
+        Self { ptr: self.at(i, j), ..self }
+    }
+
+    /// The same matrix, to read.
+    pub(crate) fn as_source(self) -> Source {
+        Source { ptr: self.ptr, row_stride: self.row_stride, col_stride: self.col_stride }
+    }
+
+    /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
+    #[inline(always)]
+    pub(crate) fn at(&self, i: usize, j: usize) -> *mut f32 {
+        self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+}
+
+/// The first value of a tile's accumulators.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// Zero.
+    Zero,
+    /// A bias for each column: as many elements as the tile has columns.
+    Columns(*const f32),
+    /// A bias for each row: as many elements as the tile has rows.
+    Rows(*const f32),
+}
+
+impl Start {
+    /// The same biases, seen from a tile `row` down and `col` to the right.
+    pub(crate) fn at(self, row: usize, col: usize) -> Self {
+        match self {
+            Self::Zero => Self::Zero,
+            Self::Columns(bias) => Self::Columns(bias.wrapping_add(col)),
+            Self::Rows(bias) => Self::Rows(bias.wrapping_add(row)),
+        }
+    }
+}
+
+/// What becomes of a block's sum `s`: `scale · s`, or `fma(scale, s, c)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish {
+    pub(crate) scale: f32,
+    /// Whether to add to the output `c`; where not, the output is never read.
+    pub(crate) add: bool,
+}
