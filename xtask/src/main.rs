@@ -5,6 +5,7 @@ mod builds;
 mod codegen;
 mod coefficients;
 mod emulate;
+mod files;
 mod fuzz;
 mod lockfile;
 mod machine;
@@ -32,6 +33,8 @@ enum Task {
     Coefficients,
     /// Test the NEON kernels on an emulated aarch64
     Emulate,
+    /// Load saved networks into PyTorch and compare what they predict
+    Files,
     /// Try arbitrary calls against the reference, guided by coverage
     Fuzz(fuzz::Args),
     /// Install or list the libraries to compare with
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<()> {
         Task::Codegen => codegen::main(),
         Task::Coefficients => coefficients::main(),
         Task::Emulate => emulate::main(),
+        Task::Files => files::main(),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Peers(action) => peers::install::main(&action),
         Task::Sanitize(args) => sanitize::main(&args),
