@@ -5,7 +5,6 @@ mod activation;
 mod cost;
 mod error;
 #[cfg(feature = "safetensors")]
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "files wait for networks that are kept in them"))]
 mod files;
 mod gemm;
 mod init;

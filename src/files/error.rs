@@ -1,6 +1,7 @@
 //! The typed errors of files.
 
 use crate::error::Error;
+use crate::optimizer::Optimizer;
 use core::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -67,7 +68,34 @@ pub enum FileError {
         /// The layers whose weights are in the file.
         found: usize,
     },
-    /// The file can be read, but no network can be made of what it holds.
+    /// The file says about itself what it should not, or does not say what it should. A file of parameters alone says
+    /// nothing of an optimiser.
+    Metadata {
+        /// The key.
+        key: &'static str,
+        /// The values that are known.
+        expected: &'static str,
+        /// Its value, if there is one.
+        found: Option<String>,
+    },
+    /// The checkpoint is of another kind of optimiser, or of one that keeps other arrays.
+    Optimizer {
+        /// The network's optimiser.
+        expected: Optimizer,
+        /// The checkpoint's.
+        found: Optimizer,
+    },
+    /// A number of steps or epochs is larger than any that can be gone on from.
+    Count {
+        /// The tensor that holds it.
+        tensor: String,
+        /// The largest number.
+        max: u64,
+        /// The number.
+        found: u64,
+    },
+    /// The file can be read, but no network can be made of what it holds; or the network's layers were exchanged for such
+    /// as do not fit.
     Network {
         /// Why not.
         source: Error,
@@ -91,6 +119,18 @@ impl fmt::Display for FileError {
             }
             Self::Layers { expected, found } => {
                 write!(f, "file: expected the weights of {expected} layers, found those of {found}")
+            }
+            Self::Metadata { key, expected, found: Some(found) } => {
+                write!(f, "metadata {key}: expected {expected}, found {found:?}")
+            }
+            Self::Metadata { key, expected, found: None } => {
+                write!(f, "metadata {key}: expected {expected}, found no such key")
+            }
+            Self::Optimizer { expected, found } => {
+                write!(f, "file: expected a checkpoint for ({expected}), found one of ({found})")
+            }
+            Self::Count { tensor, max, found } => {
+                write!(f, "tensor {tensor}: expected a number of at most {max}, found {found}")
             }
             Self::Network { source } => write!(f, "file: {source}"),
         }

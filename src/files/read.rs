@@ -69,6 +69,7 @@ impl File {
     }
 
     /// The shape of a tensor, if there is one of this name.
+    #[cfg(test)]
     pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|tensor| &tensor.shape[..])
     }

@@ -212,6 +212,7 @@ impl NetworkBuilder {
             objective,
             optimizer: self.optimizer,
             steps: 0,
+            epochs: 0,
             max_batch: self.max_batch,
             places,
             is_guarded: self.is_guarded,

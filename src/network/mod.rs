@@ -3,6 +3,8 @@
 mod accumulate;
 mod builder;
 mod evaluate;
+#[cfg(feature = "safetensors")]
+mod files;
 mod fit;
 mod guard;
 mod layer;
@@ -58,6 +60,8 @@ pub struct Network {
     optimizer: Optimizer,
     /// Steps taken.
     steps: u64,
+    /// The number of the last epoch that `fit` has gone through.
+    epochs: usize,
     max_batch: usize,
     /// Each layer's inputs and outputs, which a layer that takes its place has to have.
     places: Vec<(usize, usize)>,
@@ -110,6 +114,21 @@ impl Network {
     /// Sets the number of steps taken, beside the state that [`Layer::optimizer_state_mut`] gives access to.
     pub fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
+    }
+
+    /// The number of the epoch that follows the last one that a [`fit`](Self::fit) has gone through; 1 where there is none.
+    /// With it as [`Fit::first_epoch`] training goes on with the batches of training that never stopped.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Fit, Network};
+    ///
+    /// let mut network = Network::builder(1).layer(1, Activation::Identity).build()?;
+    /// network.fit(&[1.0, 2.0], &[2.0, 4.0], Fit::new().epochs(3))?;
+    /// assert_eq!(network.next_epoch(), 4);
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    pub fn next_epoch(&self) -> usize {
+        self.epochs.saturating_add(1)
     }
 
     /// The most samples in one call that trains.

@@ -7,6 +7,7 @@ mod coefficients;
 mod data;
 mod dependencies;
 mod emulate;
+mod files;
 mod fuzz;
 mod lockfile;
 mod machine;
@@ -40,6 +41,8 @@ enum Task {
     Dependencies(dependencies::Args),
     /// Test the NEON kernels on an emulated aarch64
     Emulate,
+    /// Load saved networks into PyTorch and compare what they predict
+    Files,
     /// Try arbitrary calls against the reference, guided by coverage
     Fuzz(fuzz::Args),
     /// Run the threads' protocol through every order of events
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Task::Data(set) => data::main(&set),
         Task::Dependencies(args) => dependencies::main(&args),
         Task::Emulate => emulate::main(),
+        Task::Files => files::main(),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Model => model::main(),
         Task::Peers(action) => peers::install::main(&action),

@@ -36,6 +36,7 @@ pub(super) fn run(
             order.iter_mut().zip(places).for_each(|(sample, &place)| *sample = rows[place]);
         }
         let cost = batches.train(network, &order)?;
+        network.epochs = number;
         let validation = match fit.validation {
             Validation::None => None,
             Validation::Given(x, targets) => Some(network.evaluate(x, targets)?),
@@ -157,7 +158,7 @@ impl Best {
             for (array, kept) in network.arrays_mut().zip(&self.arrays) {
                 array.copy_from_slice(kept);
             }
-            network.steps = self.steps;
+            (network.steps, network.epochs) = (self.steps, self.epoch);
         }
     }
 }

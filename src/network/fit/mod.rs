@@ -169,7 +169,7 @@ impl<'a> Fit<'a> {
     }
 
     /// The number of the first epoch, from 1: an epoch's order follows from the seed and its number, so that training that
-    /// goes on with the network's stored state goes on with the same batches.
+    /// goes on from [`Network::next_epoch`] goes on with the same batches.
     pub fn first_epoch(self, number: usize) -> Self {
         Self { first_epoch: number, ..self }
     }
