@@ -97,7 +97,7 @@ const DIFFERENCE_ERROR: f64 = 1e-8;
 fn assert_derivative(what: &str, found: f32, error: f64, derivative: f64) {
     let difference = (f64::from(found) - derivative).abs();
     assert!(difference <= error + DIFFERENCE_ERROR, "{what}: {found}, but {derivative} by differences, ± {error:e}");
-    assert!(error < 2e-5, "{what}: a bound of {error:e} says nothing");
+    assert!(error < 3e-5, "{what}: a bound of {error:e} says nothing");
 }
 
 /// A whole layer, forward and back, against finite differences of the cost; every value that a gradient is taken by.

@@ -94,5 +94,5 @@ pub(crate) const CUBIC_SLOPE: [f32; 4] = [
     f32::from_bits(0x3fcc_422a),
     f32::from_bits(0xb342_bc9b),
     f32::from_bits(0x3e5b_33b6),
-    f32::from_bits(0xaf8b_af0f),
+    f32::from_bits(0xaf8b_af10),
 ];

@@ -6,7 +6,7 @@ use crate::simd::Arithmetic;
 
 /// `g(z) = z` where `z ≥ 0`, else `alpha · (e^z - 1)`.
 ///
-/// With `alpha = 1` within 0.88 ULP, and its derivative from `z` within 0.77.
+/// With `alpha = 1` within 0.89 ULP, and its derivative from `z` within 0.77.
 pub(crate) struct Elu;
 
 impl Function for Elu {

@@ -17,7 +17,7 @@ use crate::simd::Arithmetic;
 
 /// `g(z) = ln(1 + e^z)`
 ///
-/// Within 0.80 ULP.
+/// Within 0.81 ULP.
 pub(crate) struct Softplus;
 
 impl Function for Softplus {
@@ -54,7 +54,7 @@ impl Function for Softplus {
 }
 
 impl DerivativeFromA for Softplus {
-    /// `1 - e^-a`, within 0.88 ULP; no `a` is negative.
+    /// `1 - e^-a`, within 0.89 ULP; no `a` is negative.
     #[inline(always)]
     fn derivative_from_a<S: Arithmetic>(simd: S, a: S::V, _: f32) -> S::V {
         let (m, m_low) = expm1(simd, 1.0, simd.max(simd.splat(-18.06), simd.neg_abs(a)));

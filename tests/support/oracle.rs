@@ -216,8 +216,8 @@ pub(crate) fn value(g: Activation, z: Bounded) -> Bounded {
     Bounded { exact, error: MOST_SLOPE * z.error + own * exact.abs().max(1.0) }
 }
 
-/// `g'(z)`, from `a` or `z`. As functions of `a` the derivatives have slopes of at most 2, as functions of `z` of at
-/// most 1; those that jump where the argument is zero do so where no error may reach.
+/// `g'(z)`, from `a` or `z`. As functions of `a` or `z` the derivatives have slopes of at most 1, but that of tanh
+/// from `a` has 2; those that jump where the argument is zero do so where no error may reach.
 pub(crate) fn derivative(g: Activation, kept: Kept, saved: Bounded) -> Bounded {
     let x = saved.exact;
     let exact = match (g, kept) {
@@ -233,8 +233,8 @@ pub(crate) fn derivative(g: Activation, kept: Kept, saved: Bounded) -> Bounded {
             assert!(saved.error == 0.0 || x.abs() > saved.error, "{g} near its step");
             0.0
         }
-        _ if kept == Kept::Z => saved.error + DERIVATIVE_ERROR,
-        _ => 2.0 * saved.error + DERIVATIVE_ERROR,
+        Activation::Tanh if kept == Kept::A => 2.0 * saved.error + DERIVATIVE_ERROR,
+        _ => saved.error + DERIVATIVE_ERROR,
     };
     Bounded { exact, error }
 }

@@ -105,10 +105,10 @@ impl Subject {
         if (x - zero).abs() < 0.5 { 2.0_f64.powi(-3 - 23) } else { 0.0 }
     }
 
-    /// Whether the function is monotone for arguments of each sign.
+    /// Whether the function is monotone for arguments of each sign, and the library promises how nearly its results are.
     pub fn is_monotone(self) -> bool {
         match self {
-            Self::Value(activation) => !activation.needs_z(),
+            Self::Value(activation) => !activation.needs_z() && activation != Activation::Softplus,
             Self::DerivativeFromZ(activation) => matches!(activation, Activation::Sigmoid | Activation::Tanh),
             Self::DerivativeFromA(_) => true,
         }
