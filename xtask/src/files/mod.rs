@@ -15,7 +15,7 @@ const INPUTS: usize = 11;
 const SAMPLES: usize = 50;
 
 /// The largest difference of a value of about 1.
-const BOUND: f32 = 1e-6;
+const BOUND: f32 = 1e-5;
 
 /// A layer's outputs, its activation, and that as PyTorch's module.
 type Row = (usize, Activation, &'static str);
