@@ -107,13 +107,13 @@ mod {name} {{
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain",
         "Tiles",
-        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, false>",
+        "chain_tiles::<SELF, TileKind<MASKED_B, false>, MR, NV>",
     );
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain_prefetching",
         "Tiles",
-        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, true>",
+        "chain_tiles::<SELF, TileKind<MASKED_B, true>, MR, NV>",
     );
     shim(
         "<const MR: usize, const NR: usize>",
