@@ -38,6 +38,8 @@ pub(crate) mod narrow;
 mod operands;
 pub(crate) mod outer;
 pub(crate) mod pack;
+#[cfg(test)]
+pub(crate) mod trace;
 pub(crate) mod update;
 
 pub(crate) use operands::{Finish, Sink, Source, Start};
