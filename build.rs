@@ -93,14 +93,21 @@ mod {name} {{
     )
     .unwrap();
 
-    let mut shim = |generics: &str, function: &str, argument: &str, call: &str| {
+    // Where the library is tested, kernels of products tell that they run: operation, rows and columns.
+    let record = |operation: &str, rows: &str, cols: &str| {
+        format!(
+            "        #[cfg(test)]
+        crate::kernel::trace::record(Operation::{operation}, {rows}, {cols}, \"{name}\");\n"
+        )
+    };
+    let mut shim = |generics: &str, function: &str, argument: &str, call: &str, record: &str| {
         write!(
             out,
             "
     /// # Safety
     /// As [`{call}`], on a CPU with this instruction set.
 {enable}    unsafe fn {function}{generics}(call: &{argument}) {{
-        // SAFETY: the caller's promise.
+{record}        // SAFETY: the caller's promise.
         unsafe {{ {call}(Token::assume(), call) }}
     }}
 ",
@@ -112,40 +119,43 @@ mod {name} {{
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain",
         "Tiles",
-        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, false>",
+        "chain_tiles::<SELF, TileKind<MASKED_B, false>, MR, NV>",
+        &record("Chain", "MR", "NV * Token::LANES"),
     );
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain_prefetching",
         "Tiles",
-        "chain_tiles::<SELF, MR, NV, MASKED_B, { SELF::FACTORS }, true>",
+        "chain_tiles::<SELF, TileKind<MASKED_B, true>, MR, NV>",
+        &record("Chain", "MR", "NV * Token::LANES"),
     );
     shim(
         "<const MR: usize, const NR: usize>",
         "dots",
         "DotTile",
         "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
+        &record("Dots", "MR", "NR"),
     );
-    shim("", "axpyf", "Axpyf", &format!("axpyf::axpyf::<SELF, {}>", spec.registers / 2));
+    let strip = spec.registers / 2;
+    let whole_strip = record("Axpyf", "1", &(strip * spec.lanes).to_string());
+    shim("", "axpyf", "Axpyf", &format!("axpyf::axpyf::<SELF, {strip}>"), &whole_strip);
     if spec.has_quads {
         // Sums and factors of as many vectors, a row of the right operand, and what shuffles need.
         let most = ((spec.registers - 5) / 2).min(8);
-        shim("", "quads", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"));
+        let quads = record("Quads", &(spec.lanes / 4).to_string(), "4");
+        shim("", "quads", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"), &quads);
     }
-    shim("", "outer", "Outer", "outer::outer::<SELF>");
-    shim("<R: update::Step>", "update_parameters", "Update", "update::update::<SELF, R>");
-    shim("", "largest_magnitude", "Extent", "extent::<SELF>");
-    shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>");
-    shim("", "copy_pack", "Panel", "pack::copy::<SELF>");
-    shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>");
-    shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>");
-    shim("", "softmax_rows", "SoftmaxRows", "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>");
-    shim(
-        "",
-        "softmax_backward",
-        "SoftmaxBackward",
-        "softmax::softmax_backward::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
-    );
+    shim("", "outer", "Outer", "outer::outer::<SELF>", &record("Outer", "1", "Token::LANES"));
+    shim("<R: update::Step>", "update_parameters", "Update", "update::update::<SELF, R>", "");
+    shim("", "largest_magnitude", "Extent", "extent::<SELF>", "");
+    shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>", "");
+    shim("", "copy_pack", "Panel", "pack::copy::<SELF>", "");
+    shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>", "");
+    shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>", "");
+    let softmax = "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";
+    shim("", "softmax_rows", "SoftmaxRows", softmax, "");
+    let softmax_backward = "softmax::softmax_backward::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";
+    shim("", "softmax_backward", "SoftmaxBackward", softmax_backward, "");
 
     let ladder = |instance: &dyn Fn(usize, usize) -> String, rungs: &[usize]| {
         let lines: Vec<String> = rungs

@@ -37,6 +37,13 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part:
     }
 }
 
+/// Rows and columns, in whole vectors, of the largest tile of a part that is not empty.
+pub(super) fn largest_tile(kernels: &Kernels, plan: &TileLoops, part: &Part) -> (usize, usize) {
+    let rows = Chunks::new(part.rows.clone(), plan.rows, 1).longest();
+    let Cut { panels, tiles } = Cut::new(kernels, plan, &Part { rows: 0..rows, cols: part.cols.clone() });
+    (tiles.longest(), kernels.vectors(panels.longest()) * kernels.lanes)
+}
+
 /// How a part is cut.
 struct Cut {
     panels: Chunks,

@@ -5,12 +5,12 @@ use super::epilogue::{activate, collect};
 use super::update::Parameter;
 use super::{Gemm, chain, lanes};
 use crate::isa::Kernels;
-use crate::kernel::Sink;
 use crate::kernel::axpyf::Axpyf;
 use crate::kernel::chain::{Lhs, Tiles};
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::Panel;
+use crate::kernel::{Name, Operation, Sink};
 use crate::plan::{self, Grid, LINE, OuterProduct, Part, Plan, Rectangle, Route, SingleCall, SingleRow};
 use crate::summation::SUM_BLOCK;
 
@@ -98,6 +98,26 @@ unsafe fn rectangles(plan: &Plan, gemm: &Gemm, index: Option<usize>, scratch: &m
             }
         }
     }
+}
+
+/// Name of the kernel that computes a rectangle of `rows × cols`, transposed if the plan says so: of several tiles the
+/// largest. `None` where nothing is computed.
+pub(crate) fn kernel_name(kernels: &Kernels, rectangle: &Rectangle, rows: usize, cols: usize) -> Option<Name> {
+    let parts = (0..rectangle.grid.parts()).map(|index| rectangle.grid.part(rows, cols, index));
+    let parts = parts.filter(|part| !part.rows.is_empty() && !part.cols.is_empty());
+    let largest = |tile: &dyn Fn(&Part) -> (usize, usize)| {
+        parts.map(|part| tile(&part)).max_by_key(|(rows, cols)| rows * cols).unwrap_or_default()
+    };
+    let (operation, (rows, cols)) = match &rectangle.route {
+        Route::Nothing => return None,
+        Route::SingleCall(call) => (Operation::Chain, (call.height, call.width)),
+        Route::FewColumns(_) => (Operation::Quads, (kernels.lanes / 4, 4)),
+        Route::OuterProduct(_) => (Operation::Outer, (1, kernels.lanes)),
+        Route::SingleRow(_) => (Operation::Axpyf, (1, kernels.registers / 2 * kernels.lanes)),
+        Route::DotProducts(dots) => (Operation::Dots, largest(&|part| lanes::largest_tile(kernels, dots, part))),
+        Route::Tiles(tiles) => (Operation::Chain, largest(&|part| chain::largest_tile(kernels, tiles, part))),
+    };
+    Some(Name { operation, rows, cols, isa: kernels.isa.name() })
 }
 
 /// A part of a rectangle, whose product is transposed if the plan says so.

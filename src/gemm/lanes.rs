@@ -33,10 +33,7 @@ pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, plan: &DotProduct
 /// As [`super::driver::run`].
 #[inline(always)]
 pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, part: &Part, scratch: &mut [f32]) {
-    let rows = Chunks::new(part.rows.clone(), plan.rows, 1);
-    // The lower a tile is, the wider it can be.
-    let most_cols = kernels.dot_cols(rows.longest()).min(plan.cols);
-    let cols = Chunks::new(part.cols.clone(), most_cols, 1);
+    let (rows, cols) = cut(kernels, plan, part);
     // SAFETY: every tile lies inside the part, for which the caller vouches.
     unsafe {
         if part.rows.len() == rows.longest() {
@@ -46,6 +43,22 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
         }
         activate(kernels, gemm, part, scratch);
     }
+}
+
+/// How a part is cut into tiles.
+#[inline(always)]
+fn cut(kernels: &Kernels, plan: &DotProducts, part: &Part) -> (Chunks, Chunks) {
+    let rows = Chunks::new(part.rows.clone(), plan.rows, 1);
+    // The lower a tile is, the wider it can be.
+    let most_cols = kernels.dot_cols(rows.longest()).min(plan.cols);
+    let cols = Chunks::new(part.cols.clone(), most_cols, 1);
+    (rows, cols)
+}
+
+/// Rows and columns of the largest tile of a part that is not empty.
+pub(super) fn largest_tile(kernels: &Kernels, plan: &DotProducts, part: &Part) -> (usize, usize) {
+    let (rows, cols) = cut(kernels, plan, part);
+    (rows.longest(), cols.longest())
 }
 
 /// The call of a tile of so many rows, but for where the tile lies.

@@ -16,8 +16,10 @@ pub(crate) use target::{Target, select, select_default};
 
 use crate::activation::{self, ACTIVATIONS};
 use crate::error::ParseIsaError;
+#[cfg(test)]
+use crate::kernel::Operation;
 use crate::kernel::axpyf::{self, Axpyf};
-use crate::kernel::chain::{Tiles, chain_tiles};
+use crate::kernel::chain::{TileKind, Tiles, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
 use crate::kernel::extent::{Extent, extent};

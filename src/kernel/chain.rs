@@ -19,6 +19,7 @@
 
 use super::{Finish, Sink, Source, Start};
 use crate::simd::{Simd, independent, prefetch};
+use core::marker::PhantomData;
 
 /// Rows of the left operand that share an address register: with one more for the stride, x86 addressing reaches
 /// `0`, `1` and `2` strides from it.
@@ -109,10 +110,54 @@ impl Prefetch {
     }
 }
 
-/// Computes a run of tiles. `FACTORS` is the instruction set's. With `PREFETCHES`, tiles prefetch the rows that `prefetch` names:
-/// in kernels of their own, since the main loop of the others would have a register less.
-///
-/// `MASKED_B` keeps loads of the right operand's last vector inside its tail; without it, that vector is loaded whole.
+/// What a compiled tile is besides its size, which is a constant of each function because arrays have it.
+pub(crate) trait Kind {
+    /// Whether loads of the right operand's last vector are kept inside its tail; where not, that vector is loaded whole.
+    const MASKED_B: bool;
+    /// Whether tiles prefetch the rows that `prefetch` names: in kernels of their own, since the main loop of the others would
+    /// have a register less.
+    const PREFETCHES: bool;
+}
+
+/// The one kind for each choice.
+pub(crate) struct TileKind<const MASKED_B: bool, const PREFETCHES: bool>;
+
+impl<const MASKED: bool, const PREFETCHING: bool> Kind for TileKind<MASKED, PREFETCHING> {
+    const MASKED_B: bool = MASKED;
+    const PREFETCHES: bool = PREFETCHING;
+}
+
+/// Elements of the left operand in a register: rows of one term, or terms of one row.
+trait Factors {
+    const ROWS: usize;
+    const TERMS: usize;
+}
+
+/// One element, in all lanes.
+struct One;
+
+/// Rows that lie side by side, as many as the instruction set takes factors from a register.
+struct OfRows<S>(PhantomData<S>);
+
+/// As many terms that lie side by side.
+struct OfTerms<S>(PhantomData<S>);
+
+impl Factors for One {
+    const ROWS: usize = 1;
+    const TERMS: usize = 1;
+}
+
+impl<S: Simd> Factors for OfRows<S> {
+    const ROWS: usize = S::FACTORS;
+    const TERMS: usize = 1;
+}
+
+impl<S: Simd> Factors for OfTerms<S> {
+    const ROWS: usize = 1;
+    const TERMS: usize = S::FACTORS;
+}
+
+/// Computes a run of tiles.
 ///
 /// # Safety
 /// - `a` is readable at all `MR × depth` places of all tiles, `b` at all `depth` rows of the panels' columns (rounded up
@@ -121,24 +166,14 @@ impl Prefetch {
 ///   inputs;
 /// - `1 ≤ tail ≤ LANES`, and `tail = LANES` with several panels.
 #[inline(always)]
-pub(crate) unsafe fn chain_tiles<
-    S: Simd,
-    const MR: usize,
-    const NV: usize,
-    const MASKED_B: bool,
-    const FACTORS: usize,
-    const PREFETCHES: bool,
->(
-    simd: S,
-    run: &Tiles,
-) {
+pub(crate) unsafe fn chain_tiles<S: Simd, K: Kind, const MR: usize, const NV: usize>(simd: S, run: &Tiles) {
     let columns = Columns::<S, NV>::new(simd, run.tail);
     let mut first = Tile { index: 0, a: run.a.rows.ptr, b: run.b.ptr, c: run.c.ptr, start: run.start };
     for _ in 0..run.panels {
         let mut tile = first;
         for _ in 0..run.tiles {
             // SAFETY: the caller's promise; this is one of the tiles.
-            unsafe { chain_tile::<S, MR, NV, MASKED_B, FACTORS, PREFETCHES>(simd, run, &columns, tile) };
+            unsafe { chain_tile::<S, K, MR, NV>(simd, run, &columns, tile) };
             // Behind the last tile these may leave the operands' memory; wrapping arithmetic makes no claim to stay inside.
             tile = Tile {
                 a: independent(tile.a.wrapping_add(run.a.tile_stride)),
@@ -173,20 +208,13 @@ struct Tile {
 /// # Safety
 /// As [`chain_tiles`], for this tile.
 #[inline(always)]
-unsafe fn chain_tile<
-    S: Simd,
-    const MR: usize,
-    const NV: usize,
-    const MASKED_B: bool,
-    const FACTORS: usize,
-    const PREFETCHES: bool,
->(
+unsafe fn chain_tile<S: Simd, K: Kind, const MR: usize, const NV: usize>(
     simd: S,
     run: &Tiles,
     columns: &Columns<S, NV>,
     tile: Tile,
 ) {
-    const { assert!(MR <= GROUP_ROWS * MOST_GROUPS && FACTORS == S::FACTORS) };
+    const { assert!(MR <= GROUP_ROWS * MOST_GROUPS) };
     let mut acc = [[simd.splat(0.0); NV]; MR];
 
     // SAFETY: for each access the function's safety section names the memory; the offsets stay within it because
@@ -216,13 +244,13 @@ unsafe fn chain_tile<
         }
         let next_a = tile.a.wrapping_add(run.a.tile_stride);
         let mut place = Place { p: LINE, a, next_a, b: tile.b, tile: tile.index };
-        if FACTORS > 1 && MR >= FACTORS && run.a.rows.row_stride == 1 {
-            sum::<S, MR, NV, MASKED_B, FACTORS, 1, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
+        if S::FACTORS > 1 && MR >= S::FACTORS && run.a.rows.row_stride == 1 {
+            sum::<S, K, OfRows<S>, MR, NV>(simd, run, columns, &mut place, &mut acc);
         } else {
-            if FACTORS > 1 && run.a.rows.col_stride == 1 {
-                sum::<S, MR, NV, MASKED_B, 1, FACTORS, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
+            if S::FACTORS > 1 && run.a.rows.col_stride == 1 {
+                sum::<S, K, OfTerms<S>, MR, NV>(simd, run, columns, &mut place, &mut acc);
             }
-            sum::<S, MR, NV, MASKED_B, 1, 1, PREFETCHES>(simd, run, columns, &mut place, &mut acc);
+            sum::<S, K, One, MR, NV>(simd, run, columns, &mut place, &mut acc);
         }
 
         let scale = simd.splat(run.finish.scale);
@@ -319,59 +347,50 @@ struct Place {
     tile: usize,
 }
 
-/// As many more terms of every sum as there are whole steps of `TERMS`. A vector of the left operand holds `ROWS` rows of
-/// one term or `TERMS` terms of one row.
+/// As many more terms of every sum as there are whole steps of `F::TERMS`.
 ///
 /// # Safety
-/// As [`chain_tile`]; with `ROWS > 1` rows of the left operand lie side by side, and there are as many; with `TERMS > 1`
+/// As [`chain_tile`]; with `F::ROWS > 1` rows of the left operand lie side by side, and there are as many; with `F::TERMS > 1`
 /// terms do.
 #[inline(always)]
-unsafe fn sum<
-    S: Simd,
-    const MR: usize,
-    const NV: usize,
-    const MASKED_B: bool,
-    const ROWS: usize,
-    const TERMS: usize,
-    const PREFETCHES: bool,
->(
+unsafe fn sum<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
     simd: S,
     run: &Tiles,
     columns: &Columns<S, NV>,
     place: &mut Place,
     acc: &mut [[S::V; NV]; MR],
 ) {
-    const { assert!(TERMS == 1 || TERMS == 4) };
+    const { assert!(F::TERMS == 1 || F::TERMS == 4) };
     // SAFETY: as in `chain_tile`: i < MR, v < NV and p < depth, the terms of a step included.
     unsafe {
-        let end = place.p + (LINE + run.depth - place.p) / TERMS * TERMS;
+        let end = place.p + (LINE + run.depth - place.p) / F::TERMS * F::TERMS;
         // One test of one register: never true where nothing is prefetched.
         let within_line = if run.a.prefetches { LINE - 1 } else { usize::MAX };
         while place.p < end {
             let p = place.p;
-            place.p += TERMS;
+            place.p += F::TERMS;
             if p & within_line == 0 {
                 let mut line = place.next_a.wrapping_add((p - LINE) * run.a.rows.col_stride);
                 for _ in 0..MR {
                     prefetch(line);
                     line = independent(line.wrapping_add(run.a.line_stride));
                 }
-                if PREFETCHES {
+                if K::PREFETCHES {
                     for rows in run.prefetch {
                         rows.row(place.tile, p / LINE - 1, NV * S::LANES);
                     }
                 }
             }
             let mut a = [simd.splat(0.0); MR];
-            term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 0);
+            term::<S, K, F, MR, NV>(simd, run, columns, place, (&mut a, acc), 0);
             // Written out, because a compiler may not unroll so long a loop, and then cannot tell the lanes.
-            if TERMS > 1 {
-                term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 1);
-                term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 2);
-                term::<S, MR, NV, MASKED_B, ROWS, TERMS>(simd, run, columns, place, (&mut a, acc), 3);
+            if F::TERMS > 1 {
+                term::<S, K, F, MR, NV>(simd, run, columns, place, (&mut a, acc), 1);
+                term::<S, K, F, MR, NV>(simd, run, columns, place, (&mut a, acc), 2);
+                term::<S, K, F, MR, NV>(simd, run, columns, place, (&mut a, acc), 3);
             }
             for group in place.a.iter_mut().take(MR.div_ceil(GROUP_ROWS)) {
-                let next = group.wrapping_add(TERMS * run.a.rows.col_stride);
+                let next = group.wrapping_add(F::TERMS * run.a.rows.col_stride);
                 // Left alone, the compiler counts terms and keeps a pointer to each row, on the stack where there are many.
                 *group = if MR > MOST_POINTERS { independent(next) } else { next };
             }
@@ -384,14 +403,7 @@ unsafe fn sum<
 /// # Safety
 /// As [`sum`], for a term that there is.
 #[inline(always)]
-unsafe fn term<
-    S: Simd,
-    const MR: usize,
-    const NV: usize,
-    const MASKED_B: bool,
-    const ROWS: usize,
-    const TERMS: usize,
->(
+unsafe fn term<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
     simd: S,
     run: &Tiles,
     columns: &Columns<S, NV>,
@@ -403,15 +415,15 @@ unsafe fn term<
     unsafe {
         let mut b = [simd.splat(0.0); NV];
         for v in 0..NV {
-            b[v] = if MASKED_B { columns.load(simd, place.b, v) } else { columns.load_whole(simd, place.b, v) };
+            b[v] = if K::MASKED_B { columns.load(simd, place.b, v) } else { columns.load_whole(simd, place.b, v) };
         }
         for i in 0..MR {
-            let g = i / ROWS;
+            let g = i / F::ROWS;
             // The last vector overlaps its neighbour where rows are left over.
-            let row = if (g + 1) * ROWS <= MR { g * ROWS } else { MR - ROWS };
-            if t == 0 && i % ROWS == 0 {
+            let row = if (g + 1) * F::ROWS <= MR { g * F::ROWS } else { MR - F::ROWS };
+            if t == 0 && i % F::ROWS == 0 {
                 let at = place.a[row / GROUP_ROWS].add(row % GROUP_ROWS * run.a.rows.row_stride);
-                a[g] = if ROWS * TERMS > 1 { simd.load(at) } else { simd.splat(*at) };
+                a[g] = if F::ROWS * F::TERMS > 1 { simd.load(at) } else { simd.splat(*at) };
             }
             for v in 0..NV {
                 acc[i][v] = simd.mul_add_factor(a[g], t + i - row, b[v], acc[i][v]);

@@ -41,6 +41,8 @@ mod operands;
 pub(crate) mod outer;
 pub(crate) mod pack;
 pub(crate) mod softmax;
+#[cfg(test)]
+pub(crate) mod trace;
 pub(crate) mod update;
 
 pub(crate) use operands::{Finish, Sink, Source, Start};

@@ -2,10 +2,11 @@
 
 use super::{Dense, MOST_SAMPLES, Weights};
 use crate::error::{Error, Operand};
+use crate::gemm::driver::kernel_name;
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, HowToCompute};
 use crate::isa::{Isa, Target};
-use crate::kernel::{Name, Operation, Sink, Source, Start};
+use crate::kernel::{Sink, Source, Start};
 use crate::plan::{self, Asked, BatchShape, Question, Rectangle, RightOperand, Route, TileLoops, TileOrder, Totals};
 use crate::summation::Summation;
 use core::fmt;
@@ -179,23 +180,8 @@ fn describe_rectangle(question: &Question, rectangle: &Rectangle) -> RectanglePl
         true => (rectangle.cols, question.shape.m),
         false => (question.shape.m, rectangle.cols),
     };
-    let vectors = |width: usize| kernels.vectors(width).max(1);
-    let name = |operation, rows, cols| Name { operation, rows, cols, isa: kernels.isa.name() }.to_string();
-    let kernel = match &rectangle.route {
-        Route::Nothing => "none".to_string(),
-        Route::SingleCall(call) => name(Operation::Chain, call.height, call.width),
-        Route::FewColumns(_) => name(Operation::Quads, kernels.lanes / 4, 4),
-        Route::OuterProduct(_) => name(Operation::Outer, 1, kernels.lanes),
-        Route::SingleRow(_) => name(Operation::Axpyf, 1, kernels.registers / 2 * kernels.lanes),
-        Route::DotProducts(dots) => {
-            let height = dots.rows.min(rows);
-            name(Operation::Dots, height, kernels.dot_cols(height).min(dots.cols).min(cols))
-        }
-        Route::Tiles(tiles) => {
-            let widest = vectors(cols).min(tiles.panel_vectors);
-            name(Operation::Chain, kernels.mr(widest).min(rows), widest * kernels.lanes)
-        }
-    };
+    let kernel =
+        kernel_name(kernels, rectangle, rows, cols).map_or_else(|| "none".to_string(), |name| name.to_string());
     let places = places(&rectangle.route);
     RectanglePlan {
         columns: rectangle.col..rectangle.col + rectangle.cols,
@@ -284,3 +270,7 @@ impl fmt::Display for RectanglePlan {
         write!(f, "    left operand {left}; right operand {right}; totals {totals}; tiles {order}")
     }
 }
+
+// Hundreds of layers: nothing for Miri.
+#[cfg(all(test, not(miri), not(loom), not(fused_dense_force_sharing)))]
+mod tests;

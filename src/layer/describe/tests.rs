@@ -1,0 +1,97 @@
+use crate::kernel::{Name, trace};
+use crate::{Activation, Bias, Dense, Gradients, Isa, ProductPlan, Summation, Tuning, Upstream, Weights};
+use std::collections::BTreeSet;
+
+/// Layers `(batch, inputs, outputs)` on both sides of the rules' edges, of one chunk of the batch.
+const SHAPES: [(usize, usize, usize); 23] = [
+    (1, 1, 1),
+    (1, 30, 10),
+    (1, 300, 900),
+    (1, 784, 30),
+    (1, 2048, 50),
+    (2, 30, 16),
+    (3, 700, 40),
+    (4, 600, 300),
+    (5, 1024, 9),
+    (7, 65, 80),
+    (8, 1024, 100),
+    (9, 3, 513),
+    (10, 30, 10),
+    (16, 1030, 64),
+    (17, 80, 112),
+    (33, 66, 40),
+    (40, 45, 3),
+    (40, 66, 65),
+    (64, 64, 64),
+    (100, 20, 1024),
+    (250, 3, 100),
+    (256, 256, 1),
+    (255, 320, 300),
+];
+
+/// What a description names, and what has run: every operation, and of each the largest tile.
+fn assert_named(what: &str, plan: &ProductPlan, ran: &[Name]) {
+    let named: BTreeSet<&str> =
+        plan.rectangles.iter().map(|rectangle| &*rectangle.kernel).filter(|k| *k != "none").collect();
+    let operations: BTreeSet<_> = ran.iter().map(|name| name.operation).collect();
+    let largest =
+        |operation| ran.iter().filter(|name| name.operation == operation).max_by_key(|name| name.rows * name.cols);
+    let largest: BTreeSet<String> = operations.into_iter().filter_map(largest).map(Name::to_string).collect();
+    let found: BTreeSet<&str> = largest.iter().map(String::as_str).collect();
+    assert_eq!(named, found, "{what}: {plan}");
+}
+
+/// One layer, forward with plain and with packed weights, and both gradients that are products.
+fn check(layer: &mut Dense, batch: usize, rules: &mut BTreeSet<&'static str>) {
+    let (inputs, outputs) = (layer.inputs(), layer.outputs());
+    let (x, w) = (vec![0.5; batch * inputs], vec![0.25; outputs * inputs]);
+    let (mut a, d_a) = (vec![0.0; batch * outputs], vec![1.0; batch * outputs]);
+    let b = vec![0.125; outputs];
+    let (mut d_w, mut d_x) = (vec![0.0; w.len()], vec![0.0; x.len()]);
+    let packed = layer.pack(&w).expect("weights of the right size");
+    let what = |pass: &str| format!("{batch}x{inputs}:{outputs} {pass}");
+    trace::take();
+    for (pass, weights) in [("packed", Weights::from(&packed)), ("plain", Weights::from(&w))] {
+        let plan = layer.describe_with(batch, weights).expect("a plan").forward;
+        layer.forward(&x, weights, Bias::from(&b), &mut a).expect("operands of the right size");
+        rules.extend(plan.rectangles.iter().map(|rectangle| rectangle.rule));
+        assert_named(&what(pass), &plan, &trace::take());
+    }
+    let description = layer.describe(batch).expect("a plan");
+    let upstream = || Upstream::Activation(&d_a);
+    layer.backward(&x, &w, &a, upstream(), Gradients::new().w(&mut d_w)).expect("operands of the right size");
+    assert_named(&what("d_w"), &description.d_w, &trace::take());
+    layer.backward(&x, &w, &a, upstream(), Gradients::new().a_prev(&mut d_x)).expect("operands of the right size");
+    assert_named(&what("d_a_prev"), &description.d_a_prev, &trace::take());
+    for plan in [&description.d_w, &description.d_a_prev] {
+        rules.extend(plan.rectangles.iter().map(|rectangle| rectangle.rule));
+    }
+}
+
+/// Kernels tell that they run, and are those that the description names.
+#[test]
+fn the_kernels_that_are_described_run() {
+    let mut rules = BTreeSet::new();
+    for tuning in Tuning::all().iter().filter(|tuning| Isa::available().contains(&tuning.isa())) {
+        for summation in [Summation::Auto, Summation::Chain, Summation::Lanes] {
+            for (batch, inputs, outputs) in SHAPES {
+                let layer = Dense::new(inputs, outputs, Activation::Relu).with_isa(tuning.isa()).with_tuning(tuning);
+                check(&mut layer.with_summation(summation), batch, &mut rules);
+            }
+        }
+    }
+    let expected = [
+        "single-call",
+        "outer",
+        "single-row",
+        "dots",
+        "prepacked",
+        "along-rows",
+        "copied-panels",
+        "in-place",
+        "transposed-panels",
+    ];
+    for rule in expected {
+        assert!(rules.contains(rule), "no layer for the rule {rule}: {rules:?}");
+    }
+}
