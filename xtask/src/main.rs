@@ -4,6 +4,7 @@ mod bench;
 mod builds;
 mod codegen;
 mod coefficients;
+mod curves;
 mod emulate;
 mod fuzz;
 mod lockfile;
@@ -30,6 +31,7 @@ enum Task {
     Codegen,
     /// Derive the constants of the activations and compare them with the source
     Coefficients,
+    Curves(curves::Args),
     /// Test the NEON kernels on an emulated aarch64
     Emulate,
     /// Try arbitrary calls against the reference, guided by coverage
@@ -52,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Task::Builds(args) => builds::main(&args),
         Task::Codegen => codegen::main(),
         Task::Coefficients => coefficients::main(),
+        Task::Curves(args) => curves::main(&args),
         Task::Emulate => emulate::main(),
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Peers(action) => peers::install::main(&action),
