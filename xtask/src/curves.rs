@@ -26,8 +26,9 @@ const BATCHES: usize = 5;
 /// How far the costs of a step may be apart. Rounding alone makes some millionths; a wrong rule shows after two steps.
 const TOLERANCE: f64 = 1e-4;
 
-/// One for each optimiser.
-const RECIPES: [Recipe; 3] = [Recipe::ReluSoftmaxSgd, Recipe::ReluSoftmaxMomentum, Recipe::ReluSoftmaxAdam];
+/// One for each optimiser, with a rate at which it learns.
+const RECIPES: [(Recipe, f32); 3] =
+    [(Recipe::ReluSoftmaxSgd, 0.1), (Recipe::ReluSoftmaxMomentum, 0.02), (Recipe::ReluSoftmaxAdam, 0.001)];
 
 /// Compares all.
 ///
@@ -36,15 +37,15 @@ const RECIPES: [Recipe; 3] = [Recipe::ReluSoftmaxSgd, Recipe::ReluSoftmaxMomentu
 pub fn main(args: &Args) -> anyhow::Result<()> {
     let mut summary = Summary::default();
     let pytorch = peers::pytorch();
-    for recipe in RECIPES {
-        summary.step(recipe.name(), || compare(recipe, pytorch.as_ref()));
+    for (recipe, rate) in RECIPES {
+        summary.step(recipe.name(), || compare(recipe, rate, pytorch.as_ref()));
     }
     summary.finish(args.strict)
 }
 
-fn compare(recipe: Recipe, pytorch: Result<&Framework, &anyhow::Error>) -> anyhow::Result<Outcome> {
+fn compare(recipe: Recipe, rate: f32, pytorch: Result<&Framework, &anyhow::Error>) -> anyhow::Result<Outcome> {
     let network = Network::new(32, &[784, 100, 10]);
-    let training = Training::of_epochs(network, recipe, BATCHES * 32).with_new_optimizer();
+    let training = Training::of_epochs(network, recipe, BATCHES * 32).with_new_optimizer(rate);
     let pytorch = match pytorch {
         Ok(pytorch) => pytorch,
         Err(error) => {
@@ -96,8 +97,8 @@ mod tests {
     /// There is something to learn, so that a wrong rule shows.
     #[test]
     fn costs_fall() {
-        for recipe in RECIPES {
-            let training = Training::of_epochs(Network::new(32, &[784, 20, 10]), recipe, 32).with_new_optimizer();
+        for (recipe, rate) in RECIPES {
+            let training = Training::of_epochs(Network::new(32, &[784, 20, 10]), recipe, 32).with_new_optimizer(rate);
             let costs = costs(&training, 50).unwrap();
             assert!(costs[49] < costs[0] - 0.01, "{recipe}: {costs:?}");
         }

@@ -412,11 +412,10 @@ mod tests {
     #[test]
     fn frameworks_and_training_agree_with_ours() {
         let contenders = peers::find(&[]).unwrap().contenders;
-        let is_named = |names: &'static [&str]| move |peer: &Box<dyn Contender>| names.contains(&peer.name());
-        let (frameworks, others): (Vec<_>, Vec<_>) = contenders.into_iter().partition(is_named(&["pytorch", "jax"]));
-        // One that has no layers, and no ways to use a framework that take long to compile.
-        let is_quick = |peer: &Box<dyn Contender>| !peer.is_slow_to_prepare() || is_named(&["scikit-learn"])(peer);
-        let others = others.into_iter().filter(is_quick);
+        let has_layers = |peer: &dyn Contender| ["pytorch", "jax"].contains(&peer.name());
+        let (frameworks, mut others): (Vec<_>, Vec<_>) = contenders.into_iter().partition(|peer| has_layers(&**peer));
+        // Other ways to use a framework take long to compile.
+        others.retain(|peer| !peer.is_slow_to_prepare() || peer.name() == "scikit-learn");
         let count = frameworks.len();
         let mut session = session(ours(Isa::available()[0], Sharing::Team), frameworks, true);
         for pass in [Pass::Forward, Pass::Backward, Pass::Epoch] {

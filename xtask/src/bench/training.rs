@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::exact::{self, Layer};
 use super::random::Random;
-use super::recipe::{Cost, Hidden, Recipe};
+use super::recipe::{Cost, Hidden, Recipe, Rule};
 use super::shape::{Network, Shape};
 use super::workload::{Expected, Point, UNIT};
 use fused_dense::Targets;
@@ -18,6 +18,8 @@ use std::sync::OnceLock;
 pub struct Training {
     pub network: Network,
     pub recipe: Recipe,
+    /// The recipe's, at a rate that may be another.
+    pub rule: Rule,
     pub samples: usize,
     /// `samples × inputs`
     pub x: Buffer,
@@ -82,14 +84,15 @@ impl Training {
         let mut random = Random::new(network.widths.iter().sum::<usize>() as u64);
         let layers: Vec<Parameters> =
             network.layers().map(|shape| Parameters::new(shape, recipe, &mut random)).collect();
-        let has_state = recipe.rule().state_arrays() > 0;
+        let rule = recipe.rule();
         let mut training = Self {
             recipe,
+            rule,
             samples,
             x: Buffer::filled(0.0, samples * network.widths[0]),
             y: Answers::new(recipe.cost(), samples, network.widths[network.widths.len() - 1], &mut random),
             layers,
-            steps_before: if has_state { STEPS_BEFORE } else { 0 },
+            steps_before: if rule.state_arrays() > 0 { STEPS_BEFORE } else { 0 },
             checked,
             expected: OnceLock::new(),
             network,
@@ -98,14 +101,17 @@ impl Training {
         training
     }
 
-    /// Draws the inputs: between 0 and 1, and none of those that are checked at a kink.
+    /// Draws the inputs, those that are checked at no kink. Before ReLU they have both signs: of inputs from 0 to 1 many a
+    /// unit is dead for a whole batch, and what an optimiser keeps of gradients that are zero decays to subnormal numbers,
+    /// which take processors many times as long.
     fn fill(&mut self, random: &mut Random) {
         let inputs = self.network.widths[0];
         let (hidden, layers) = (self.recipe.hidden(), self.exact());
         let checked = self.checked * self.network.batch;
+        let low = if hidden == Hidden::Relu { -1.0 } else { 0.0 };
         for (sample, x) in self.x.chunks_mut(inputs).enumerate() {
             loop {
-                x.fill_with(|| random.between(0.0, 1.0));
+                x.fill_with(|| random.between(low, 1.0));
                 if hidden != Hidden::Relu || sample >= checked {
                     break;
                 }
@@ -117,8 +123,9 @@ impl Training {
         }
     }
 
-    /// The same from the very first step on: all of the optimiser's state is zero.
-    pub fn with_new_optimizer(mut self) -> Self {
+    /// The same from the very first step on, at a rate for learning: all of the optimiser's state is zero.
+    pub fn with_new_optimizer(mut self, rate: f32) -> Self {
+        self.rule = self.rule.with_rate(rate);
         self.layers.iter_mut().flat_map(|layer| &mut layer.state).flatten().for_each(|state| state.fill(0.0));
         self.steps_before = 0;
         self
@@ -198,7 +205,7 @@ impl Training {
             let gradients = exact::gradients(&layers, self.recipe, &x, &y);
             for ((layer, tracks), gradients) in layers.iter_mut().zip(&mut tracks).zip(gradients) {
                 for ((values, track), gradient) in [&mut layer.w, &mut layer.b].into_iter().zip(tracks).zip(gradients) {
-                    track.step(self.recipe, self.steps_before, step as u64 + 1, values, &gradient);
+                    track.step(self.rule, self.steps_before, step as u64 + 1, values, &gradient);
                 }
             }
         }
@@ -272,9 +279,8 @@ impl Track {
 
     /// One step. What a gradient that is off by its tolerance would change is tolerated; errors of the steps before are
     /// carried on.
-    fn step(&mut self, recipe: Recipe, before: u64, step: u64, values: &mut [f64], gradient: &[f64]) {
+    fn step(&mut self, rule: Rule, before: u64, step: u64, values: &mut [f64], gradient: &[f64]) {
         let off = GRADIENT_TOLERANCE * gradient.iter().fold(0.0, |largest: f64, gradient| largest.max(gradient.abs()));
-        let rule = recipe.rule();
         let mut state = vec![0.0; self.state.len()];
         for (at, (value, &gradient)) in values.iter_mut().zip(gradient).enumerate() {
             let mut updated = |gradient: f64| {
@@ -337,7 +343,7 @@ mod tests {
             let (at, largest) = d_w.iter().copied().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap();
             let mut state: Vec<f64> = training.layers[0].state.iter().map(|[w, _]| f64::from(w[at])).collect();
             let step = training.steps_before + 1;
-            let w = recipe.rule().updated(step, layers[0].w[at], 0.9 * largest, &mut state);
+            let w = training.rule.updated(step, layers[0].w[at], 0.9 * largest, &mut state);
             let expected = &training.expected()[0].points[at];
             assert!((w - expected.value).abs() > expected.tolerance, "{recipe}");
         }

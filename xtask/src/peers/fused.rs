@@ -112,7 +112,7 @@ pub fn network(training: &Training, isa: Isa, threads: Threads) -> anyhow::Resul
     let recipe = training.recipe;
     let mut builder = Network::builder(training.network.widths[0])
         .cost(cost(recipe))
-        .optimizer(optimizer(recipe))
+        .optimizer(optimizer(training.rule))
         .isa(isa)
         .threads(threads)
         .max_batch(training.network.batch);
@@ -148,8 +148,8 @@ fn cost(recipe: Recipe) -> fused_dense::Cost {
     }
 }
 
-fn optimizer(recipe: Recipe) -> Optimizer {
-    match recipe.rule() {
+fn optimizer(rule: Rule) -> Optimizer {
+    match rule {
         Rule::Descent { rate } => Sgd::new(rate).into(),
         Rule::Momentum { rate, momentum } => Sgd::new(rate).momentum(momentum).into(),
         Rule::Adam { rate, betas, epsilon } => Adam::new(rate).betas(betas.0, betas.1).epsilon(epsilon).into(),

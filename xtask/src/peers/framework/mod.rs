@@ -114,7 +114,7 @@ impl Framework {
     /// Writes a training's operands; what a program has to know of them.
     fn hand_over(&self, training: &Training) -> anyhow::Result<Value> {
         self.files.write(&training.operands())?;
-        let Training { network, recipe, samples, steps_before, checked, .. } = training;
+        let Training { network, recipe, rule, samples, steps_before, checked, .. } = training;
         Ok(json!({
             "batch": network.batch,
             "widths": network.widths,
@@ -123,8 +123,8 @@ impl Framework {
             "checked": checked,
             "hidden": recipe.hidden(),
             "cost": recipe.cost(),
-            "rule": recipe.rule(),
-            "state_arrays": recipe.rule().state_arrays(),
+            "rule": rule,
+            "state_arrays": rule.state_arrays(),
         }))
     }
 

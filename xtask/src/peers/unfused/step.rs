@@ -111,7 +111,7 @@ impl<G: Sgemm> Step<'_, G> {
     }
 
     fn backward(&mut self) {
-        let (hidden, rule) = (self.training.recipe.hidden(), self.training.recipe.rule());
+        let (hidden, rule) = (self.training.recipe.hidden(), self.training.rule);
         let mean = 1.0 / self.training.network.batch as f32;
         let update = Update::new(rule, self.steps);
         let last = self.layers.len() - 1;
