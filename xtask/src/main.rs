@@ -6,6 +6,7 @@ mod codegen;
 mod coefficients;
 mod data;
 mod dependencies;
+mod curves;
 mod emulate;
 mod files;
 mod fuzz;
@@ -39,6 +40,7 @@ enum Task {
     Data(data::Set),
     /// Check what the library depends on
     Dependencies(dependencies::Args),
+    Curves(curves::Args),
     /// Test the NEON kernels on an emulated aarch64
     Emulate,
     /// Load saved networks into PyTorch and compare what they predict
@@ -67,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         Task::Coefficients => coefficients::main(),
         Task::Data(set) => data::main(&set),
         Task::Dependencies(args) => dependencies::main(&args),
+        Task::Curves(args) => curves::main(&args),
         Task::Emulate => emulate::main(),
         Task::Files => files::main(),
         Task::Fuzz(args) => fuzz::main(&args),

@@ -1,6 +1,7 @@
 //! The options of `cargo xtask bench`.
 
 use super::measure::{Caches, Effort};
+use super::recipe::Recipe;
 use super::shape::{Network, Pass};
 use super::suite::{self, Suite};
 use crate::peers::Sharing;
@@ -11,10 +12,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options that say what to measure and how: a run that is read from a file has been measured.
-const MEASURING: [&str; 13] = [
+const MEASURING: [&str; 15] = [
     "suite",
     "shape",
     "pass",
+    "recipe",
+    "samples",
     "threads",
     "sharing",
     "isa",
@@ -29,8 +32,9 @@ const MEASURING: [&str; 13] = [
 
 /// Compare our layers and training steps with other libraries'
 ///
-/// Everything that is found takes part: crates built in, BLAS libraries and oneDNN (`cargo xtask peers install`). PyTorch
-/// and JAX take part in whole steps; in layers only with --frameworks, because compiling takes seconds for each row.
+/// Everything that is found takes part: crates built in, BLAS libraries and oneDNN (`cargo xtask peers install`). PyTorch,
+/// JAX and scikit-learn take part in whole steps and epochs; in layers, as far as they have them, only with --frameworks,
+/// because compiling takes seconds for each row.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Sets of layers and networks
@@ -42,6 +46,12 @@ pub struct Args {
     /// The pass to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Pass::Forward, Pass::Backward])]
     pub pass: Vec<Pass>,
+    /// How networks are trained in steps and epochs
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Recipe::Sigmoid])]
+    pub recipe: Vec<Recipe>,
+    /// Samples of an epoch; in a smoke test some hundreds
+    #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..))]
+    samples: u32,
     /// Numbers of threads, each measured apart; `all` for as many as there are cores
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = threads)]
     pub threads: Vec<usize>,
@@ -66,7 +76,7 @@ pub struct Args {
     /// Seconds after which a row ends even where its ratios are not yet known to a per cent
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
-    /// Only checks that everything works: few shapes, few rounds, built-in peers; the figures mean nothing
+    /// Only checks that everything works: few shapes, few rounds, built-in peers and those named; the figures mean nothing
     #[arg(long)]
     pub smoke: bool,
     /// Shows a column for every peer
@@ -121,6 +131,17 @@ pub struct Item {
     pub suite: String,
     pub network: Network,
     pub pass: Pass,
+    /// The default for layers.
+    pub recipe: Recipe,
+    /// Samples of an epoch, elsewhere of a batch.
+    pub samples: usize,
+}
+
+impl Item {
+    /// Whether two items are about the same work.
+    fn work(&self) -> (Network, Pass, Recipe) {
+        (self.network.clone(), self.pass, self.recipe)
+    }
 }
 
 impl Args {
@@ -129,24 +150,34 @@ impl Args {
         let mut items: Vec<Item> = Vec::new();
         for &pass in &self.pass {
             for (suite, networks) in self.sets(pass) {
-                items.extend(networks.into_iter().map(|network| Item { suite: suite.clone(), network, pass }));
+                for recipe in if pass.is_of_networks() { &self.recipe[..] } else { &[Recipe::Sigmoid] } {
+                    let item = |network: &Network| Item {
+                        suite: suite.clone(),
+                        samples: if pass == Pass::Epoch { self.samples(network.batch) } else { network.batch },
+                        network: network.clone(),
+                        pass,
+                        recipe: *recipe,
+                    };
+                    items.extend(networks.iter().map(item));
+                }
             }
         }
         let mut seen = HashSet::new();
-        items.retain(|item| seen.insert((item.network.clone(), item.pass)));
+        items.retain(|item| seen.insert(item.work()));
+        let place = |item: &Item| (item.pass.is_of_networks(), item.pass == Pass::Epoch, item.network.clone());
         let mut order = HashMap::new();
         for item in &items {
             let next = order.len();
-            order.entry((item.pass == Pass::Step, item.network.clone())).or_insert(next);
+            order.entry(place(item)).or_insert(next);
         }
-        items.sort_by_key(|item| order[&(item.pass == Pass::Step, item.network.clone())]);
+        items.sort_by_key(|item| order[&place(item)]);
         items
     }
 
     /// The shapes of a pass, set by set with their names.
     fn sets(&self, pass: Pass) -> Vec<(String, Vec<Network>)> {
         let own = |name: &str, networks: &[Network]| {
-            let taken = if pass == Pass::Step { networks.to_vec() } else { suite::layers(networks) };
+            let taken = if pass.is_of_networks() { networks.to_vec() } else { suite::layers(networks) };
             vec![(name.to_string(), taken)]
         };
         match &self.shape[..] {
@@ -154,6 +185,12 @@ impl Args {
             [] => self.suite.iter().map(|suite| (suite.name().into(), suite.networks(pass))).collect(),
             shapes => own("custom", shapes),
         }
+    }
+
+    /// Samples of an epoch: whole batches.
+    fn samples(&self, batch: usize) -> usize {
+        let samples = if self.smoke { 300 } else { self.samples as usize };
+        (samples / batch).max(1) * batch
     }
 
     pub fn effort(&self) -> Effort {
@@ -232,6 +269,19 @@ mod tests {
         assert_eq!(items[0].network, items[1].network);
         assert_eq!((items[0].pass, items[1].pass), (Pass::Forward, Pass::Backward));
         assert!(items.iter().any(|item| item.suite == "dlrm" && item.network.widths.len() > 2));
+    }
+
+    #[test]
+    fn networks_come_once_for_each_recipe_and_layers_once() {
+        let line = "--shape 10x784:30:10 --pass forward,step,epoch --recipe sigmoid,relu-softmax-adam --samples 1005";
+        let items = args(line).unwrap().items();
+        let found: Vec<String> = items
+            .iter()
+            .map(|item| format!("{} {} {} {}", item.network, item.pass, item.recipe, item.samples))
+            .collect();
+        assert_eq!(found[..2], ["10×784→30 forward sigmoid 10", "10×30→10 forward sigmoid 10"]);
+        assert_eq!(found[2..4], ["10×784→30→10 step sigmoid 10", "10×784→30→10 step relu-softmax-adam 10"]);
+        assert_eq!(found[4..], ["10×784→30→10 epoch sigmoid 1000", "10×784→30→10 epoch relu-softmax-adam 1000"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The findings of a run: written to JSON, compared, drawn.
 
 use super::measure::Caches;
+use super::recipe::Recipe;
 use super::shape::{Network, Pass, Weights};
 use super::statistics::{Spread, geometric_mean};
 use crate::machine::{Ceilings, Machine};
@@ -34,14 +35,15 @@ pub struct PeerInfo {
 pub struct Kind {
     pub suite: String,
     pub pass: Pass,
+    pub recipe: Recipe,
     pub weights: Weights,
     pub threads: usize,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { suite, pass, weights, threads } = self;
-        f.pad(&format!("{suite}, {pass}{} on {}", weights.suffix(), count(*threads)))
+        let Self { suite, pass, recipe, weights, threads } = self;
+        f.pad(&format!("{suite}, {pass}{}{} on {}", recipe.suffix(), weights.suffix(), count(*threads)))
     }
 }
 
@@ -56,11 +58,25 @@ pub struct Row {
     pub suite: String,
     pub network: Network,
     pub pass: Pass,
+    /// How a network is trained.
+    #[serde(default, skip_serializing_if = "Recipe::is_default")]
+    pub recipe: Recipe,
+    /// Steps in one call: an epoch's batches.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub steps: usize,
     pub weights: Weights,
     pub threads: usize,
     /// Median time of one of our calls.
     pub nanoseconds: f64,
     pub peers: Vec<PeerTime>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(steps: &usize) -> bool {
+    *steps == 1
 }
 
 /// How a peer did.
@@ -88,7 +104,12 @@ impl Row {
     }
 
     pub fn gflops(&self) -> f64 {
-        self.pass.flops(&self.network) / self.nanoseconds
+        self.pass.flops(&self.network) / self.step_nanoseconds()
+    }
+
+    /// Nanoseconds of one step, where a call has several.
+    fn step_nanoseconds(&self) -> f64 {
+        self.nanoseconds / self.steps as f64
     }
 
     /// Share of the peak of multiply-adds.
@@ -98,23 +119,25 @@ impl Row {
 
     /// Share of what arithmetic and memory traffic allow.
     pub fn of_roofline(&self, ceilings: &Ceilings) -> f64 {
-        ceilings.bound_ns(self.pass.flops(&self.network), self.pass.bytes(&self.network)) / self.nanoseconds
+        let (flops, bytes) = (self.pass.flops(&self.network), self.pass.bytes(&self.network, self.recipe));
+        ceilings.bound_ns(flops, bytes) / self.step_nanoseconds()
     }
 
     /// Whether two rows are about the same work.
     pub fn is_same_work(&self, other: &Self) -> bool {
-        let work = |row: &Self| (row.pass, row.weights, row.threads);
+        let work = |row: &Self| (row.pass, row.recipe, row.steps, row.weights, row.threads);
         self.network == other.network && work(self) == work(other)
     }
 
     /// The group in which it is summed up.
     pub fn kind(&self) -> Kind {
-        Kind { suite: self.suite.clone(), pass: self.pass, weights: self.weights, threads: self.threads }
+        let &Self { pass, recipe, weights, threads, .. } = self;
+        Kind { suite: self.suite.clone(), pass, recipe, weights, threads }
     }
 
     /// The pass with what distinguishes it.
     pub fn pass_name(&self) -> String {
-        format!("{}{}", self.pass, self.weights.suffix())
+        format!("{}{}{}", self.pass, self.recipe.suffix(), self.weights.suffix())
     }
 }
 
@@ -205,6 +228,8 @@ pub mod tests {
             suite: "quick".into(),
             network: network.parse().unwrap(),
             pass,
+            recipe: Recipe::Sigmoid,
+            steps: 1,
             weights: Weights::Plain,
             threads: 1,
             nanoseconds,
@@ -257,6 +282,22 @@ pub mod tests {
     fn a_run_survives_its_file() {
         let text = serde_json::to_string(&sample()).unwrap();
         assert_eq!(serde_json::from_str::<Run>(&text).unwrap(), sample());
+    }
+
+    /// Files of runs from before there were recipes have none.
+    #[test]
+    fn recipes_and_steps_are_stored_where_they_are_told() {
+        let mut run = sample();
+        let plain = serde_json::to_string(&run).unwrap();
+        assert!(!plain.contains("recipe") && !plain.contains("steps"));
+        (run.rows[0].pass, run.rows[0].recipe, run.rows[0].steps) = (Pass::Epoch, Recipe::ReluSoftmaxAdam, 100);
+        let text = serde_json::to_string(&run).unwrap();
+        let read: Run = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, run);
+        assert_eq!(read.rows[0].pass_name(), "epoch, relu-softmax-adam");
+        assert!(read.rows[0].kind().to_string().contains("relu-softmax-adam"));
+        let flops = Pass::Epoch.flops(&read.rows[0].network);
+        assert!((read.rows[0].gflops() - 100.0 * flops / 25_000.0).abs() < 1e-9);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::args::{Args, Item};
 use super::measure::{self, Effort, Place, Subject, Timed};
+use super::recipe::Recipe;
 use super::run::{PeerInfo, PeerTime, Row, Run, count};
 use super::shape::{Network, Pass, Weights};
 use super::table::{self, Table};
@@ -65,7 +66,8 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
     table::print_run(&run);
     let names: Vec<String> = peers.iter().map(|peer| peer.name().to_string()).collect();
     let packed = format!("{}{}", Pass::Backward, Weights::Packed.suffix());
-    let table = Table::new(items.iter().map(|item| item.network.to_string()), [packed], &names, args.all);
+    let passes = items.iter().map(|item| format!("{}{}", item.pass, item.recipe.suffix())).chain([packed]);
+    let table = Table::new(items.iter().map(|item| item.network.to_string()), passes, &names, args.all);
 
     let progress = progress_bar(items.len() * args.threads.len());
     let mut session = Session {
@@ -76,7 +78,7 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
         told: HashSet::new(),
         frameworks_everywhere: args.frameworks || !args.peer.is_empty(),
     };
-    let mut trainings: HashMap<Network, Training> = HashMap::new();
+    let mut trainings: HashMap<(Network, Recipe), Training> = HashMap::new();
     for &threads in &args.threads {
         use_cores(threads);
         let before = Ceilings::measure(isa, threads);
@@ -88,14 +90,20 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
         run.machine.before.push(before.clone());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         for item in &items {
-            let Item { network, pass, .. } = item;
+            let Item { network, pass, recipe, samples, .. } = item;
             session.progress.set_message(format!("{network} {pass}"));
             let shape = network.layers().next().context("a network without layers")?;
-            let (works, training);
+            let (works, training, data_set);
             let tasks: Vec<Task<'_>> = match pass {
                 Pass::Step => {
-                    training = trainings.entry(network.clone()).or_insert_with(|| Training::new(network.clone()));
+                    let new = || Training::of_steps(network.clone(), *recipe);
+                    training = trainings.entry((network.clone(), *recipe)).or_insert_with(new);
                     vec![Task::Step(training); COPIES]
+                }
+                Pass::Epoch => {
+                    // Too large to be kept for another number of threads.
+                    data_set = Training::of_epochs(network.clone(), *recipe, *samples);
+                    vec![Task::Epoch(&data_set); COPIES]
                 }
                 Pass::Forward | Pass::Backward => {
                     works = (0..COPIES).map(|_| Workload::new(shape)).collect::<Vec<_>>();
@@ -151,7 +159,7 @@ impl Session {
         let mut entrance = Entrance { item, tasks, threads, effort, judge: None };
         let mut absent = |name: &str, reason: String| {
             if told.insert(format!("{name}: {reason}")) {
-                let line = format!("without {name} for {}: {reason}", item.pass);
+                let line = format!("without {name} for {}{}: {reason}", item.pass, item.recipe.suffix());
                 progress.suspend(|| anstream::eprintln!("{}", line.dimmed()));
             }
         };
@@ -160,7 +168,8 @@ impl Session {
         // Ours among the subjects, by how they take weights.
         let mut places = Vec::new();
         // A step changes the weights: packed beforehand, they would be the wrong ones.
-        let takes_part = |contender: &dyn Contender| item.pass != Pass::Step || contender.weights() == Weights::Plain;
+        let takes_part =
+            |contender: &dyn Contender| !item.pass.is_of_networks() || contender.weights() == Weights::Plain;
         for contender in ours.iter().filter(|contender| takes_part(&***contender)) {
             match entrance.admit(&**contender)? {
                 Entry::Admitted(copies) => {
@@ -175,7 +184,7 @@ impl Session {
             let Some(&(_, place)) = places.iter().find(|(weights, _)| *weights == contender.weights()) else {
                 continue;
             };
-            if contender.is_slow_to_prepare() && item.pass != Pass::Step && !*frameworks_everywhere {
+            if contender.is_slow_to_prepare() && !item.pass.is_of_networks() && !*frameworks_everywhere {
                 continue;
             }
             match entrance.admit(&**contender)? {
@@ -201,6 +210,8 @@ impl Session {
             suite: item.suite.clone(),
             network: item.network.clone(),
             pass: item.pass,
+            recipe: item.recipe,
+            steps: item.samples / item.network.batch,
             weights,
             threads,
             nanoseconds: subjects[place].nanoseconds(),
@@ -228,8 +239,8 @@ enum Entry<'a> {
 
 impl<'a> Entrance<'a> {
     fn admit(&mut self, contender: &'a dyn Contender) -> anyhow::Result<Entry<'a>> {
-        let Item { network, pass, .. } = self.item;
-        let what = || format!("{}, {network} {pass} on {}", contender.name(), count(self.threads));
+        let Item { network, pass, recipe, .. } = self.item;
+        let what = || format!("{}, {network} {pass}{} on {}", contender.name(), recipe.suffix(), count(self.threads));
         let count = if contender.is_slow_to_prepare() { 1 } else { self.tasks.len() };
         let place = match contender.has_own_threads() {
             true => Place::Anywhere { threads: self.threads },
@@ -243,7 +254,7 @@ impl<'a> Entrance<'a> {
                 Plan::Ready(routine) => routine,
                 Plan::Absent(reason) => return Ok(Entry::Absent(reason)),
             };
-            routine.run().with_context(what)?;
+            routine.rehearse().with_context(what)?;
             let results = routine.results().with_context(what)?;
             match &self.judge {
                 None => self.judge = Some(Judge::new(task.expected(), results).with_context(what)?),
@@ -257,7 +268,8 @@ impl<'a> Entrance<'a> {
 
 /// The peers that can be had, or those of them that were named.
 fn chosen_peers(args: &Args, isa: Isa) -> anyhow::Result<Vec<Box<dyn Contender>>> {
-    let found = if args.smoke { peers::built_in(&args.library)? } else { peers::find(&args.library)? };
+    let looks_for_none = args.smoke && args.peer.is_empty();
+    let found = if looks_for_none { peers::built_in(&args.library)? } else { peers::find(&args.library)? };
     found.ensure_has(&args.peer)?;
     let advice = found.advice();
     let Found { mut contenders, absent } = found;
@@ -316,7 +328,7 @@ mod tests {
     use crate::bench::measure::Caches;
     use crate::bench::shape::Shape;
     use crate::peers::Sharing;
-    use clap::Parser;
+    use clap::{Parser, ValueEnum};
     use std::time::Duration;
 
     #[test]
@@ -338,7 +350,7 @@ mod tests {
         Ok(peers.iter().map(|peer| peer.name().to_string()).collect())
     }
 
-    /// In a smoke test too, for which nothing is looked for.
+    /// In a smoke test too, for which nothing else is looked for.
     #[test]
     fn named_peers_take_part_and_others_do_not() {
         assert_eq!(names("bench --smoke").unwrap(), ["matrixmultiply", "faer", "gemm"]);
@@ -355,15 +367,21 @@ mod tests {
         Session { ours, peers, effort, progress, told, frameworks_everywhere }
     }
 
-    fn rows(session: &mut Session, network: &Network, pass: Pass, threads: usize) -> Vec<Row> {
-        let item = Item { suite: "test".into(), network: network.clone(), pass };
+    fn rows(session: &mut Session, network: &Network, (pass, recipe): (Pass, Recipe), threads: usize) -> Vec<Row> {
+        let batches = if pass == Pass::Epoch { 3 } else { 1 };
+        let item =
+            Item { suite: "test".into(), network: network.clone(), pass, recipe, samples: batches * network.batch };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let work = Workload::new(network.layers().next().unwrap());
-        let training = Training::new(network.clone());
+        let training = match pass {
+            Pass::Epoch => Training::of_epochs(network.clone(), recipe, item.samples),
+            _ => Training::of_steps(network.clone(), recipe),
+        };
         let task = match pass {
             Pass::Forward => Task::Forward(&work),
             Pass::Backward => Task::Backward(&work),
             Pass::Step => Task::Step(&training),
+            Pass::Epoch => Task::Epoch(&training),
         };
         pool.install(|| session.rows(&item, &[task], threads)).unwrap()
     }
@@ -381,7 +399,7 @@ mod tests {
                 let (plain, packed) = (of(Weights::Plain), of(Weights::Packed));
                 for shape in [Shape::new(1, 1, 1), Shape::new(3, 17, 5), Shape::new(33, 70, 65)] {
                     for (pass, threads) in [Pass::Forward, Pass::Backward].into_iter().flat_map(|p| [(p, 1), (p, 2)]) {
-                        let found = rows(&mut session, &shape.into(), pass, threads);
+                        let found = rows(&mut session, &shape.into(), (pass, Recipe::Sigmoid), threads);
                         let counts: Vec<_> = found.iter().map(|row| (row.weights, row.peers.len())).collect();
                         assert_eq!(counts, [(Weights::Plain, plain), (Weights::Packed, plain + packed)]);
                     }
@@ -390,24 +408,25 @@ mod tests {
         }
     }
 
-    /// So do the frameworks, and everybody's training steps have the same outcome.
+    /// So do the frameworks that are quickly there, and everybody's training has the same outcome.
     #[test]
-    fn frameworks_and_steps_agree_with_ours() {
+    fn frameworks_and_training_agree_with_ours() {
         let contenders = peers::find(&[]).unwrap().contenders;
-        let quick = ["pytorch", "jax"];
-        let (frameworks, others): (Vec<_>, Vec<_>) = contenders.into_iter().partition(|peer| peer.is_slow_to_prepare());
-        let frameworks: Vec<_> = frameworks.into_iter().filter(|peer| quick.contains(&peer.name())).collect();
+        let has_layers = |peer: &dyn Contender| ["pytorch", "jax"].contains(&peer.name());
+        let (frameworks, mut others): (Vec<_>, Vec<_>) = contenders.into_iter().partition(|peer| has_layers(&**peer));
+        // Other ways to use a framework take long to compile.
+        others.retain(|peer| !peer.is_slow_to_prepare() || peer.name() == "scikit-learn");
         let count = frameworks.len();
-        let layer = Network::new(3, &[17, 5]);
-        let of_ours = || ours(Isa::available()[0], Sharing::Team);
-        let mut session = session(of_ours(), frameworks, true);
-        for pass in [Pass::Forward, Pass::Backward, Pass::Step] {
-            assert_eq!(rows(&mut session, &layer, pass, 1)[0].peers.len(), count, "{pass}");
+        let mut session = session(ours(Isa::available()[0], Sharing::Team), frameworks, true);
+        for pass in [Pass::Forward, Pass::Backward, Pass::Epoch] {
+            let found = rows(&mut session, &Network::new(3, &[17, 5]), (pass, Recipe::Sigmoid), 1);
+            assert_eq!(found[0].peers.len(), count, "{pass}");
         }
         session.peers.extend(others);
-        for threads in [1, 2] {
-            let found = rows(&mut session, &Network::new(33, &[20, 30, 17, 1]), Pass::Step, threads);
-            assert!(found[0].peers.len() >= count + peers::embedded().len());
+        let on_one = Recipe::value_variants().iter().map(|&recipe| (1, recipe));
+        for (threads, recipe) in on_one.chain([(2, Recipe::ReluSoftmaxAdam)]) {
+            let found = rows(&mut session, &Network::new(33, &[20, 30, 17, 3]), (Pass::Step, recipe), threads);
+            assert!(found[0].peers.len() >= count + peers::embedded().len(), "{recipe}");
         }
     }
 }

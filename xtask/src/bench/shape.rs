@@ -1,5 +1,6 @@
 //! Layers, networks and passes: what one row of the comparison is about.
 
+use super::recipe::Recipe;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -102,12 +103,19 @@ pub enum Pass {
     Forward,
     /// One layer: `dz`, `dw`, `db` and `dA_prev`
     Backward,
-    /// A whole network: forward, cross-entropy, backward, gradient descent
+    /// A whole network: forward, cost, backward, optimiser
     Step,
+    /// A whole network: a step on each batch of a data set, shuffled
+    Epoch,
 }
 
 impl Pass {
-    /// Floating-point operations of its matrix products; the element-wise work counts nothing.
+    /// Whether it is about a whole network, which a recipe trains, and not about one layer.
+    pub fn is_of_networks(self) -> bool {
+        matches!(self, Self::Step | Self::Epoch)
+    }
+
+    /// Floating-point operations of its matrix products, of one step's in an epoch; the element-wise work counts nothing.
     pub fn flops(self, network: &Network) -> f64 {
         let product = |layer: Shape| 2.0 * layer.multiply_adds() as f64;
         let products: f64 = network.layers().map(product).sum();
@@ -115,18 +123,20 @@ impl Pass {
             Self::Forward => products,
             Self::Backward => 2.0 * products,
             // Nobody asks for the gradient by the network's input.
-            Self::Step => 3.0 * products - network.layers().next().map_or(0.0, product),
+            Self::Step | Self::Epoch => 3.0 * products - network.layers().next().map_or(0.0, product),
         }
     }
 
-    /// Bytes of the operands that it reads and writes, each counted once; a step's parameters are read and written.
-    pub fn bytes(self, network: &Network) -> f64 {
+    /// Bytes of the operands that it reads and writes, in one step of an epoch, each counted once; a step's parameters and
+    /// its optimiser's state are read and written.
+    pub fn bytes(self, network: &Network, recipe: Recipe) -> f64 {
+        let arrays = 1 + recipe.rule().state_arrays();
         let of_layer = |Shape { batch, inputs, outputs }: Shape| {
             let (x, w, a) = (batch * inputs, inputs * outputs, batch * outputs);
             match self {
                 Self::Forward => x + w + outputs + a,
                 Self::Backward => 2 * x + 2 * w + outputs + 2 * a,
-                Self::Step => x + 2 * (w + outputs) + a,
+                Self::Step | Self::Epoch => x + 2 * arrays * (w + outputs) + a,
             }
         };
         (network.layers().map(of_layer).sum::<usize>() * size_of::<f32>()) as f64
@@ -139,6 +149,7 @@ impl fmt::Display for Pass {
             Self::Forward => "forward",
             Self::Backward => "backward",
             Self::Step => "step",
+            Self::Epoch => "epoch",
         })
     }
 }
@@ -192,6 +203,15 @@ mod tests {
         assert_eq!(Pass::Forward.flops(&layer), 60.0);
         assert_eq!(Pass::Backward.flops(&layer), 120.0);
         assert_eq!(Pass::Step.flops(&Network::new(2, &[3, 5, 1])), 3.0 * (60.0 + 20.0) - 60.0);
-        assert_eq!(Pass::Forward.bytes(&layer), 4.0 * (6.0 + 15.0 + 5.0 + 10.0));
+        assert_eq!(Pass::Forward.bytes(&layer, Recipe::Sigmoid), 4.0 * (6.0 + 15.0 + 5.0 + 10.0));
+    }
+
+    /// Adam reads and writes each parameter and two moments.
+    #[test]
+    fn a_step_moves_the_optimisers_state_too() {
+        let layer = Network::new(2, &[3, 5]);
+        let bytes = |recipe| Pass::Step.bytes(&layer, recipe) / 4.0;
+        assert_eq!(bytes(Recipe::Sigmoid), 6.0 + 2.0 * 20.0 + 10.0);
+        assert_eq!(bytes(Recipe::ReluSoftmaxAdam), 6.0 + 6.0 * 20.0 + 10.0);
     }
 }

@@ -21,6 +21,10 @@ pub enum Suite {
     Bert,
     /// The same width in and out as in the batch, from 16 to 2048
     Square,
+    /// Training: 64-100-10 at a batch of 200, 784-512-512-10 at 128, 784-100-10 at 32, 784-30-10 at 10
+    Train,
+    /// A single sample through wide layers: a step is little more than the optimiser's memory traffic
+    Update,
     /// Awkward sizes: 1 to 20 outputs, 1 to 40 inputs, batches around the edges of tiles
     Edge,
 }
@@ -36,15 +40,18 @@ impl Suite {
             Self::Dien => "dien",
             Self::Bert => "bert",
             Self::Square => "square",
+            Self::Train => "train",
+            Self::Update => "update",
             Self::Edge => "edge",
         }
     }
 
-    /// The shapes of a pass: whole networks for a step, else their layers, each once.
+    /// The shapes of a pass: whole networks for a step or an epoch, else their layers, each once.
     pub fn networks(self, pass: Pass) -> Vec<Network> {
         match (self, pass) {
             (Self::Quick, Pass::Step) => quick_networks(),
-            (_, Pass::Step) => self.whole(),
+            (Self::Quick, Pass::Epoch) => vec![Network::new(10, &[784, 30, 10])],
+            (_, Pass::Step | Pass::Epoch) => self.whole(),
             _ => layers(&self.whole()),
         }
     }
@@ -64,6 +71,13 @@ impl Suite {
             Self::Square => {
                 [16, 32, 64, 128, 256, 512, 1024, 2048].map(|size| Network::new(size, &[size, size])).to_vec()
             }
+            Self::Train => vec![
+                Network::new(200, &[64, 100, 10]),
+                Network::new(128, &[784, 512, 512, 10]),
+                Network::new(32, &[784, 100, 10]),
+                Network::new(10, &[784, 30, 10]),
+            ],
+            Self::Update => [1024, 2048].map(|size| Network::new(1, &[size, size])).to_vec(),
             Self::Edge => edge(),
         }
     }

@@ -1,10 +1,13 @@
 //! The table on the terminal: a line as soon as its row is measured.
 
 use super::columns::{COLUMNS, Verdict, verdict};
+use super::recipe::Recipe;
 use super::run::{PeerTime, Row, Run, count};
 use crate::machine::{Ceilings, Machine};
 use crate::peers::{BASELINE, passes};
 use anstream::println;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use owo_colors::{AnsiColors, OwoColorize};
 
 /// Most peers that get a column of their own unasked.
@@ -136,11 +139,44 @@ pub fn method(run: &Run) -> String {
     format!(
         "Ratios are the peer's time by ours, above 1 where ours is faster: medians over rounds that everybody takes \
          part in, there and back (A B C … C B A), {}; ± is half the median's 95 % confidence interval. Both sides do the \
-         same work: bias and sigmoid; dz, dw, db, dA_prev and the factor 1/m. Matrix libraries get vectorised passes \
-         with a sigmoid within {} ULP, {BASELINE} a pass for each operation; ours is within 1 ULP. Results are \
+         same work: in layers bias and sigmoid; dz, dw, db, dA_prev and the factor 1/m. Matrix libraries get vectorised \
+         passes with a sigmoid within {} ULP, {BASELINE} a pass for each operation; ours is within 1 ULP. Results are \
          checked in double precision before anything is timed. Plain weights are compared with plain ones, ours \
-         packed with everybody's, packed or not.",
+         packed with everybody's, packed or not.{}",
         run.caches(),
         passes::SIGMOID_MAX_ULP,
+        training_method(run),
     )
+}
+
+/// How networks were trained, where some were.
+fn training_method(run: &Run) -> String {
+    let mut recipes: Vec<Recipe> = Vec::new();
+    for row in run.rows.iter().filter(|row| row.pass.is_of_networks()) {
+        if !recipes.contains(&row.recipe) {
+            recipes.push(row.recipe);
+        }
+    }
+    let words = |recipe: &Recipe| {
+        let value = recipe.to_possible_value();
+        let help = value.as_ref().and_then(PossibleValue::get_help).map(ToString::to_string);
+        format!(" {recipe} is: {}.", help.unwrap_or_default())
+    };
+    let recipes: String = recipes.iter().map(words).collect();
+    if recipes.is_empty() { recipes } else { format!(" A step is forward, cost, backward and optimiser.{recipes}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::run::tests::sample;
+    use crate::bench::shape::Pass;
+
+    #[test]
+    fn the_method_tells_the_recipes_of_networks() {
+        let mut run = sample();
+        assert!(!method(&run).contains("optimiser"));
+        (run.rows[0].pass, run.rows[0].recipe) = (Pass::Step, Recipe::ReluSoftmaxAdam);
+        assert!(method(&run).ends_with("relu-softmax-adam is: ReLU, softmax cross-entropy, Adam."));
+    }
 }

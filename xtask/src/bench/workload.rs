@@ -2,7 +2,7 @@
 
 use super::buffer::Buffer;
 use super::random::Random;
-use super::shape::{Network, Pass, Shape};
+use super::shape::{Pass, Shape};
 use super::training::Training;
 
 /// The task that one row sets every contender.
@@ -11,6 +11,7 @@ pub enum Task<'a> {
     Forward(&'a Workload),
     Backward(&'a Workload),
     Step(&'a Training),
+    Epoch(&'a Training),
 }
 
 impl Task<'_> {
@@ -19,22 +20,16 @@ impl Task<'_> {
             Self::Forward(_) => Pass::Forward,
             Self::Backward(_) => Pass::Backward,
             Self::Step(_) => Pass::Step,
+            Self::Epoch(_) => Pass::Epoch,
         }
     }
 
-    pub fn network(self) -> Network {
-        match self {
-            Self::Forward(work) | Self::Backward(work) => work.shape.into(),
-            Self::Step(training) => training.network.clone(),
-        }
-    }
-
-    /// The results that the first call must give.
+    /// The results that must stand behind [`Routine::rehearse`](crate::peers::Routine::rehearse).
     pub fn expected(self) -> Vec<Expected> {
         match self {
             Self::Forward(work) => vec![work.expected_a()],
             Self::Backward(work) => work.expected_gradients(),
-            Self::Step(training) => training.expected().to_vec(),
+            Self::Step(training) | Self::Epoch(training) => training.expected().to_vec(),
         }
     }
 }

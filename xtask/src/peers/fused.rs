@@ -2,12 +2,15 @@
 
 use super::{Contender, Plan, Routine};
 use crate::bench::buffer::Buffer;
+use crate::bench::recipe::{Cost, Hidden, Recipe, Rule};
 use crate::bench::shape::{Shape, Weights};
-use crate::bench::training::{RATE, Training};
+use crate::bench::training::Training;
 use crate::bench::workload::{Quantity, Task, Workload};
 use crate::machine::affinity::keep_to_core;
 use anyhow::Context;
-use fused_dense::{Activation, Cost, Dense, Gradients, Isa, Network, PackedWeights, Sgd, Team, Threads, Upstream};
+use fused_dense::{
+    Activation, Adam, Dense, Fit, Gradients, Isa, Network, Optimizer, PackedWeights, Sgd, Team, Threads, Upstream,
+};
 use std::hint::black_box;
 
 /// Our layer, on one instruction set or any below it.
@@ -67,7 +70,13 @@ impl Contender for Fused {
                     d_a_prev: Buffer::unwritten(batch * inputs),
                 })
             }
-            Task::Step(training) => Box::new(self.step(training, threads)?),
+            Task::Step(training) => {
+                Box::new(Step { network: network(training, self.isa, self.threads(threads))?, training })
+            }
+            Task::Epoch(training) => {
+                let network = network(training, self.isa, self.threads(threads))?;
+                Box::new(Epoch { network, training, seed: 0 })
+            }
         }))
     }
 }
@@ -93,21 +102,57 @@ impl Fused {
             Weights::Packed => OurWeights::Packed(layer.pack(&*work.w)?),
         })
     }
+}
 
-    fn step<'a>(&self, training: &'a Training, threads: usize) -> anyhow::Result<Step<'a>> {
-        let threads = self.threads(threads);
-        let layers = training
-            .network
-            .layers()
-            .map(|shape| self.layer(shape, &threads))
-            .collect::<anyhow::Result<Vec<Dense>>>()?;
-        let network = Network::of(layers).cost(Cost::BinaryCrossEntropy).optimizer(Sgd::new(RATE));
-        let mut network = network.max_batch(training.network.batch).build()?;
-        for (layer, (w, b)) in network.layers_mut().iter_mut().zip(&training.parameters) {
-            layer.w_mut().copy_from_slice(w);
-            layer.b_mut().copy_from_slice(b);
+/// Our network at the beginning of a training.
+///
+/// # Errors
+/// Where the library fails.
+pub fn network(training: &Training, isa: Isa, threads: Threads) -> anyhow::Result<Network> {
+    let recipe = training.recipe;
+    let mut builder = Network::builder(training.network.widths[0])
+        .cost(cost(recipe))
+        .optimizer(optimizer(training.rule))
+        .isa(isa)
+        .threads(threads)
+        .max_batch(training.network.batch);
+    let last = training.layers.len() - 1;
+    for (index, layer) in training.network.layers().enumerate() {
+        builder = builder.layer(layer.outputs, activation(recipe, index == last));
+    }
+    let mut network = builder.build()?;
+    for (layer, parameters) in network.layers_mut().iter_mut().zip(&training.layers) {
+        layer.w_mut().copy_from_slice(&parameters.w);
+        layer.b_mut().copy_from_slice(&parameters.b);
+        for (to, from) in layer.optimizer_state_mut().zip(&parameters.state) {
+            to.into_iter().zip(from).for_each(|(to, from)| to.copy_from_slice(from));
         }
-        Ok(Step { network, training })
+    }
+    network.set_steps(training.steps_before);
+    Ok(network)
+}
+
+fn activation(recipe: Recipe, is_last: bool) -> Activation {
+    match (is_last, recipe.hidden(), recipe.cost()) {
+        (false, Hidden::Relu, _) => Activation::Relu,
+        (true, _, Cost::SoftmaxCrossEntropy) => Activation::Identity,
+        (false, Hidden::Sigmoid, _) | (true, _, Cost::BinaryCrossEntropy | Cost::Quadratic) => Activation::Sigmoid,
+    }
+}
+
+fn cost(recipe: Recipe) -> fused_dense::Cost {
+    match recipe.cost() {
+        Cost::BinaryCrossEntropy => fused_dense::Cost::BinaryCrossEntropy,
+        Cost::Quadratic => fused_dense::Cost::Quadratic,
+        Cost::SoftmaxCrossEntropy => fused_dense::Cost::SoftmaxCrossEntropy,
+    }
+}
+
+fn optimizer(rule: Rule) -> Optimizer {
+    match rule {
+        Rule::Descent { rate } => Sgd::new(rate).into(),
+        Rule::Momentum { rate, momentum } => Sgd::new(rate).momentum(momentum).into(),
+        Rule::Adam { rate, betas, epsilon } => Adam::new(rate).betas(betas.0, betas.1).epsilon(epsilon).into(),
     }
 }
 
@@ -176,12 +221,53 @@ struct Step<'a> {
 
 impl Routine for Step<'_> {
     fn run(&mut self) -> anyhow::Result<()> {
-        black_box(self.network.step(&*self.training.x, &*self.training.y)?);
+        let targets = self.training.targets_of(0..self.training.samples);
+        black_box(self.network.step(&*self.training.x, targets)?);
         Ok(())
     }
 
     fn results(&self) -> anyhow::Result<Vec<Quantity>> {
-        let layers = self.network.layers().iter();
-        Ok(layers.flat_map(|layer| [Quantity::new("w", layer.w()), Quantity::new("b", layer.b())]).collect())
+        Ok(outcome(&self.network))
+    }
+}
+
+/// All that a network's training has changed.
+fn outcome(network: &Network) -> Vec<Quantity> {
+    let of_layer = |layer: &fused_dense::Layer| {
+        let state =
+            layer.optimizer_state().flat_map(|[w, b]| [Quantity::new("state_w", w), Quantity::new("state_b", b)]);
+        [Quantity::new("w", layer.w()), Quantity::new("b", layer.b())].into_iter().chain(state).collect::<Vec<_>>()
+    };
+    network.layers().iter().flat_map(of_layer).collect()
+}
+
+struct Epoch<'a> {
+    network: Network,
+    training: &'a Training,
+    /// Of the next epoch's order.
+    seed: u64,
+}
+
+impl Epoch<'_> {
+    fn fit(&mut self, samples: usize, fit: Fit<'_>) -> anyhow::Result<()> {
+        let (x, targets) = (self.training.x_of(0..samples), self.training.targets_of(0..samples));
+        black_box(self.network.fit(x, targets, fit.epochs(1).batch(self.training.network.batch))?);
+        Ok(())
+    }
+}
+
+impl Routine for Epoch<'_> {
+    /// A whole `fit`, with its look at all data.
+    fn run(&mut self) -> anyhow::Result<()> {
+        self.seed += 1;
+        self.fit(self.training.samples, Fit::new().seed(self.seed))
+    }
+
+    fn rehearse(&mut self) -> anyhow::Result<()> {
+        self.fit(self.training.checked * self.training.network.batch, Fit::new().in_order())
+    }
+
+    fn results(&self) -> anyhow::Result<Vec<Quantity>> {
+        Ok(outcome(&self.network))
     }
 }

@@ -17,14 +17,14 @@ const WHEELS: [&str; 3] = ["scipy-openblas32==0.3.34.481.3", "mkl==2026.2.0", "o
 const DEBIAN: [&str; 2] = ["libdnnl2=2.6.3-1", "ocl-icd-libopencl1=2.3.1-1"];
 
 /// Python packages of the frameworks, for `cargo xtask bench --pass step` first of all: several gigabytes.
-const FRAMEWORKS: [&str; 2] = ["torch==2.15.0", "jax==0.10.2"];
+const FRAMEWORKS: [&str; 3] = ["torch==2.15.0", "jax==0.10.2", "scikit-learn==1.9.1"];
 
 /// The commands about peers.
 #[derive(clap::Subcommand, Debug)]
 pub enum Action {
     /// Install pinned versions of OpenBLAS, MKL and oneDNN into /peers, from Python and Debian packages
     Install {
-        /// PyTorch and JAX too: several gigabytes
+        /// PyTorch, JAX and scikit-learn too: several gigabytes
         #[arg(long)]
         frameworks: bool,
     },

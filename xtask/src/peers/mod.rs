@@ -13,7 +13,8 @@ mod matrixmultiply;
 mod onednn;
 mod unfused;
 
-pub use fused::{Fused, Sharing};
+pub use framework::{Framework, pytorch};
+pub use fused::{Fused, Sharing, network};
 
 use crate::bench::shape::Weights;
 use crate::bench::workload::{Quantity, Task};
@@ -74,6 +75,14 @@ pub trait Routine {
     /// Where the library fails.
     fn run(&mut self) -> anyhow::Result<()>;
 
+    /// Does what [`results`](Self::results) tell of: the first call, of an epoch its first few batches in their order.
+    ///
+    /// # Errors
+    /// Where the library fails.
+    fn rehearse(&mut self) -> anyhow::Result<()> {
+        self.run()
+    }
+
     /// Does it some times and tells how long that took.
     ///
     /// # Errors
@@ -86,8 +95,8 @@ pub trait Routine {
         Ok(start.elapsed())
     }
 
-    /// The results of the last call, of the first for those that run elsewhere: `a`; `d_w`, `d_b` and `d_a_prev`; or
-    /// each layer's new `w` and `b`.
+    /// The results behind the rehearsal: `a`; `d_w`, `d_b` and `d_a_prev`; or each layer's new `w` and `b` with the
+    /// optimiser's arrays beside them.
     ///
     /// # Errors
     /// Where the library fails.
@@ -140,12 +149,13 @@ impl Found {
     pub fn advice(&self) -> Option<String> {
         let lacks =
             |names: &[&str]| self.absent.iter().any(|(absent, _)| names.iter().any(|name| absent.starts_with(name)));
-        let with_frameworks = lacks(&["pytorch", "jax"]);
+        let with_frameworks = lacks(&["pytorch", "jax", "scikit-learn"]);
         match (lacks(&["openblas", "mkl", "onednn"]), with_frameworks) {
             (false, false) => None,
             (true, false) => Some("`cargo xtask peers install` brings OpenBLAS, MKL and oneDNN".into()),
             (_, true) => Some(
-                "`cargo xtask peers install` brings OpenBLAS, MKL and oneDNN, with `--frameworks` PyTorch and JAX too"
+                "`cargo xtask peers install` brings OpenBLAS, MKL and oneDNN, with `--frameworks` PyTorch, JAX and \
+                 scikit-learn too"
                     .into(),
             ),
         }

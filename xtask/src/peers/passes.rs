@@ -1,4 +1,4 @@
-//! The element-wise passes around a peer's matrix products: bias and sigmoid, and `dz` with its column sums.
+//! The element-wise passes around a peer's matrix products: bias and activation, `dz` with its column sums, optimisers.
 //!
 //! Plain loops that vectorise by themselves, compiled for AVX-512, AVX2 and the build's own target, so that a library
 //! that only multiplies matrices is not held back by what stands around it. The sigmoid is within [`SIGMOID_MAX_ULP`]
@@ -76,6 +76,47 @@ multiversion! {
 }
 
 multiversion! {
+    /// `z ← max(z + bias, 0)`, in place, for rows as long as the bias.
+    pub fn bias_relu(z: &mut [f32], bias: &[f32]) = bias_relu_body
+}
+
+multiversion! {
+    /// `z ← max(z, 0)`, in place.
+    pub fn relu(z: &mut [f32]) = relu_body
+}
+
+multiversion! {
+    /// `dz = dA` where `a > 0`, else 0.
+    pub fn relu_backward(d_a: &[f32], a: &[f32], dz: &mut [f32]) = relu_backward_body
+}
+
+multiversion! {
+    /// `dz = dA` where `a > 0`, else 0, and `db = s · Σ_batch dz` in one pass.
+    pub fn relu_backward_sums(d_a: &[f32], a: &[f32], scale: f32, dz: &mut [f32], d_b: &mut [f32]) =
+        relu_backward_sums_body
+}
+
+multiversion! {
+    /// `v ← momentum · v + g`, then `p ← p - rate · v`.
+    pub fn momentum(p: &mut [f32], g: &[f32], v: &mut [f32], rate: f32, momentum: f32) = momentum_body
+}
+
+/// The numbers of one of Adam's steps.
+pub struct AdamStep {
+    pub betas: (f32, f32),
+    pub epsilon: f32,
+    /// The rate, corrected for the first moment's start at zero.
+    pub rate: f32,
+    /// The factor that corrects the second moment's root.
+    pub root: f32,
+}
+
+multiversion! {
+    /// `m ← β₁m + (1-β₁)g` and `v ← β₂v + (1-β₂)g²`, then `p ← p - rate · m / (root · √v + ε)`.
+    pub fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: &AdamStep) = adam_body
+}
+
+multiversion! {
     /// `dz = a - y`.
     pub fn difference(a: &[f32], y: &[f32], dz: &mut [f32]) = difference_body
 }
@@ -93,6 +134,36 @@ fn bias_sigmoid_body<const FMA: bool>(z: &mut [f32], bias: &[f32]) {
 #[inline(always)]
 fn add_bias_body<const FMA: bool>(z: &mut [f32], bias: &[f32]) {
     with_wide_bias(z, bias, |z, bias| *z += bias);
+}
+
+#[inline(always)]
+fn bias_relu_body<const FMA: bool>(z: &mut [f32], bias: &[f32]) {
+    with_wide_bias(z, bias, |z, bias| *z = (*z + bias).max(0.0));
+}
+
+#[inline(always)]
+fn relu_body<const FMA: bool>(z: &mut [f32]) {
+    for z in z {
+        *z = z.max(0.0);
+    }
+}
+
+#[inline(always)]
+fn momentum_body<const FMA: bool>(p: &mut [f32], g: &[f32], v: &mut [f32], rate: f32, momentum: f32) {
+    for ((p, &g), v) in p.iter_mut().zip(g).zip(v) {
+        *v = momentum * *v + g;
+        *p -= rate * *v;
+    }
+}
+
+#[inline(always)]
+fn adam_body<const FMA: bool>(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: &AdamStep) {
+    let &AdamStep { betas: (beta1, beta2), epsilon, rate, root } = step;
+    for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+        *m = beta1 * *m + (1.0 - beta1) * g;
+        *v = beta2 * *v + (1.0 - beta2) * (g * g);
+        *p -= rate * *m / (root * v.sqrt() + epsilon);
+    }
 }
 
 #[inline(always)]
@@ -137,10 +208,32 @@ fn with_wide_bias(z: &mut [f32], bias: &[f32], f: impl Fn(&mut f32, f32)) {
     }
 }
 
+/// The sigmoid's `dz`, from the gradient by `a` and `a`.
+#[inline(always)]
+fn sigmoid_derived(d_a: f32, a: f32) -> f32 {
+    d_a * (a * (1.0 - a))
+}
+
+/// ReLU's.
+#[inline(always)]
+fn relu_derived(d_a: f32, a: f32) -> f32 {
+    if a > 0.0 { d_a } else { 0.0 }
+}
+
 #[inline(always)]
 fn sigmoid_backward_body<const FMA: bool>(d_a: &[f32], a: &[f32], dz: &mut [f32]) {
+    derive(d_a, a, dz, sigmoid_derived);
+}
+
+#[inline(always)]
+fn relu_backward_body<const FMA: bool>(d_a: &[f32], a: &[f32], dz: &mut [f32]) {
+    derive(d_a, a, dz, relu_derived);
+}
+
+#[inline(always)]
+fn derive(d_a: &[f32], a: &[f32], dz: &mut [f32], derived: impl Fn(f32, f32) -> f32) {
     for ((dz, &d_a), &a) in dz.iter_mut().zip(d_a).zip(a) {
-        *dz = d_a * (a * (1.0 - a));
+        *dz = derived(d_a, a);
     }
 }
 
@@ -157,10 +250,20 @@ fn column_sums_body<const FMA: bool>(dz: &[f32], scale: f32, d_b: &mut [f32]) {
 
 #[inline(always)]
 fn sigmoid_backward_sums_body<const FMA: bool>(d_a: &[f32], a: &[f32], scale: f32, dz: &mut [f32], d_b: &mut [f32]) {
+    derive_sums(d_a, a, scale, dz, d_b, sigmoid_derived);
+}
+
+#[inline(always)]
+fn relu_backward_sums_body<const FMA: bool>(d_a: &[f32], a: &[f32], scale: f32, dz: &mut [f32], d_b: &mut [f32]) {
+    derive_sums(d_a, a, scale, dz, d_b, relu_derived);
+}
+
+#[inline(always)]
+fn derive_sums(d_a: &[f32], a: &[f32], scale: f32, dz: &mut [f32], d_b: &mut [f32], derived: impl Fn(f32, f32) -> f32) {
     with_wide_sums(d_b, scale, |width, sums| {
         for ((dz, d_a), a) in dz.chunks_mut(width).zip(d_a.chunks(width)).zip(a.chunks(width)) {
             for (((dz, &d_a), &a), sum) in dz.iter_mut().zip(d_a).zip(a).zip(sums.iter_mut()) {
-                *dz = d_a * (a * (1.0 - a));
+                *dz = derived(d_a, a);
                 *sum += *dz;
             }
         }
@@ -266,6 +369,19 @@ mod tests {
                 let sum: f32 = (0..rows).map(|i| dz[i * columns + j]).sum();
                 assert!((d_b[j] - 0.5 * sum).abs() < 1e-5);
             }
+            let (mut relu_dz, mut relu_d_b) = (vec![f32::NAN; rows * columns], vec![f32::NAN; columns]);
+            relu_backward_sums(&d_a, &a, 0.5, &mut relu_dz, &mut relu_d_b);
+            assert!((0..rows * columns).all(|i| relu_dz[i] == if a[i] > 0.0 { d_a[i] } else { 0.0 }));
+            let (mut relu_dz_apart, mut relu_d_b_apart) = (relu_dz.clone(), vec![f32::NAN; columns]);
+            relu_backward(&d_a, &a, &mut relu_dz_apart);
+            column_sums(&relu_dz_apart, 0.5, &mut relu_d_b_apart);
+            assert_eq!((relu_dz, relu_d_b), (relu_dz_apart, relu_d_b_apart));
+            let (mut fused, mut apart) = (d_a.clone(), d_a.clone());
+            bias_relu(&mut fused, &bias);
+            add_bias(&mut apart, &bias);
+            relu(&mut apart);
+            assert!(fused == apart && fused.iter().all(|a| *a >= 0.0));
+
             let (mut dz_apart, mut d_b_apart) = (vec![f32::NAN; rows * columns], vec![f32::NAN; columns]);
             sigmoid_backward(&d_a, &a, &mut dz_apart);
             column_sums(&dz_apart, 0.5, &mut d_b_apart);

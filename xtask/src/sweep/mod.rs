@@ -122,7 +122,7 @@ fn rounds(
         let task = match pass {
             Pass::Forward => Task::Forward(work),
             Pass::Backward => Task::Backward(work),
-            Pass::Step => bail!("a sweep is over one layer's passes"),
+            Pass::Step | Pass::Epoch => bail!("a sweep is over one layer's passes"),
         };
         let Plan::Ready(mut routine) = ours.plan(task, threads)? else { bail!("no plan for {}", work.shape) };
         routine.run()?;

@@ -4,6 +4,7 @@
 //! times were measured apart, may be written there by hand.
 
 use super::results::{FOLDER, file_stem};
+use crate::bench::recipe::Recipe;
 use crate::bench::run::{Row, Run, count};
 use crate::bench::shape::{Network, Pass, Weights};
 use crate::workspace;
@@ -18,21 +19,27 @@ const BEGIN: &str = "<!-- summary: `cargo xtask bench --readme` writes what foll
 const END: &str = "<!-- end of summary -->";
 
 /// The works that the picture shows, in this order.
-const SHOWN: [(Pass, &str); 10] = [
-    (Pass::Step, "10x784:30:10"),
-    (Pass::Step, "32x784:100:10"),
-    (Pass::Step, "128x784:512:512:10"),
-    (Pass::Step, "256x13:512:256:128"),
-    (Pass::Step, "256x479:1024:1024:512:256:1"),
-    (Pass::Forward, "128x512:10"),
-    (Pass::Backward, "32x784:100"),
-    (Pass::Backward, "128x784:512"),
-    (Pass::Backward, "256x13:512"),
-    (Pass::Backward, "256x1024:1024"),
+const SHOWN: [(Pass, Recipe, &str); 15] = [
+    (Pass::Step, Recipe::Sigmoid, "10x784:30:10"),
+    (Pass::Step, Recipe::Sigmoid, "32x784:100:10"),
+    (Pass::Step, Recipe::Sigmoid, "128x784:512:512:10"),
+    (Pass::Step, Recipe::Sigmoid, "256x13:512:256:128"),
+    (Pass::Step, Recipe::Sigmoid, "256x479:1024:1024:512:256:1"),
+    (Pass::Step, Recipe::ReluSoftmaxAdam, "200x64:100:10"),
+    (Pass::Step, Recipe::ReluSoftmaxAdam, "10x784:30:10"),
+    (Pass::Step, Recipe::ReluSoftmaxAdam, "32x784:100:10"),
+    (Pass::Step, Recipe::ReluSoftmaxAdam, "128x784:512:512:10"),
+    (Pass::Epoch, Recipe::Sigmoid, "10x784:30:10"),
+    (Pass::Forward, Recipe::Sigmoid, "128x512:10"),
+    (Pass::Backward, Recipe::Sigmoid, "32x784:100"),
+    (Pass::Backward, Recipe::Sigmoid, "128x784:512"),
+    (Pass::Backward, Recipe::Sigmoid, "256x13:512"),
+    (Pass::Backward, Recipe::Sigmoid, "256x1024:1024"),
 ];
 
 /// The other sides that the picture shows, each with the beginnings of the peers' names that belong to it.
-const SIDES: [(&str, &str); 3] = [("PyTorch", "pytorch"), ("JAX", "jax"), ("oneDNN", "onednn")];
+const SIDES: [(&str, &str); 4] =
+    [("PyTorch", "pytorch"), ("JAX", "jax"), ("sklearn", "scikit-learn"), ("oneDNN", "onednn")];
 
 /// Characters of a bar that is as long as ours, and of the longest one.
 const ONE: f64 = 4.0;
@@ -74,6 +81,8 @@ struct Summary {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Bar {
     pass: Pass,
+    #[serde(default, skip_serializing_if = "Recipe::is_default")]
+    recipe: Recipe,
     network: Network,
     side: String,
     /// Its time by ours.
@@ -131,14 +140,15 @@ impl Figures {
 
     /// Takes a run's figures over, in the place of older ones of the same work.
     fn take(&mut self, run: &Run) {
-        let is_summed_up = |row: &&Row| row.weights == Weights::Plain && row.pass != Pass::Step;
+        let is_summed_up = |row: &&Row| row.weights == Weights::Plain && !row.pass.is_of_networks();
         let peers = run.rows.iter().filter(is_summed_up).flat_map(|row| &row.peers);
         let peers: BTreeSet<String> = peers.map(|peer| peer.name.clone()).collect();
         if !peers.is_empty() {
             // A table mixes no two runs.
             (self.peers, self.summaries) = (peers, Vec::new());
         }
-        for kind in run.kinds().into_iter().filter(|kind| kind.weights == Weights::Plain && kind.pass != Pass::Step) {
+        for kind in run.kinds().into_iter().filter(|kind| kind.weights == Weights::Plain && !kind.pass.is_of_networks())
+        {
             if let Some(of_kind) = run.summary(&kind) {
                 let (mean, won, rows) = (rounded(of_kind.mean), of_kind.won, of_kind.rows);
                 let (suite, pass, threads, command) = (kind.suite, kind.pass, kind.threads, run.command.clone());
@@ -146,16 +156,18 @@ impl Figures {
             }
         }
         let is_shown = |row: &&Row| {
-            let is_work = |(pass, network): &(Pass, Network)| *pass == row.pass && *network == row.network;
+            let is_work = |work: &Work| *work == (row.pass, row.recipe, row.network.clone());
             row.weights == Weights::Plain && row.threads == 1 && shown().any(|work| is_work(&work))
         };
         for row in run.rows.iter().filter(is_shown) {
             for (side, prefix) in SIDES {
                 let ratios = row.peers.iter().filter(|peer| peer.name.starts_with(prefix));
                 let Some(best) = ratios.map(|peer| peer.ratio.median).min_by(f64::total_cmp) else { continue };
-                self.bars.retain(|bar| !bar.is_of(row.pass, &row.network, side));
+                let work = (row.pass, row.recipe, row.network.clone());
+                self.bars.retain(|bar| !bar.is_of(&work, side));
                 self.bars.push(Bar {
                     pass: row.pass,
+                    recipe: row.recipe,
                     network: row.network.clone(),
                     side: side.into(),
                     ratio: rounded(best),
@@ -166,13 +178,13 @@ impl Figures {
         }
     }
 
-    fn bar(&self, pass: Pass, network: &Network, side: &str) -> Option<&Bar> {
-        self.bars.iter().find(|bar| bar.is_of(pass, network, side))
+    fn bar(&self, work: &Work, side: &str) -> Option<&Bar> {
+        self.bars.iter().find(|bar| bar.is_of(work, side))
     }
 
-    /// The commands of steps, or of layers.
+    /// The commands of steps and epochs, or of layers.
     fn commands(&self, of_steps: bool) -> String {
-        let bars = self.bars.iter().filter(|bar| (bar.pass == Pass::Step) == of_steps).map(|bar| &bar.command);
+        let bars = self.bars.iter().filter(|bar| bar.pass.is_of_networks() == of_steps).map(|bar| &bar.command);
         let summaries = self.summaries.iter().filter(|_| !of_steps).map(|summary| &summary.command);
         let commands: BTreeSet<String> = bars.chain(summaries).map(|command| format!("`{command}`")).collect();
         commands.into_iter().collect::<Vec<_>>().join(", ")
@@ -180,8 +192,8 @@ impl Figures {
 }
 
 impl Bar {
-    fn is_of(&self, pass: Pass, network: &Network, side: &str) -> bool {
-        self.pass == pass && self.network == *network && self.side == side
+    fn is_of(&self, (pass, recipe, network): &Work, side: &str) -> bool {
+        (self.pass, self.recipe) == (*pass, *recipe) && self.network == *network && self.side == side
     }
 
     /// A quarter for each character, with the ratio behind it.
@@ -201,8 +213,11 @@ fn rounded(ratio: f64) -> f64 {
     (ratio * 1e3).round() / 1e3
 }
 
-fn shown() -> impl Iterator<Item = (Pass, Network)> {
-    SHOWN.into_iter().map(|(pass, network)| (pass, network.parse().expect("a network as it is typed")))
+/// What a bar is about.
+type Work = (Pass, Recipe, Network);
+
+fn shown() -> impl Iterator<Item = Work> {
+    SHOWN.into_iter().map(|(pass, recipe, network)| (pass, recipe, network.parse().expect("a network as it is typed")))
 }
 
 /// The summary of every CPU, the picture, and how to repeat them.
@@ -263,17 +278,22 @@ fn picture(cpus: &[Figures]) -> anyhow::Result<String> {
         format!("{first:<NAME$}{cells}").trim_end().to_string()
     };
     writeln!(picture, "{}", line("", &mut cpus.iter().map(|cpu| cpu.name.clone())))?;
-    for (pass, network) in shown() {
+    for work in shown() {
         let sides: Vec<&str> = SIDES.into_iter().map(|(side, _)| side).collect();
-        let has_bar = |side: &&str| cpus.iter().any(|cpu| cpu.bar(pass, &network, side).is_some());
+        let has_bar = |side: &&str| cpus.iter().any(|cpu| cpu.bar(&work, side).is_some());
         let sides: Vec<&str> = sides.into_iter().filter(has_bar).collect();
         if sides.is_empty() {
             continue;
         }
-        let what = if pass == Pass::Step { "whole training step".into() } else { format!("layer, {pass}") };
+        let (pass, recipe, network) = &work;
+        let what = match pass {
+            Pass::Step => format!("whole training step{}", recipe.suffix()),
+            Pass::Epoch => format!("whole epoch{}", recipe.suffix()),
+            Pass::Forward | Pass::Backward => format!("layer, {pass}"),
+        };
         writeln!(picture, "\n{what}, {network}, {}", count(1))?;
         for side in sides {
-            let mut cells = cpus.iter().map(|cpu| cpu.bar(pass, &network, side).map_or("–".into(), Bar::drawn));
+            let mut cells = cpus.iter().map(|cpu| cpu.bar(&work, side).map_or("–".into(), Bar::drawn));
             writeln!(picture, "{}", line(side, &mut cells))?;
         }
     }
@@ -334,7 +354,7 @@ mod tests {
         let bar = |ratio, apart: Option<&str>| {
             let network = "1x1:1".parse().unwrap();
             let (side, command, measured_apart) = ("JAX".into(), String::new(), apart.map(str::to_string));
-            Bar { pass: Pass::Step, network, side, ratio, command, measured_apart }.drawn()
+            Bar { pass: Pass::Step, recipe: Recipe::Sigmoid, network, side, ratio, command, measured_apart }.drawn()
         };
         assert_eq!([bar(1.0, None), bar(0.5, None)], ["████ 1.00×", "██ 0.50×"]);
         assert_eq!(bar(1.62, Some("2 and 1 µs")), "██████ ≈1.6×");

@@ -8,7 +8,6 @@ mod results;
 mod roofline;
 
 use super::run::Run;
-use super::shape::Pass;
 pub use html::write as write_html;
 
 /// Writes a run into the documentation: layers into the tables, everything that the README shows into its summary.
@@ -16,7 +15,7 @@ pub use html::write as write_html;
 /// # Errors
 /// Where a file cannot be read or written.
 pub fn refresh_documents(run: &Run) -> anyhow::Result<()> {
-    if run.rows.iter().any(|row| row.pass != Pass::Step) {
+    if run.rows.iter().any(|row| !row.pass.is_of_networks()) {
         results::refresh(run)?;
     }
     front::refresh(run)

@@ -19,8 +19,8 @@ const PEERS: RGBColor = RGBColor(130, 130, 130);
 /// Where it cannot be drawn.
 pub fn roofline(run: &Run, ceilings: &Ceilings) -> Result<String> {
     let rows = || run.rows.iter().filter(|row| row.threads == ceilings.threads);
-    let intensity = |row: &Row| row.pass.flops(&row.network) / row.pass.bytes(&row.network);
-    let peer_speed = |row: &Row| Some(row.pass.flops(&row.network) / row.best_peer()?.nanoseconds);
+    let intensity = |row: &Row| row.pass.flops(&row.network) / row.pass.bytes(&row.network, row.recipe);
+    let peer_speed = |row: &Row| Some(row.gflops() * row.nanoseconds / row.best_peer()?.nanoseconds);
     let left = rows().map(intensity).fold(1.0, f64::min) / 2.0;
     let right = rows().map(intensity).fold(10.0, f64::max) * 2.0;
     let top = ceilings.peak_gflops * 1.8;
@@ -71,7 +71,8 @@ pub fn roofline(run: &Run, ceilings: &Ceilings) -> Result<String> {
         let mut series = |name: &str, colour: RGBColor, speed: &dyn Fn(&Row) -> Option<f64>| -> Result<()> {
             let point = |row: &Row| Some((intensity(row), speed(row)?));
             let of = |pass: Pass| rows().filter(move |row| row.pass == pass).filter_map(point).collect::<Vec<_>>();
-            for (pass, points) in [Pass::Forward, Pass::Backward, Pass::Step].map(|pass| (pass, of(pass))) {
+            for (pass, points) in [Pass::Forward, Pass::Backward, Pass::Step, Pass::Epoch].map(|pass| (pass, of(pass)))
+            {
                 if points.is_empty() {
                     continue;
                 }
@@ -87,7 +88,7 @@ pub fn roofline(run: &Run, ceilings: &Ceilings) -> Result<String> {
                         .map_err(failed)?
                         .label(label)
                         .legend(move |(x, y)| TriangleMarker::new((x + 8, y), 6, colour.filled())),
-                    Pass::Step => chart
+                    Pass::Step | Pass::Epoch => chart
                         .draw_series(points.into_iter().map(|at| Circle::new(at, 5, colour.stroke_width(2))))
                         .map_err(failed)?
                         .label(label)

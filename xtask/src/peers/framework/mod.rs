@@ -8,11 +8,14 @@ mod session;
 use super::library::python;
 use super::{Contender, Plan, Routine};
 use crate::bench::shape::Shape;
-use crate::bench::training::{RATE, Training};
+use crate::bench::training::Training;
 use crate::bench::workload::{Quantity, Task, Workload};
+use crate::workspace;
 use anyhow::{Context, ensure};
 use fused_dense::Isa;
+use serde_json::{Value, json};
 use session::Session;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,23 +26,36 @@ use std::time::Duration;
 struct Known {
     name: &'static str,
     package: &'static str,
+    /// A file in [`FOLDER`].
     program: &'static str,
+    /// Behind the number of threads.
     arguments: &'static [&'static str],
     what: &'static str,
 }
 
-const PYTORCH: &str = include_str!("pytorch_peer.py");
+/// The programs, from the workspace's folder.
+const FOLDER: &str = "xtask/src/peers/framework";
 
-const KNOWN: [Known; 3] = [
-    Known { name: "pytorch", package: "torch", program: PYTORCH, arguments: &["eager"], what: "eager" },
+const PYTORCH: Known =
+    Known { name: "pytorch", package: "torch", program: "pytorch_peer.py", arguments: &["eager"], what: "eager" };
+
+const KNOWN: [Known; 5] = [
+    PYTORCH,
+    Known { name: "pytorch-fused", arguments: &["fused"], what: "eager, its fused optimisers", ..PYTORCH },
     Known {
         name: "pytorch-compiled",
-        package: "torch",
-        program: PYTORCH,
         arguments: &["compiled"],
-        what: "torch.compile",
+        what: "torch.compile, its fused optimisers",
+        ..PYTORCH
     },
-    Known { name: "jax", package: "jax", program: include_str!("jax_peer.py"), arguments: &[], what: "jit" },
+    Known { name: "jax", package: "jax", program: "jax_peer.py", arguments: &[], what: "jit" },
+    Known {
+        name: "scikit-learn",
+        package: "scikit-learn",
+        program: "sklearn_peer.py",
+        arguments: &[],
+        what: "MLPClassifier, the loop inside fit by a clock in it",
+    },
 ];
 
 /// A framework that is installed.
@@ -74,33 +90,76 @@ impl Framework {
             // The former one goes first.
             *running = None;
             let Known { program, arguments, .. } = self.known;
-            *running = Some((threads, Session::start(&python(), program, arguments, threads)?));
+            let (program, count) = (workspace::root().join(FOLDER).join(program), threads.to_string());
+            let mut command = vec![program.as_os_str(), OsStr::new(&count)];
+            command.extend(arguments.iter().map(OsStr::new));
+            *running = Some((threads, Session::start(&python(), &command, threads)?));
         }
         Ok(running)
     }
 
     /// Has the program prepare a task; what it says against it.
     fn prepare(&self, task: Task<'_>, threads: usize) -> anyhow::Result<()> {
-        let files = format!("{} {}", self.files.operands.display(), self.files.results.display());
         let request = match task {
             Task::Forward(work) | Task::Backward(work) => {
                 let Workload { shape: Shape { batch, inputs, outputs }, x, w, b, a, d_a, scale } = work;
                 self.files.write(&[&**x, &**w, &**b, &**a, &**d_a])?;
-                format!("{} {files} {scale} {batch} {inputs} {outputs}", task.pass())
+                json!({ "batch": batch, "widths": [inputs, outputs], "scale": scale })
             }
-            Task::Step(training) => {
-                let Training { network, .. } = training;
-                self.files.write(&training.operands().collect::<Vec<_>>())?;
-                let widths: Vec<String> = network.widths.iter().map(usize::to_string).collect();
-                format!("{} {files} {RATE} {} {}", task.pass(), network.batch, widths.join(" "))
-            }
+            Task::Step(training) | Task::Epoch(training) => self.hand_over(training)?,
         };
+        self.ask_for(&task.pass().to_string(), request, threads)
+    }
+
+    /// Writes a training's operands; what a program has to know of them.
+    fn hand_over(&self, training: &Training) -> anyhow::Result<Value> {
+        self.files.write(&training.operands())?;
+        let Training { network, recipe, rule, samples, steps_before, checked, .. } = training;
+        Ok(json!({
+            "batch": network.batch,
+            "widths": network.widths,
+            "samples": samples,
+            "steps_before": steps_before,
+            "checked": checked,
+            "hidden": recipe.hidden(),
+            "cost": recipe.cost(),
+            "rule": rule,
+            "state_arrays": rule.state_arrays(),
+        }))
+    }
+
+    /// Has the program do something whose results it leaves in the file.
+    fn ask_for(&self, task: &str, mut request: Value, threads: usize) -> anyhow::Result<()> {
+        request["task"] = json!(task);
+        request["operands"] = json!(self.files.operands);
+        request["results"] = json!(self.files.results);
         let mut session = self.session(threads)?;
         let (_, session) = session.as_mut().context("no program runs")?;
-        let answer = session.ask(&request)?;
+        let answer = session.ask(&request.to_string())?;
         ensure!(answer == "ready", "{answer}");
         Ok(())
     }
+
+    /// The cost of each step on a training's batches, gone through in their order again and again; PyTorch's program alone
+    /// has that.
+    ///
+    /// # Errors
+    /// Where the program fails.
+    pub fn costs(&self, training: &Training, steps: usize) -> anyhow::Result<Vec<f32>> {
+        let mut request = self.hand_over(training)?;
+        request["steps"] = json!(steps);
+        self.ask_for("costs", request, 1)?;
+        let costs = self.files.read(&[("costs", steps)])?;
+        Ok(costs.into_iter().flat_map(|costs| costs.values).collect())
+    }
+}
+
+/// PyTorch as most people use it.
+///
+/// # Errors
+/// Where it is not installed.
+pub fn pytorch() -> anyhow::Result<Framework> {
+    Framework::find(&KNOWN[0])
 }
 
 impl Contender for Framework {
@@ -145,25 +204,26 @@ impl Routine for Remote<'_> {
         self.time(1).map(drop)
     }
 
+    /// Done when the task was prepared.
+    fn rehearse(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     fn time(&mut self, calls: u32) -> anyhow::Result<Duration> {
         let mut session = self.framework.session(self.threads)?;
         let (_, session) = session.as_mut().context("no program runs")?;
-        let answer = session.ask(&format!("time {calls}"))?;
+        let answer = session.ask(&json!({ "task": "time", "calls": calls }).to_string())?;
         let nanoseconds = answer.parse().with_context(|| answer.clone())?;
         Ok(Duration::from_nanos(nanoseconds))
     }
 
     fn results(&self) -> anyhow::Result<Vec<Quantity>> {
-        let layers = || self.task.network().layers().collect::<Vec<Shape>>();
         let lengths = match self.task {
             Task::Forward(work) => vec![("a", work.shape.batch * work.shape.outputs)],
             Task::Backward(Workload { shape: Shape { batch, inputs, outputs }, .. }) => {
                 vec![("d_w", outputs * inputs), ("d_b", *outputs), ("d_a_prev", batch * inputs)]
             }
-            Task::Step(_) => {
-                let of_layer = |layer: Shape| [("w", layer.outputs * layer.inputs), ("b", layer.outputs)];
-                layers().into_iter().flat_map(of_layer).collect()
-            }
+            Task::Step(training) | Task::Epoch(training) => training.outcome(),
         };
         self.framework.files.read(&lengths)
     }
@@ -183,8 +243,9 @@ impl Files {
         Self { operands: file("operands"), results: file("results") }
     }
 
-    fn write(&self, operands: &[&[f32]]) -> anyhow::Result<()> {
-        let bytes: Vec<u8> = operands.iter().copied().flatten().flat_map(|value| value.to_ne_bytes()).collect();
+    fn write(&self, operands: &[impl AsRef<[f32]>]) -> anyhow::Result<()> {
+        let values = operands.iter().flat_map(AsRef::as_ref);
+        let bytes: Vec<u8> = values.flat_map(|value| value.to_ne_bytes()).collect();
         write(&self.operands, &bytes)
     }
 

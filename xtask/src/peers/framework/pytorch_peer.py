@@ -1,10 +1,14 @@
-"""Layers and training steps in PyTorch: answers `cargo xtask bench` over its standard streams."""
+"""Layers, training steps and epochs in PyTorch: eager, eager with its fused optimisers, or compiled."""
 
 import sys
-import time
 
-import numpy as np
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear, mse_loss
+
+from serve import Layer, Training, clocked, outcome, serve
+
+IS_COMPILED = sys.argv[2] == "compiled"
+HAS_FUSED_OPTIMISER = sys.argv[2] in ("fused", "compiled")
 
 
 def forward(x, w, b, a, d_a, scale):
@@ -16,7 +20,7 @@ def forward(x, w, b, a, d_a, scale):
         return [out]
 
     def compiled(x, w, b):
-        return [torch.sigmoid(torch.nn.functional.linear(x, w, b))]
+        return [torch.sigmoid(linear(x, w, b))]
 
     return call, compiled, (x, w, b)
 
@@ -38,75 +42,90 @@ def backward(x, w, b, a, d_a, scale):
     return call, compiled, (x, w, a, d_a)
 
 
-def step(x, y, parameters, rate, is_compiled):
-    flat = [parameter.requires_grad_() for parameter in parameters]
-    descent = torch.optim.SGD(flat, lr=rate)
+def one_layer(request):
+    layer = Layer(request)
+    tensors = [torch.from_numpy(array) for array in (layer.x, layer.w, layer.b, layer.a, layer.d_a)]
+    call, whole, arguments = (forward if request["task"] == "forward" else backward)(*tensors, layer.scale)
+    if IS_COMPILED:
+        compiled = torch.compile(whole, dynamic=False)
+        call = torch.inference_mode()(lambda: compiled(*arguments))
+    else:
+        call = torch.inference_mode()(call)
+    return call(), clocked(call)
 
-    def cost_of(x, y):
+
+class Network:
+    """Parameters, cost and optimiser."""
+
+    def __init__(self, training):
+        self.training = training
+        self.parameters = [torch.from_numpy(values).requires_grad_() for values in training.parameters]
+        self.x, self.y = torch.from_numpy(training.x), torch.from_numpy(training.y)
+        self.optimizer = self.optimizer_of(training.rule)
+        self.cost_of = torch.compile(self.cost, dynamic=False) if IS_COMPILED else self.cost
+
+    def optimizer_of(self, rule):
+        options = {"fused": True} if HAS_FUSED_OPTIMISER else {}
+        states = [[torch.from_numpy(array) for array in arrays] for arrays in self.training.states]
+        if rule["name"] == "adam":
+            names = "exp_avg", "exp_avg_sq"
+            settings = {"lr": rule["rate"], "betas": tuple(rule["betas"]), "eps": rule["epsilon"]}
+            optimizer = torch.optim.Adam(self.parameters, **settings, **options)
+        else:
+            names = ("momentum_buffer",)
+            optimizer = torch.optim.SGD(self.parameters, rule["rate"], rule.get("momentum", 0.0), **options)
+        for parameter, arrays in zip(self.parameters, states):
+            optimizer.state[parameter].update(zip(names, arrays))
+            if rule["name"] == "adam":
+                optimizer.state[parameter]["step"] = torch.tensor(float(self.training.steps_before))
+        self.state_names = names
+        return optimizer
+
+    def cost(self, x, y):
+        activation = torch.sigmoid if self.training.hidden == "sigmoid" else torch.relu
         a = x
-        for w, b in zip(flat[:-2:2], flat[1:-2:2]):
-            a = torch.sigmoid(torch.nn.functional.linear(a, w, b))
-        z = torch.nn.functional.linear(a, flat[-2], flat[-1])
-        return torch.nn.functional.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(x)
+        for w, b in zip(self.parameters[:-2:2], self.parameters[1:-2:2]):
+            a = activation(linear(a, w, b))
+        z = linear(a, self.parameters[-2], self.parameters[-1])
+        if self.training.cost == "softmax-cross-entropy":
+            return cross_entropy(z, y)
+        if self.training.cost == "quadratic":
+            return mse_loss(torch.sigmoid(z), y, reduction="sum") / (2 * len(x))
+        return binary_cross_entropy_with_logits(z, y, reduction="sum") / len(x)
 
-    cost_of = torch.compile(cost_of, dynamic=False) if is_compiled else cost_of
-
-    def call():
-        cost = cost_of(x, y)
-        descent.zero_grad(set_to_none=True)
+    def step(self, x, y):
+        cost = self.cost_of(x, y)
+        self.optimizer.zero_grad(set_to_none=True)
         cost.backward()
-        descent.step()
-        return flat
+        self.optimizer.step()
+        return cost
 
-    return call
+    def epoch(self):
+        for rows in torch.randperm(self.training.samples).split(self.training.batch):
+            self.step(self.x.index_select(0, rows), self.y.index_select(0, rows))
 
-
-def prepare(kind, is_compiled, operands, factor, batch, widths):
-    values = torch.from_numpy(np.fromfile(operands, dtype=np.float32))
-
-    def take(*shape):
-        nonlocal values
-        count = int(np.prod(shape))
-        taken, values = values[:count].reshape(shape).clone(), values[count:]
-        return taken
-
-    if kind == "step":
-        x, y = take(batch, widths[0]), take(batch, widths[-1])
-        parameters = []
-        for inputs, outputs in zip(widths, widths[1:]):
-            parameters += [take(outputs, inputs), take(outputs)]
-        return step(x, y, parameters, factor, is_compiled)
-    inputs, outputs = widths
-    tensors = take(batch, inputs), take(outputs, inputs), take(outputs), take(batch, outputs), take(batch, outputs)
-    call, whole, arguments = (forward if kind == "forward" else backward)(*tensors, factor)
-    if not is_compiled:
-        return torch.inference_mode()(call)
-    compiled = torch.compile(whole, dynamic=False)
-    return torch.inference_mode()(lambda: compiled(*arguments))
+    def outcome(self):
+        has_state = bool(self.training.states[0])
+        names = self.state_names if has_state else ()
+        states = [[self.optimizer.state[parameter][name] for name in names] for parameter in self.parameters]
+        return [value.detach().numpy() for value in outcome(self.parameters, states)]
 
 
-def main():
-    torch.set_num_threads(int(sys.argv[1]))
-    is_compiled = sys.argv[2] == "compiled"
-    call = None
-    for line in sys.stdin:
-        kind, *rest = line.split()
-        if kind == "time":
-            count = int(rest[0])
-            start = time.perf_counter_ns()
-            for _ in range(count):
-                call()
-            print(time.perf_counter_ns() - start, flush=True)
-            continue
-        try:
-            operands, results, factor, batch, *widths = rest
-            torch._dynamo.reset()
-            call = prepare(kind, is_compiled, operands, float(factor), int(batch), [int(width) for width in widths])
-            outcome = [result.detach().numpy().ravel() for result in call()]
-            np.concatenate(outcome).astype(np.float32).tofile(results)
-            print("ready", flush=True)
-        except Exception as error:
-            print(" ".join(str(error).split())[:200] or type(error).__name__, flush=True)
+def prepare(request):
+    torch._dynamo.reset()
+    if request["task"] in ("forward", "backward"):
+        return one_layer(request)
+    network = Network(Training(request))
+    if request["task"] == "costs":
+        batches = network.training.batches(network.training.samples // network.training.batch)
+        steps = [batches[step % len(batches)] for step in range(request["steps"])]
+        return [[network.step(network.x[rows], network.y[rows]).item() for rows in steps]], None
+    for rows in network.training.batches(network.training.checked):
+        network.step(network.x[rows], network.y[rows])
+    results = [value.copy() for value in network.outcome()]
+    call = network.epoch if request["task"] == "epoch" else lambda: network.step(network.x, network.y)
+    return results, clocked(call)
 
 
-main()
+torch.set_num_threads(int(sys.argv[1]))
+serve(prepare)

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -20,14 +21,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts a program of Python's; its first argument is the number of threads.
+    /// Starts Python on a program, with as many threads for its libraries.
     ///
     /// # Errors
     /// Where it cannot be started.
-    pub fn start(python: &Path, program: &str, arguments: &[&str], threads: usize) -> anyhow::Result<Self> {
+    pub fn start(python: &Path, arguments: &[&OsStr], threads: usize) -> anyhow::Result<Self> {
         let mut child = Command::new(python)
-            .args(["-c", program, &threads.to_string()])
             .args(arguments)
+            // Nothing is left beside the programs.
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("OMP_NUM_THREADS", threads.to_string())
             .env("MKL_NUM_THREADS", threads.to_string())
             .stdin(Stdio::piped())
@@ -105,14 +107,14 @@ mod tests {
     use crate::peers::library::python;
 
     fn start(program: &str) -> Session {
-        Session::start(&python(), program, &["argument"], 2).unwrap()
+        Session::start(&python(), &["-c", program, "argument"].map(OsStr::new), 2).unwrap()
     }
 
     #[test]
     fn lines_are_answered_by_lines() {
         let mut session = start("import sys\nfor line in sys.stdin: print(sys.argv[1:], line.strip(), flush=True)");
-        assert_eq!(session.ask("one").unwrap(), "['2', 'argument'] one");
-        assert_eq!(session.ask("two").unwrap(), "['2', 'argument'] two");
+        assert_eq!(session.ask("one").unwrap(), "['argument'] one");
+        assert_eq!(session.ask("two").unwrap(), "['argument'] two");
         assert!(!session.has_ended());
     }
 

@@ -89,7 +89,9 @@ impl Contender for OneDnn {
         Ok(match task {
             Task::Forward(work) => Plan::Ready(Box::new(self.forward(work)?)),
             Task::Backward(work) => Plan::Ready(Box::new(self.backward(work)?)),
-            Task::Step(_) => Plan::Absent("it has primitives for layers, not for training steps".into()),
+            Task::Step(_) | Task::Epoch(_) => {
+                Plan::Absent("it has primitives for layers, not for training steps".into())
+            }
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Factor, Sgemm, Unfused};
 use crate::bench::buffer::Buffer;
+use crate::bench::recipe::Hidden;
 use crate::bench::shape::Shape;
 use crate::bench::workload::{Quantity, Workload};
 use crate::peers::Routine;
@@ -25,7 +26,7 @@ impl<G: Sgemm> Routine for Forward<'_, G> {
         let x = Factor::row_major(&self.work.x, batch, inputs);
         let w = Factor::row_major(&self.work.w, outputs, inputs);
         self.layer.gemm.sgemm(self.threads, 1.0, x, w.transposed(), 0.0, &mut self.a);
-        self.layer.activate(&mut self.a, &self.work.b);
+        self.layer.activate(Hidden::Sigmoid, &mut self.a, &self.work.b);
         Ok(())
     }
 
@@ -63,7 +64,7 @@ impl<G: Sgemm> Routine for Backward<'_, G> {
     fn run(&mut self) -> anyhow::Result<()> {
         let (work, gemm) = (self.work, &self.layer.gemm);
         let Shape { batch, inputs, outputs } = work.shape;
-        self.layer.derive(&work.d_a, &work.a, work.scale, &mut self.dz, &mut self.d_b);
+        self.layer.derive(Hidden::Sigmoid, &work.d_a, &work.a, work.scale, &mut self.dz, &mut self.d_b);
         let dz = Factor::row_major(&self.dz, batch, outputs);
         let x = Factor::row_major(&work.x, batch, inputs);
         let w = Factor::row_major(&work.w, outputs, inputs);

@@ -4,6 +4,7 @@ mod layer;
 mod step;
 
 use super::{Contender, Plan, passes};
+use crate::bench::recipe::Hidden;
 use crate::bench::workload::Task;
 use fused_dense::Isa;
 
@@ -108,28 +109,37 @@ impl<G: Sgemm> Contender for Unfused<G> {
             Task::Forward(work) => Box::new(layer::Forward::new(self, work, threads)),
             Task::Backward(work) => Box::new(layer::Backward::new(self, work, threads)),
             Task::Step(training) => Box::new(step::Step::new(self, training, threads)),
+            Task::Epoch(_) => return Ok(Plan::Absent("it has no loop over a data set".into())),
         }))
     }
 }
 
 impl<G> Unfused<G> {
-    /// `z ← σ(z + bias)`.
-    fn activate(&self, z: &mut [f32], bias: &[f32]) {
-        match self.passes {
-            Passes::Joined => passes::bias_sigmoid(z, bias),
-            Passes::Apart => {
+    /// `z ← g(z + bias)`.
+    fn activate(&self, activation: Hidden, z: &mut [f32], bias: &[f32]) {
+        match (self.passes, activation) {
+            (Passes::Joined, Hidden::Sigmoid) => passes::bias_sigmoid(z, bias),
+            (Passes::Joined, Hidden::Relu) => passes::bias_relu(z, bias),
+            (Passes::Apart, _) => {
                 passes::add_bias(z, bias);
-                passes::sigmoid(z);
+                match activation {
+                    Hidden::Sigmoid => passes::sigmoid(z),
+                    Hidden::Relu => passes::relu(z),
+                }
             }
         }
     }
 
-    /// `dz = dA ⊙ a ⊙ (1 - a)` and `db = s · Σ_batch dz`.
-    fn derive(&self, d_a: &[f32], a: &[f32], scale: f32, dz: &mut [f32], d_b: &mut [f32]) {
-        match self.passes {
-            Passes::Joined => passes::sigmoid_backward_sums(d_a, a, scale, dz, d_b),
-            Passes::Apart => {
-                passes::sigmoid_backward(d_a, a, dz);
+    /// `dz = dA ⊙ g'` from `a`, and `db = s · Σ_batch dz`.
+    fn derive(&self, activation: Hidden, d_a: &[f32], a: &[f32], scale: f32, dz: &mut [f32], d_b: &mut [f32]) {
+        match (self.passes, activation) {
+            (Passes::Joined, Hidden::Sigmoid) => passes::sigmoid_backward_sums(d_a, a, scale, dz, d_b),
+            (Passes::Joined, Hidden::Relu) => passes::relu_backward_sums(d_a, a, scale, dz, d_b),
+            (Passes::Apart, _) => {
+                match activation {
+                    Hidden::Sigmoid => passes::sigmoid_backward(d_a, a, dz),
+                    Hidden::Relu => passes::relu_backward(d_a, a, dz),
+                }
                 passes::column_sums(dz, scale, d_b);
             }
         }
