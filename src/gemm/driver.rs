@@ -103,19 +103,16 @@ unsafe fn rectangles(plan: &Plan, gemm: &Gemm, index: Option<usize>, scratch: &m
 /// Name of the kernel that computes a rectangle of `rows × cols`, transposed if the plan says so: of several tiles the
 /// largest. `None` where nothing is computed.
 pub(crate) fn kernel_name(kernels: &Kernels, rectangle: &Rectangle, rows: usize, cols: usize) -> Option<Name> {
-    let parts = (0..rectangle.grid.parts()).map(|index| rectangle.grid.part(rows, cols, index));
-    let parts = parts.filter(|part| !part.rows.is_empty() && !part.cols.is_empty());
-    let largest = |tile: &dyn Fn(&Part) -> (usize, usize)| {
-        parts.map(|part| tile(&part)).max_by_key(|(rows, cols)| rows * cols).unwrap_or_default()
-    };
+    let (rows, cols) = rectangle.grid.longest(rows, cols);
+    let part = &Part { rows: 0..rows, cols: 0..cols };
     let (operation, (rows, cols)) = match &rectangle.route {
         Route::Nothing => return None,
         Route::SingleCall(call) => (Operation::Chain, (call.height, call.width)),
         Route::FewColumns(_) => (Operation::Quads, (kernels.lanes / 4, 4)),
         Route::OuterProduct(_) => (Operation::Outer, (1, kernels.lanes)),
         Route::SingleRow(_) => (Operation::Axpyf, (1, kernels.registers / 2 * kernels.lanes)),
-        Route::DotProducts(dots) => (Operation::Dots, largest(&|part| lanes::largest_tile(kernels, dots, part))),
-        Route::Tiles(tiles) => (Operation::Chain, largest(&|part| chain::largest_tile(kernels, tiles, part))),
+        Route::DotProducts(dots) => (Operation::Dots, lanes::largest_tile(kernels, dots, part)),
+        Route::Tiles(tiles) => (Operation::Chain, chain::largest_tile(kernels, tiles, part)),
     };
     Some(Name { operation, rows, cols, isa: kernels.isa.name() })
 }

@@ -38,7 +38,7 @@ impl Grid {
     }
 
     /// Rows and columns of the longest part of an `m × n` output.
-    pub(super) fn longest(self, m: usize, n: usize) -> (usize, usize) {
+    pub(crate) fn longest(self, m: usize, n: usize) -> (usize, usize) {
         let longest = |len: usize, grain: usize, parts: usize| (len.div_ceil(grain).div_ceil(parts) * grain).min(len);
         (longest(m, self.row_grain, self.rows), longest(n, self.col_grain, self.cols))
     }

@@ -7,11 +7,11 @@ use anyhow::ensure;
 /// Runs the models, as tests are built: what they do not use is not optimised.
 ///
 /// # Errors
-/// Where an order of events breaks the protocol.
+/// Where they do not compile, or an order of events breaks the protocol.
 pub fn main() -> anyhow::Result<()> {
     let mut test = workspace::cargo();
     test.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace::target().join("loom"));
     test.args(["test", "--package", "fused-dense", "--locked", "--lib", "job"]);
-    ensure!(test.status()?.success(), "an order of events breaks the protocol");
+    ensure!(test.status()?.success(), "the models did not pass");
     Ok(())
 }

@@ -31,7 +31,7 @@ impl Cells {
 }
 
 /// Jobs one after the other on the same memory; helpers come and go at any moment.
-fn check_jobs(helpers: usize, parts: usize, jobs: usize, preemptions: usize) {
+fn check_jobs(helpers: usize, parts: usize, count: usize, preemptions: usize) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.check(move || {
@@ -40,7 +40,7 @@ fn check_jobs(helpers: usize, parts: usize, jobs: usize, preemptions: usize) {
             .map(|member| {
                 let jobs = Arc::clone(&jobs);
                 thread::spawn(move || {
-                    for _ in 0..jobs {
+                    for _ in 0..count {
                         if jobs.is_open_to(member) {
                             jobs.help(member);
                         }
@@ -49,7 +49,7 @@ fn check_jobs(helpers: usize, parts: usize, jobs: usize, preemptions: usize) {
             })
             .collect();
         let cells = Cells::new(parts);
-        for job in 1..=jobs {
+        for job in 1..=count {
             // SAFETY: this thread alone leads.
             unsafe { jobs.lead(helpers + 1, parts, || (), &|_, part| cells.add(part)) };
             cells.assert_all(job);
