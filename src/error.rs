@@ -228,6 +228,13 @@ pub enum Error {
         /// The layer's inputs.
         found: usize,
     },
+    /// The activation of a network's layer has a parameter that it cannot have.
+    LayerActivation {
+        /// Which layer, counted from 0.
+        layer: usize,
+        /// The activation.
+        found: Activation,
+    },
     /// A network's layer was exchanged for one that does not fit its place.
     Exchanged {
         /// Which layer, counted from 0.
@@ -346,6 +353,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::LayerActivation { layer, found } => {
+                write!(f, "network: layer {layer}: {}", Self::ActivationParameter { found })
+            }
             Self::Length { operand, expected, found } => {
                 write!(f, "{operand}: expected {expected} elements, found {found}")
             }

@@ -443,6 +443,10 @@ fn builders_refuse_by_name() {
     let (expected, found) = (Activation::Identity, Activation::Sigmoid);
     assert_eq!(sigmoid, Error::CostNeedsActivation { cost, expected, found });
     assert_eq!(Network::builder(2).build().unwrap_err(), Error::NoLayers);
+    let steep = Activation::LeakyRelu { slope: f32::NAN };
+    let error = Network::builder(2).layer(2, Activation::Relu).layer(2, steep).build().unwrap_err();
+    assert!(matches!(error, Error::LayerActivation { layer: 1, .. }));
+    assert!(error.to_string().starts_with("network: layer 1: "), "{error}");
     assert!(classifier().class_weights([1.0; 3]).build().is_err());
     assert!(classifier().positive_weight(2.0).build().is_err());
 }

@@ -3,7 +3,7 @@
 use super::{ISA_VARIABLE, Isa, Kernels, TABLE};
 use crate::error::{Error, ParseIsaError};
 use crate::simd::cpu;
-use crate::tuning::Tuning;
+use crate::tuning::{Tuning, Vendor};
 use core::fmt;
 use std::sync::OnceLock;
 
@@ -62,7 +62,9 @@ impl Tuning {
 
 /// The row for this instruction set and CPU: the first that fits, the general one behind all others.
 fn fitting(isa: Isa) -> &'static Tuning {
-    let found = cpu::identify();
+    // Asked once: in a virtual machine the question takes microseconds.
+    static CPU: OnceLock<Option<(Vendor, u32)>> = OnceLock::new();
+    let found = *CPU.get_or_init(cpu::identify);
     let fits = |tuning: &&Tuning| {
         let fits_cpu = tuning.cpu.is_none_or(|its| {
             found.is_some_and(|(vendor, family)| {

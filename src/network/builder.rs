@@ -182,7 +182,8 @@ impl NetworkBuilder {
     /// # Errors
     /// [`Error::NoLayers`] and [`Error::Chain`] where the layers make no chain, [`Error::CostNeedsActivation`] where the
     /// cost does not fit the last layer, [`Error::Length`] and [`Error::Setting`] for weights, initial values and numbers
-    /// of the optimiser, [`Error::NetworkTooLarge`] where memory cannot be had, and errors of the instruction set.
+    /// of the optimiser, [`Error::NetworkTooLarge`] where memory cannot be had, [`Error::LayerActivation`] where an activation's
+    /// parameter is none, and errors of the instruction set.
     pub fn build(self) -> Result<Network, Error> {
         self.optimizer.check()?;
         let last = self.layers.last().ok_or(Error::NoLayers)?.outputs();
@@ -191,7 +192,10 @@ impl NetworkBuilder {
         let mut inputs = self.inputs;
         for (index, place) in self.layers.iter().enumerate() {
             let dense = self.dense_of(place, inputs);
-            dense.isa()?;
+            dense.isa().map_err(|error| match error {
+                Error::ActivationParameter { found } => Error::LayerActivation { layer: index, found },
+                other => other,
+            })?;
             if dense.inputs() != inputs {
                 return Err(Error::Chain { layer: index, expected: inputs, found: dense.inputs() });
             }
