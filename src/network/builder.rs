@@ -221,6 +221,7 @@ impl NetworkBuilder {
             places,
             is_guarded: self.is_guarded,
             has_gradients: false,
+            largest_of_data: None,
             sessions: Sessions::default(),
         })
     }

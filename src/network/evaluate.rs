@@ -73,18 +73,19 @@ impl Network {
     }
 
     /// Samples in data to train on, once all of it is known to fit.
-    pub(super) fn check_data(&self, x: &[f32], targets: Targets<'_>) -> Result<usize, Error> {
+    /// The second number is the largest magnitude of `x`, if a guard wants to know.
+    pub(super) fn check_data(&self, x: &[f32], targets: Targets<'_>) -> Result<(usize, Option<f32>), Error> {
         let batch = self.any_batch(Input::Slice(x), targets.batch(self.outputs())?)?;
         self.objective.check(targets, batch, self.outputs())?;
-        self.check_finite(x)?;
-        Ok(batch)
+        Ok((batch, self.largest_finite(x)?))
     }
 
-    fn check_finite(&self, x: &[f32]) -> Result<(), Error> {
-        let first = &self.layers.first().ok_or(Error::NoLayers)?.dense;
-        if self.is_guarded && !first.largest(Input::Slice(x), 1, x.len())?.is_finite() {
-            return Err(Error::NotFinite { layer: None, operand: Operand::X });
+    fn largest_finite(&self, x: &[f32]) -> Result<Option<f32>, Error> {
+        if !self.is_guarded {
+            return Ok(None);
         }
-        Ok(())
+        let first = &self.layers.first().ok_or(Error::NoLayers)?.dense;
+        let largest = first.largest(Input::Slice(x), 1, x.len())?;
+        if largest.is_finite() { Ok(Some(largest)) } else { Err(Error::NotFinite { layer: None, operand: Operand::X }) }
     }
 }

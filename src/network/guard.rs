@@ -22,7 +22,10 @@ impl Network {
         let mut a_prev = (x, None);
         for (index, layer) in self.layers.iter_mut().enumerate() {
             let (input, below) = a_prev;
-            layer.largest_input = layer.dense.largest(input, batch, self.places[index].0)?;
+            layer.largest_input = match (below, self.largest_of_data) {
+                (None, Some(largest)) => largest,
+                _ => layer.dense.largest(input, batch, self.places[index].0)?,
+            };
             if !layer.largest_input.is_finite() {
                 let operand = if below.is_none() { Operand::X } else { Operand::A };
                 return Err(Error::NotFinite { layer: below, operand });

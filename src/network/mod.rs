@@ -68,6 +68,8 @@ pub struct Network {
     is_guarded: bool,
     /// Whether the layers' gradients are those of a cost, rather than what a step left there.
     has_gradients: bool,
+    /// The largest magnitude of all input, while that is known: the guard need not look at each batch of it.
+    largest_of_data: Option<f32>,
     sessions: Sessions,
 }
 

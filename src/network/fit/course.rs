@@ -5,7 +5,9 @@ use crate::error::{Error, Operand};
 use crate::network::Network;
 use crate::network::values::Values;
 use crate::random::Shuffle;
+use crate::simd::prefetch;
 use crate::targets::{Gathered, Targets};
+use crate::workspace::LINE;
 
 /// Trains as the options say, in batches of so many samples.
 pub(super) fn run(
@@ -15,13 +17,13 @@ pub(super) fn run(
     mut fit: Fit<'_>,
     batch: usize,
 ) -> Result<History, Error> {
-    let samples = network.check_data(x, targets)?;
+    let (samples, largest) = network.check_data(x, targets)?;
     if let Validation::Given(x, targets) = fit.validation {
         network.check_data(x, targets)?;
     }
     let (rows, held_out) = split(samples, &fit)?;
     let held_out = HeldOut::new(network, x, targets, &held_out)?;
-    let mut batches = Batches::new(network, x, targets, batch)?;
+    let mut batches = Batches::new(network, x, targets, batch, largest)?;
     let mut shuffle = Shuffle::default();
     let mut order = rows.clone();
     let mut best = Best::default();
@@ -99,29 +101,57 @@ fn gather(x: &[f32], rows: &[usize], inputs: usize, to: &mut [f32]) {
     }
 }
 
+/// Asks for a sample to be brought into the second-level cache.
+fn prefetch_row(row: &[f32]) {
+    for line in row.chunks(LINE) {
+        prefetch(line.as_ptr());
+    }
+}
+
 /// The data, and memory for one batch of it.
 struct Batches<'d> {
     x: &'d [f32],
     targets: Targets<'d>,
     batch: usize,
+    /// The largest magnitude of `x`, if the guard asks for it.
+    largest: Option<f32>,
     gathered_x: Values,
     gathered: Gathered,
 }
 
 impl<'d> Batches<'d> {
-    fn new(network: &Network, x: &'d [f32], targets: Targets<'d>, batch: usize) -> Result<Self, Error> {
+    fn new(
+        network: &Network,
+        x: &'d [f32],
+        targets: Targets<'d>,
+        batch: usize,
+        largest: Option<f32>,
+    ) -> Result<Self, Error> {
         let too_large = Error::TooLarge { operand: Operand::X };
         let gathered_x = Values::zeros(batch, network.inputs()).ok_or(too_large)?;
-        Ok(Self { x, targets, batch, gathered_x, gathered: Gathered::default() })
+        Ok(Self { x, targets, batch, largest, gathered_x, gathered: Gathered::default() })
     }
 
     /// One step for each batch of these samples: the mean of the cost over all of them.
     fn train(&mut self, network: &mut Network, rows: &[usize]) -> Result<f64, Error> {
+        // Known for these steps alone.
+        network.largest_of_data = self.largest;
+        let cost = self.steps(network, rows);
+        network.largest_of_data = None;
+        cost
+    }
+
+    fn steps(&mut self, network: &mut Network, rows: &[usize]) -> Result<f64, Error> {
         let (inputs, outputs) = (network.inputs(), network.outputs());
         let (mut sum, mut weight) = (0.0, 0.0);
+        let mut following = rows.chunks(self.batch).skip(1);
         for rows in rows.chunks(self.batch) {
             let x = &mut self.gathered_x[..rows.len() * inputs];
             gather(self.x, rows, inputs, x);
+            // Samples in random order are nowhere near the caches: the next ones come while this batch is worked on.
+            for &row in following.next().unwrap_or_default() {
+                prefetch_row(&self.x[row * inputs..(row + 1) * inputs]);
+            }
             let targets = self.gathered.gather(self.targets, rows, outputs);
             let of_batch = targets.weight(rows.len());
             // A batch whose samples all weigh nothing teaches nothing.
