@@ -30,6 +30,8 @@ fn main() -> ExitCode {
 struct Recipe {
     network: NetworkBuilder,
     epochs: usize,
+    /// The learning rate of an epoch by that of the one before.
+    decay: f32,
     batch: usize,
     wanted: f64,
 }
@@ -43,7 +45,7 @@ impl Recipe {
             .init(Init::LecunNormal)
             .optimizer(Sgd::new(3.0))
             .max_batch(10);
-        Self { network, epochs: 30, batch: 10, wanted: 0.94 }
+        Self { network, epochs: 30, decay: 1.0, batch: 10, wanted: 0.94 }
     }
 
     fn deep(pixels: usize) -> Self {
@@ -56,7 +58,7 @@ impl Recipe {
             .optimizer(Adam::new(1e-3))
             .threads(Team::new(threads))
             .max_batch(128);
-        Self { network, epochs: 8, batch: 128, wanted: 0.98 }
+        Self { network, epochs: 10, decay: 0.7, batch: 128, wanted: 0.98 }
     }
 }
 
@@ -71,7 +73,8 @@ fn run() -> Result<ExitCode, Error> {
     let progress = ProgressBar::new(recipe.epochs as u64).with_style(style);
     let start = Instant::now();
     let fit = Fit::new().epochs(recipe.epochs).batch(recipe.batch).seed(1).validation(&test.images, &test.labels);
-    let fit = fit.on_epoch(|epoch| {
+    let first_rate = network.optimizer().learning_rate();
+    let fit = fit.learning_rate(|epoch| first_rate * recipe.decay.powi(epoch as i32 - 1)).on_epoch(|epoch| {
         let accuracy = epoch.validation.and_then(|validation| validation.accuracy).unwrap_or(0.0);
         progress.set_message(format!("cost {:.4}, {:.2} % read", epoch.cost, 100.0 * accuracy));
         progress.inc(1);
