@@ -1,4 +1,4 @@
-//! What a network descends: a cost with its weights.
+//! The objective of a network: a cost with its weights.
 
 #[cfg(test)]
 mod tests;

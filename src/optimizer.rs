@@ -138,7 +138,7 @@ impl Adam {
         Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0, is_decoupled: false }
     }
 
-    /// What a step keeps of the first and of the second moment, each at least 0 and below 1.
+    /// The shares that a step keeps of the first and of the second moment, each at least 0 and below 1.
     #[must_use]
     pub fn betas(self, beta1: f32, beta2: f32) -> Self {
         Self { betas: (beta1, beta2), ..self }

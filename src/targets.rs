@@ -13,7 +13,7 @@ use core::ops::RangeInclusive;
 /// How far the sum of a row of probabilities may be from 1: as far as rows that were rounded to 16 bits.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// What a batch's outputs are to be, and how much each sample counts.
+/// The wanted outputs of a batch, and the weight of each sample.
 ///
 /// A slice of `f32` is a value for each output, `batch × outputs`; a slice of integers is a class for each sample, from 0. Arrays,
 /// slices and vectors of both convert by themselves where targets are asked for.
@@ -182,7 +182,7 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// What a sum over the batch is divided by, for an empty one 1.
+    /// The divisor of a sum over the batch; 1 for an empty one.
     pub(crate) fn divisor(&self) -> f64 {
         if self.batch == 0 { 1.0 } else { self.weight }
     }

@@ -376,7 +376,7 @@ fn refused(path: &Path, is_checkpoint: bool, target: &mut Network, change: impl 
     result.expect_err("a misfit")
 }
 
-/// What is wrong for both ways of loading. The last tensors are changed: all before them have been found good.
+/// Faults for both ways of loading. The last tensors are changed: all before them have been found good.
 #[test]
 fn parameters_that_do_not_fit_change_nothing() {
     let folder = Folder::new("misfits");

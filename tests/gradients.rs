@@ -28,7 +28,7 @@ fn problem(activation: Activation) -> Problem {
     problem
 }
 
-/// What a backward pass may be given.
+/// The arguments that a backward pass may get.
 fn all_kept(activation: Activation) -> &'static [Kept] {
     if activation.needs_z() { &[Kept::Z] } else { &[Kept::A, Kept::Z] }
 }

@@ -51,7 +51,7 @@ impl<V: Copy> Quotient<V> {
         simd.mul_add(self.remainder, self.reciprocal, self.q)
     }
 
-    /// What is to be added to `q`.
+    /// The number to be added to `q`.
     #[inline(always)]
     pub(super) fn correction<S: Arithmetic<V = V>>(&self, simd: S) -> V {
         simd.mul(self.remainder, self.reciprocal)

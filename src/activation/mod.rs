@@ -170,7 +170,7 @@ impl Activation {
         }
     }
 
-    /// What kernels are given beside `z`; 0 where there is nothing.
+    /// The number that kernels get beside `z`; 0 where there is none.
     #[inline(always)]
     pub(crate) fn parameter(self) -> f32 {
         match self {
@@ -201,7 +201,7 @@ impl Activation {
         matches!(self, Self::Identity)
     }
 
-    /// What tells one from all others.
+    /// The pair of numbers that no other activation has.
     #[inline(always)]
     fn key(self) -> (usize, u32) {
         (self.index(), self.parameter().to_bits())

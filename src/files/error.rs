@@ -6,7 +6,7 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with a file, or with what stands in it: the tensor, the expected and the found.
+/// The fault of a file or of its contents: the tensor, the expected value and the found one.
 ///
 /// ```
 /// use fused_dense::FileError;
@@ -29,7 +29,7 @@ pub enum FileError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What was expected and what was found.
+        /// The expected form and the found one.
         reason: String,
     },
     /// A tensor is not in the file.

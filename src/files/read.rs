@@ -63,7 +63,7 @@ impl File {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// What a file says about itself under this key.
+    /// The file's own words about itself under this key.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }

@@ -109,7 +109,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
-            // What failed before is reported. A file that cannot be removed stays.
+            // The first failure is reported. A file that cannot be removed stays.
             let _ = fs::remove_file(&self.0);
         }
     }

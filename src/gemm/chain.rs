@@ -313,7 +313,7 @@ impl PanelCall<'_> {
         }
     }
 
-    /// What is done besides the sums of the block of `depth` terms from `first` on.
+    /// The work besides the sums of the block of `depth` terms from `first` on.
     #[inline(always)]
     fn around(&self, first: usize, depth: usize) -> Around<'_> {
         let Self { gemm, plan, updated, .. } = *self;
@@ -377,7 +377,7 @@ impl PanelCall<'_> {
     }
 }
 
-/// What is done to the tiles of one block besides their sums.
+/// The work on the tiles of one block besides their sums.
 struct Around<'c> {
     /// Whether a run's tiles make room for the next: they are complete after one block, and parameters are updated by them.
     is_passing: bool,
@@ -387,7 +387,7 @@ struct Around<'c> {
     is_activated: bool,
     /// or brought to the output.
     is_finished: bool,
-    /// What is updated by it.
+    /// The parameters that it updates.
     updated: Option<&'c Parameter>,
 }
 
@@ -406,7 +406,7 @@ impl Around<'_> {
         (self.is_finished || self.is_collected).then(|| gemm.c.at(row, col))
     }
 
-    /// What comes behind the sums of a run of tiles.
+    /// The work behind the sums of a run of tiles.
     ///
     /// # Safety
     /// As [`PanelCall::run`], where the totals are those of the part.

@@ -122,13 +122,13 @@ impl Gemm<'_> {
         !self.activation.is_identity() || self.z.is_some()
     }
 
-    /// What sums begin with in the block from term `first` on, seen from element `(i, j)` of the output.
+    /// The start of the sums in the block from term `first` on, seen from element `(i, j)` of the output.
     #[inline(always)]
     fn start(&self, first: usize, i: usize, j: usize) -> Start {
         if first == 0 { self.start.at(i, j) } else { Start::Zero }
     }
 
-    /// What becomes of the sums of the block from term `first` on: each is added to those before.
+    /// The finish of the sums of the block from term `first` on: each is added to those before.
     #[inline(always)]
     fn finish(&self, first: usize) -> Finish {
         Finish { scale: self.scale, add: self.add || first > 0 }

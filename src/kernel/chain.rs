@@ -110,7 +110,7 @@ impl Prefetch {
     }
 }
 
-/// What a compiled tile is besides its size, which is a constant of each function because arrays have it.
+/// The properties of a compiled tile besides its size, which is a constant of each function because arrays have it.
 pub(crate) trait Kind {
     /// Whether loads of the right operand's last vector are kept inside its tail; where not, that vector is loaded whole.
     const MASKED_B: bool;

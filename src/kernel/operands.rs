@@ -1,4 +1,4 @@
-//! What the calls of kernels are made of: matrices, what sums begin with, and what becomes of them.
+//! The parts of a kernel's call: matrices, the start of sums, and their finish.
 //!
 //! A kernel says of each matrix along which side it must be contiguous; that stride is 1 and not read.
 
@@ -93,7 +93,7 @@ impl Start {
     }
 }
 
-/// What becomes of a block's sum `s`: `scale · s`, or `fma(scale, s, c)`.
+/// The use of a block's sum `s`: `scale · s`, or `fma(scale, s, c)`.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
     pub(crate) scale: f32,

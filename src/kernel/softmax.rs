@@ -21,7 +21,7 @@ const GROUP: usize = 4;
 /// together.
 const NEAR: usize = 2048;
 
-/// What makes `-∞` of the zeros behind a row's end, and changes nothing before it.
+/// The addend that makes `-∞` of the zeros behind a row's end, and changes nothing before it.
 static PADDING: [f32; 2 * MAX_LANES] = {
     let mut padding = [0.0; 2 * MAX_LANES];
     let mut i = MAX_LANES;

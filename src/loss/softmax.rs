@@ -175,7 +175,7 @@ fn batch_of(operand: Operand, values: &[f32], outputs: usize) -> Result<usize, E
     Ok(Input::Slice(values).batch(operand, outputs)?.unwrap_or(0))
 }
 
-/// What the kernel writes, as far as it is wanted: `p` times a factor for each row, the largest of each row, and the sum.
+/// The outputs of the kernel, as far as they are wanted: `p` times a factor for each row, the largest of each row, and the sum.
 #[derive(Default)]
 struct SoftmaxOutputs<'a> {
     p: Option<&'a mut [f32]>,

@@ -3,7 +3,7 @@
 //! Unlike a step, which updates each weight while its gradient is in the first-level cache, these go over whole gradients
 //! in memory: once to clip, once to apply.
 
-use super::passes::{Aim, Top};
+use super::passes::Aim;
 use super::{Layer, Network};
 use crate::error::Error;
 use crate::kernel::update::MOST_STATE;
@@ -42,9 +42,7 @@ impl Network {
         if !(samples > 0.0 && samples.is_finite()) {
             return Err(Error::Setting { name: "samples", expected: "a positive number", found: samples });
         }
-        let (batch, checked) = self.check(x, targets)?;
-        let aim = Aim::Sum { scale: 1.0 / samples, add: self.has_gradients };
-        self.run(x, batch, &mut Top::Targets(checked), aim)
+        self.run_against(x, targets, Aim::Sum { scale: 1.0 / samples, add: self.has_gradients })
     }
 
     /// Scales all gradients down so that their norm, over all parameters together, is at most `max_norm`: returns the norm

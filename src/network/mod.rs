@@ -177,9 +177,7 @@ impl Network {
         x: impl Into<Input<'a>>,
         targets: impl Into<Targets<'t>>,
     ) -> Result<f64, Error> {
-        let (x, targets) = (x.into(), targets.into());
-        let (batch, checked) = self.check(x, targets)?;
-        self.run(x, batch, &mut Top::Targets(checked), Aim::Gradients)
+        self.run_against(x.into(), targets.into(), Aim::Gradients)
     }
 
     /// One step of the optimiser along the gradients of the batch's cost: returns that cost, before the step.
@@ -191,9 +189,7 @@ impl Network {
     /// As [`gradients`](Self::gradients), and [`Error::NotFinite`] where the cost or a gradient is infinite or NaN, unless
     /// the network is [unguarded](NetworkBuilder::unguarded); no parameter is touched then.
     pub fn step<'a, 't>(&mut self, x: impl Into<Input<'a>>, targets: impl Into<Targets<'t>>) -> Result<f64, Error> {
-        let (x, targets) = (x.into(), targets.into());
-        let (batch, checked) = self.check(x, targets)?;
-        self.run(x, batch, &mut Top::Targets(checked), Aim::Step)
+        self.run_against(x.into(), targets.into(), Aim::Step)
     }
 
     /// A step down a cost of your own: `cost(a, d_a)` gets the network's output `a: batch × outputs`, writes the cost's
@@ -223,9 +219,7 @@ impl Network {
         x: impl Into<Input<'a>>,
         mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
     ) -> Result<f64, Error> {
-        let x = x.into();
-        let batch = self.batch(x)?.unwrap_or(0);
-        self.run(x, batch, &mut Top::ByA(&mut cost), Aim::Step)
+        self.run_own(x.into(), Top::ByA(&mut cost), Aim::Step)
     }
 
     /// [`step_with_d_a`](Self::step_with_d_a) from the last layer's pre-activation: `cost(z, d_z)`.
@@ -237,9 +231,7 @@ impl Network {
         x: impl Into<Input<'a>>,
         mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
     ) -> Result<f64, Error> {
-        let x = x.into();
-        let batch = self.batch(x)?.unwrap_or(0);
-        self.run(x, batch, &mut Top::ByZ(&mut cost), Aim::Step)
+        self.run_own(x.into(), Top::ByZ(&mut cost), Aim::Step)
     }
 
     /// The [gradients](Self::gradients) of a cost of your own, given as [`step_with_d_a`](Self::step_with_d_a) takes it.
@@ -251,9 +243,7 @@ impl Network {
         x: impl Into<Input<'a>>,
         mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
     ) -> Result<f64, Error> {
-        let x = x.into();
-        let batch = self.batch(x)?.unwrap_or(0);
-        self.run(x, batch, &mut Top::ByA(&mut cost), Aim::Gradients)
+        self.run_own(x.into(), Top::ByA(&mut cost), Aim::Gradients)
     }
 
     /// The [gradients](Self::gradients) of a cost of your own, given as [`step_with_d_z`](Self::step_with_d_z) takes it.
@@ -265,9 +255,19 @@ impl Network {
         x: impl Into<Input<'a>>,
         mut cost: impl FnMut(&[f32], &mut [f32]) -> f64,
     ) -> Result<f64, Error> {
-        let x = x.into();
+        self.run_own(x.into(), Top::ByZ(&mut cost), Aim::Gradients)
+    }
+
+    /// Checks, and runs with the network's own cost.
+    fn run_against(&mut self, x: Input<'_>, targets: Targets<'_>, aim: Aim) -> Result<f64, Error> {
+        let (batch, checked) = self.check(x, targets)?;
+        self.run(x, batch, &mut Top::Targets(checked), aim)
+    }
+
+    /// Checks, and runs with a cost of the caller's.
+    fn run_own(&mut self, x: Input<'_>, mut top: Top<'_>, aim: Aim) -> Result<f64, Error> {
         let batch = self.batch(x)?.unwrap_or(0);
-        self.run(x, batch, &mut Top::ByZ(&mut cost), Aim::Gradients)
+        self.run(x, batch, &mut top, aim)
     }
 
     /// All parameters and the optimiser's arrays, layer by layer.

@@ -20,7 +20,7 @@ fn unit_values(len: usize, mut state: u64) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// What targets are made of.
+/// The parts of targets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Soft,

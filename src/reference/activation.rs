@@ -210,7 +210,7 @@ impl Quotient {
         Self { q, remainder, reciprocal: q * (1.0 / scale) }
     }
 
-    /// What is to be added to `q`.
+    /// The number to be added to `q`.
     fn correction(&self) -> f32 {
         self.remainder * self.reciprocal
     }

@@ -96,7 +96,7 @@ impl Problem {
         z.iter().map(|&z| self.layer.activation().value(z)).collect()
     }
 
-    /// What a call saves: some activations need `z`, whatever the options say.
+    /// The values that a call saves: some activations need `z`, whatever the options say.
     pub(crate) fn kept(&self, options: &BackwardOptions) -> Kept {
         if self.layer.activation().needs_z() { Kept::Z } else { options.kept }
     }
@@ -224,7 +224,7 @@ impl Problem {
         wanted.map(|(_, operand, stored)| (operand, stored.written(operand))).collect()
     }
 
-    /// What an optimiser keeps beside weights, or a bias, before the step: velocity and first moment are what gradients are
+    /// The arrays of an optimiser beside weights, or a bias, before the step: velocity and first moment are what gradients are
     /// otherwise added to, the second moment is their square.
     fn state(&self, options: &UpdateOptions, operand: Operand) -> Vec<(Operand, Vec<f32>)> {
         let (old, [first, second]) = match operand {

@@ -9,7 +9,7 @@ const module = await WebAssembly.compile(bytes);
 const checks = WebAssembly.Module.exports(module).filter(({ name }) => name.startsWith("check_"));
 let failed = checks.length === 0;
 for (const { name } of checks) {
-  // What has trapped is not used again.
+  // An instance that has trapped is not used again.
   const instance = await WebAssembly.instantiate(module, { host: { show } });
   memory = instance.exports.memory;
   try {

@@ -29,7 +29,7 @@ const SHAPES: [(usize, usize, usize); 23] = [
     (255, 320, 300),
 ];
 
-/// What a description names, and what has run: every operation, and of each the largest tile.
+/// The kernels that a description names, and those that have run: every operation, and of each the largest tile.
 fn assert_named(what: &str, plan: &ProductPlan, ran: &[Name]) {
     let named: BTreeSet<&str> =
         plan.rectangles.iter().map(|rectangle| &*rectangle.kernel).filter(|k| *k != "none").collect();

@@ -52,7 +52,7 @@ pub(super) fn gelu_derivative(z: f32) -> f32 {
     let line_over = (-tail.x).mul_add(density, line);
     let line_over = (-tail.x).mul_add(density_low, line_over);
     let h = mills - line;
-    // What the difference lost.
+    // The rounding error of the difference.
     let part = h - mills;
     let lost = (mills - (h - part)) - (line + part);
     let h_low = lost + (line_over - over);

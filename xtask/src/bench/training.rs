@@ -186,7 +186,7 @@ impl Training {
         self.layers.iter().flat_map(of_layer).collect()
     }
 
-    /// What stands in parameters and state behind the steps that are checked; computed once.
+    /// The values of parameters and state behind the steps that are checked; computed once.
     pub fn expected(&self) -> &[Expected] {
         self.expected.get_or_init(|| self.trained())
     }
@@ -260,7 +260,7 @@ impl Answers {
     }
 }
 
-/// What becomes of one parameter's tolerance and of its state.
+/// The tolerance and the state of one parameter after a step.
 struct Track {
     tolerance: Vec<f64>,
     /// Each array's values with their tolerance.

@@ -213,7 +213,7 @@ fn rounded(ratio: f64) -> f64 {
     (ratio * 1e3).round() / 1e3
 }
 
-/// What a bar is about.
+/// The subject of a bar.
 type Work = (Pass, Recipe, Network);
 
 fn shown() -> impl Iterator<Item = Work> {
