@@ -108,6 +108,22 @@ impl Network {
         Ok(())
     }
 
+    /// Goes on with other settings of the optimiser, from the next step on: the arrays that it keeps stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where a setting cannot be, [`Error::ExchangedState`] where the optimiser keeps another number of
+    /// arrays beside a parameter; the old one stays then.
+    pub fn set_optimizer(&mut self, optimizer: impl Into<Optimizer>) -> Result<(), Error> {
+        let optimizer = optimizer.into();
+        optimizer.check()?;
+        let (expected, found) = (optimizer.state_arrays(), self.optimizer.state_arrays());
+        if expected != found {
+            return Err(Error::ExchangedState { layer: 0, expected, found });
+        }
+        self.optimizer = optimizer;
+        Ok(())
+    }
+
     /// Steps taken so far: of an optimiser that counts them, as Adam does, they are part of the state.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -131,6 +147,11 @@ impl Network {
     /// ```
     pub fn next_epoch(&self) -> usize {
         self.epochs.saturating_add(1)
+    }
+
+    /// Sets the number of the next epoch, counted from 1, beside the steps and the state of a network that training goes on with.
+    pub fn set_next_epoch(&mut self, number: usize) {
+        self.epochs = number.saturating_sub(1);
     }
 
     /// The most samples in one call that trains.
