@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from fused_dense import DivergenceError, Network
 
 from ._course import Course, Training, batch_of, begin
-from ._data import checked, checked_weights, checked_with_targets, native_rows, weights_in_float32
+from ._data import checked, checked_weights, checked_with_targets, weights_in_float32
 from ._initial import Parameters, initial_parameters
 from ._lbfgs import train_by_lbfgs
-from ._native_network import Head, new_network, remade
+from ._native_network import Head, new_network, outputs_of, remade
 from ._parameters import CONSTRAINTS, STOCHASTIC_SOLVERS
 from ._quick import note_settings, quick_epoch, serves
 from ._schedule import Schedule
@@ -207,10 +207,10 @@ class BaseMlp(BaseEstimator, ABC):
                 return outputs
         check_is_fitted(self)
         rows, dtype = checked(self, X)
-        return self._ready_network()._predict_rows(native_rows(rows), dtype == np.float64)
+        return outputs_of(self._ready_network(), rows, double=dtype == np.float64)
 
     def _outputs_of_rows(self, aside: Training) -> NDArray[Any]:
-        return self._network._predict_rows(native_rows(aside.X))
+        return outputs_of(self._network, aside.X, double=False)
 
     def _quick_partial_fit(self, X: Any, y: Any) -> bool:
         """Whether the quick way was taken: small arrays without weights, in a call that is not the first one."""

@@ -110,7 +110,7 @@ class MLPClassifier(ClassifierMixin, BaseMlp):
         codes = np.searchsorted(self.classes_, y).astype(np.int64, copy=False)
         if kind == "multiclass":
             return Targets(codes, len(self.classes_), SOFTMAX)
-        return Targets(codes.astype(np.float32), 1, LOGISTIC, strata=codes.astype(bool))
+        return Targets(codes.astype(np.float32)[:, None], 1, LOGISTIC, strata=codes.astype(bool))
 
     def _check_classes(self, found: NDArray[Any]) -> None:
         if self.warm_start:
@@ -134,9 +134,9 @@ class MLPClassifier(ClassifierMixin, BaseMlp):
                 " are not known. Pass the weights that compute_class_weight('balanced', classes=classes, y=y) returns"
                 " as a dict."
             )
-        if targets.values.ndim == 2:
+        if targets.outputs > 1 and targets.head is LOGISTIC:
             return compute_sample_weight(self.class_weight, y)
-        codes = targets.values.astype(np.intp)
+        codes = targets.values.ravel().astype(np.intp)
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
         return weights[codes]
 
@@ -145,7 +145,7 @@ class MLPClassifier(ClassifierMixin, BaseMlp):
         if self.out_activation_ == "softmax":
             hits = outputs.argmax(axis=1) == aside.targets
         else:
-            hits = ((outputs > 0.5) == aside.targets.reshape(outputs.shape)).all(axis=1)
+            hits = ((outputs > 0.5) == aside.targets).all(axis=1)
         return share_of(hits, aside.weights)
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -248,7 +248,7 @@ class MLPClassifier(ClassifierMixin, BaseMlp):
         # Labels beyond the last class have no code.
         if (classes.take(codes, mode="clip") != y).any():
             return None
-        return codes if self.out_activation_ == "softmax" else codes.astype(np.float32)
+        return codes if self.out_activation_ == "softmax" else codes.astype(np.float32)[:, None]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

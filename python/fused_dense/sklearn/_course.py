@@ -58,6 +58,9 @@ class Training:
 
     def split(self, share: float, random: np.random.RandomState, stratify: Any) -> tuple[Training, Training]:
         """The samples to train with and those set aside, as scikit-learn chooses them."""
+        if stratify is not None:
+            # Scikit-learn's message names the classes as text.
+            stratify = stratify.astype(str)
         parts = train_test_split(np.arange(self.samples), random_state=random, test_size=share, stratify=stratify)
         if len(parts[1]) < 2:
             raise ValueError(
@@ -147,13 +150,15 @@ class Course:
 def begin(estimator: Any, *, is_first: bool) -> None:
     """Sets the attributes of training by batches as they are before the first epoch.
 
-    Training that goes on keeps them, where they are those of its rule of stopping.
+    Training that goes on keeps them, where they are those of its rule of stopping. The parameters that scored best then
+    count from here on: what an earlier call found has been trained further.
     """
     is_scored = bool(estimator.early_stopping)
     is_new = is_first or not hasattr(estimator, "loss_curve_")
     if is_new:
         estimator.loss_curve_ = []
     elif (estimator.validation_scores_ is not None) == is_scored:
+        estimator._best_parameters = None
         return
     estimator._no_improvement_count = 0
     estimator.best_loss_ = None if is_scored else np.inf

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
 from fused_dense import Adam, Network, Sgd
 
+from ._data import Matrix
 from ._initial import Parameters
 
 _ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+
+
+# Rows of a sparse matrix that are dense at the same time.
+_DENSE_ROWS = 1024
 
 
 class Head(NamedTuple):
@@ -59,3 +68,14 @@ def remade(network: Network, *, threads: int, max_batch: int, optimizer: Adam | 
 def native_loss(loss: str) -> str:
     """The native name of an estimator's loss: one of its own, or the network's cost."""
     return "poisson" if loss == "poisson" else "cost"
+
+
+def outputs_of(network: Network, rows: Matrix, *, double: bool) -> NDArray[Any]:
+    """Outputs for checked rows in float32: in double precision, or in single."""
+    if not sparse.issparse(rows):
+        return network._predict_rows(rows, double)
+    outputs = np.empty((rows.shape[0], network.outputs), dtype=np.float64 if double else np.float32)
+    for start in range(0, rows.shape[0], _DENSE_ROWS):
+        some = slice(start, start + _DENSE_ROWS)
+        outputs[some] = network._predict_rows(rows[some].toarray(), double)
+    return outputs

@@ -89,8 +89,8 @@ class MLPRegressor(RegressorMixin, BaseMlp):
         is_poisson = self.loss == "poisson"
         if is_poisson and (values < 0).any():
             raise ValueError("Some value(s) of y are out of the valid range of the loss 'poisson': y must be >= 0.")
-        outputs = 1 if values.ndim == 1 else values.shape[1]
-        return Targets(values, outputs, EXPONENTIAL if is_poisson else IDENTITY)
+        values = values.reshape(len(values), -1)
+        return Targets(values, values.shape[1], EXPONENTIAL if is_poisson else IDENTITY)
 
     def _class_weights(self, y: Any, targets: Targets, *, is_incremental: bool) -> None:
         return None
@@ -153,7 +153,8 @@ class MLPRegressor(RegressorMixin, BaseMlp):
             return None
         # What float32 cannot hold becomes infinite, and is refused with the data.
         with np.errstate(over="ignore"):
-            return y.astype(np.float32)
+            values = y.astype(np.float32)
+        return values[:, None] if values.ndim == 1 else values
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
