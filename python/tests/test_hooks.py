@@ -262,22 +262,26 @@ def test_a_snapshot_is_gone_back_to(rng):
         network._restore(parameters)
 
 
-@pytest.mark.parametrize("samples", [0, 1, 700])
+@pytest.mark.parametrize("samples", [1, 700])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows_are_predicted_in_their_type(rng, dtype, samples):
-    network = start("classes", Adam())
+@pytest.mark.parametrize("kind", ["classes", "labels", "values"])
+def test_rows_are_predicted_in_their_type_or_another(rng, kind, dtype, samples):
+    network = start(kind, Adam())
     x = rng.standard_normal((samples, 4)).astype(dtype)
-    expected = network.predict_proba(x.astype(np.float32)).astype(dtype)
+    expected = network.predict_proba(x.astype(np.float32))
     for given in (x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], x[::-1].copy()[::-1], x.astype(x.dtype.newbyteorder())):
-        found = network._predict_rows(given)
-        assert same_bits(found, expected)
-    if samples:
-        for wrong in (np.nan, np.inf, -np.inf):
-            bad = x.copy()
-            bad[-1, 2] = wrong
-            assert network._predict_rows(bad) is None
-            assert network._predict_rows(np.asfortranarray(bad)) is None
-    for other in (x.astype(np.float16), x[:, :3], x.ravel(), x.tolist(), None, x.astype(object)):
+        single, double = network._predict_rows(given, False), network._predict_rows(given, True)
+        assert same_bits(single, expected) and double.dtype == np.float64
+        np.testing.assert_allclose(double, expected, rtol=1e-5)
+        assert same_bits(network._predict_rows(given), double if dtype == np.float64 else single)
+    if kind == "classes":
+        np.testing.assert_allclose(double.sum(axis=1), 1, rtol=1e-15)
+    for wrong in (np.nan, np.inf, -np.inf):
+        bad = x.copy()
+        bad[-1, 2] = wrong
+        assert network._predict_rows(bad) is None
+        assert network._predict_rows(np.asfortranarray(bad)) is None
+    for other in (x[:0], x.astype(np.float16), x[:, :3], x.ravel(), x.tolist(), None, x.astype(object)):
         assert network._predict_rows(other) is None
 
 

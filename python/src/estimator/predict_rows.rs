@@ -3,44 +3,47 @@
 use crate::arrays::{Filled, Rows, Strided};
 use crate::errors::raise;
 use crate::network::{Core, Network};
-use fused_dense::{Error, SUM_BLOCK};
+use fused_dense::{Cost, Error, SUM_BLOCK};
 use numpy::{Element, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 #[pymethods]
 impl Network {
-    /// Probabilities, or the outputs of a network with another cost, for the rows of a float32 or float64 array: an array of the
-    /// same type. None where a value is NaN or infinite in single precision, or where x is no such array.
-    fn _predict_rows<'py>(&self, py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    /// Probabilities, or the outputs of a network with another cost, for the rows of a float32 or float64 array: in the array's
+    /// type, or in double precision or not as the caller says. None where a value is NaN or infinite in single precision, where
+    /// there are no rows, or where x is no such array.
+    ///
+    /// Probabilities in double precision are made of the last layer's z, which is in single: they add up to 1, and do not
+    /// saturate before doubles do.
+    #[pyo3(signature = (x, double = None))]
+    fn _predict_rows<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        double: Option<bool>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Ok(array) = x.cast::<PyUntypedArray>() else { return Ok(None) };
-        if array.shape().len() != 2 || array.shape()[1] != self.inputs() {
+        if array.shape().len() != 2 || array.shape()[0] == 0 || array.shape()[1] != self.inputs() {
             return Ok(None);
         }
         let dtype = array.dtype();
         match (dtype.kind(), dtype.itemsize()) {
-            (b'f', 4) => self.probabilities::<f32>(py, &Rows::new("x", x, self.inputs())?),
-            (b'f', 8) => self.probabilities::<f64>(py, &Rows::new("x", x, self.inputs())?),
+            (b'f', 4) => self.answer::<f32>(py, x, double.unwrap_or(false)),
+            (b'f', 8) => self.answer::<f64>(py, x, double.unwrap_or(true)),
             _ => Ok(None),
         }
     }
 }
 
-/// A type that samples and predictions come in.
-trait Real: Element + Copy {
+/// A type that samples come in.
+trait Sample: Element + Copy {
     fn to_single(self) -> f32;
 
     /// The same memory, where it is in single precision.
     fn singles(values: &[Self]) -> Option<&[f32]>;
-
-    /// Has probabilities in single precision made, and puts them into their place.
-    fn put<E>(
-        places: &mut [Self],
-        room: &mut Vec<f32>,
-        make: impl FnOnce(&mut [f32]) -> Result<(), E>,
-    ) -> Result<(), E>;
 }
 
-impl Real for f32 {
+impl Sample for f32 {
     fn to_single(self) -> f32 {
         self
     }
@@ -48,13 +51,9 @@ impl Real for f32 {
     fn singles(values: &[Self]) -> Option<&[f32]> {
         Some(values)
     }
-
-    fn put<E>(places: &mut [Self], _: &mut Vec<f32>, make: impl FnOnce(&mut [f32]) -> Result<(), E>) -> Result<(), E> {
-        make(places)
-    }
 }
 
-impl Real for f64 {
+impl Sample for f64 {
     fn to_single(self) -> f32 {
         self as f32
     }
@@ -62,23 +61,68 @@ impl Real for f64 {
     fn singles(_: &[Self]) -> Option<&[f32]> {
         None
     }
+}
 
-    fn put<E>(
-        places: &mut [Self],
-        room: &mut Vec<f32>,
-        make: impl FnOnce(&mut [f32]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        room.resize(places.len(), 0.0);
-        make(room)?;
-        places.iter_mut().zip(room).for_each(|(place, single)| *place = f64::from(*single));
+/// A type that probabilities come in.
+trait Probability: Element + Copy + Default {
+    /// The probabilities of samples, with room that is used again for the next ones.
+    fn of(core: &Core, x: &[f32], p: &mut [Self], room: &mut Vec<f32>) -> Result<(), Error>;
+}
+
+impl Probability for f32 {
+    fn of(core: &Core, x: &[f32], p: &mut [Self], _: &mut Vec<f32>) -> Result<(), Error> {
+        core.predict_probabilities(x, p)
+    }
+}
+
+impl Probability for f64 {
+    fn of(core: &Core, x: &[f32], p: &mut [Self], room: &mut Vec<f32>) -> Result<(), Error> {
+        room.resize(p.len(), 0.0);
+        let cost = core.cost();
+        match cost {
+            Cost::SoftmaxCrossEntropy | Cost::BinaryCrossEntropy => core.predict_z(x, room)?,
+            _ => core.predict(x, room)?,
+        }
+        for (p, &z) in p.iter_mut().zip(room.iter()) {
+            *p = f64::from(z);
+        }
+        match cost {
+            Cost::SoftmaxCrossEntropy => p.chunks_exact_mut(core.outputs().max(1)).for_each(softmax),
+            Cost::BinaryCrossEntropy => p.iter_mut().for_each(|p| *p = 1.0 / (1.0 + (-*p).exp())),
+            _ => {}
+        }
         Ok(())
     }
 }
 
+fn softmax(row: &mut [f64]) {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut sum = 0.0;
+    for value in &mut *row {
+        *value = (*value - largest).exp();
+        sum += *value;
+    }
+    row.iter_mut().for_each(|value| *value /= sum);
+}
+
 impl Network {
-    fn probabilities<'py, T: Real>(&self, py: Python<'py>, x: &Rows<'py, T>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn answer<'py, T: Sample>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        double: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let rows = Rows::<T>::new("x", x, self.inputs())?;
+        if double { self.probabilities::<T, f64>(py, &rows) } else { self.probabilities::<T, f32>(py, &rows) }
+    }
+
+    fn probabilities<'py, T: Sample, P: Probability>(
+        &self,
+        py: Python<'py>,
+        x: &Rows<'py, T>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let outputs = self.outputs();
-        let mut found = Filled::<T>::new(py, x.leading(), Some(outputs));
+        let mut found = Filled::<P>::new(py, x.leading(), Some(outputs));
         let (x, p) = (x.strided(), found.as_slice_mut());
         let is_finite = self.core.read(py, |core| predict(core, x, p, outputs))?.map_err(raise)?;
         Ok(is_finite.then(|| found.into_array().into_any()))
@@ -86,7 +130,12 @@ impl Network {
 }
 
 /// Fills `p`, unless a value of `x` is not finite: returns whether all are.
-fn predict<T: Real>(core: &Core, x: Strided<'_, T>, p: &mut [T], outputs: usize) -> Result<bool, Error> {
+fn predict<T: Sample, P: Probability>(
+    core: &Core,
+    x: Strided<'_, T>,
+    p: &mut [P],
+    outputs: usize,
+) -> Result<bool, Error> {
     let (mut copy, mut room) = (Vec::new(), Vec::new());
     for start in (0..x.rows()).step_by(SUM_BLOCK) {
         let rows = start..x.rows().min(start + SUM_BLOCK);
@@ -106,7 +155,7 @@ fn predict<T: Real>(core: &Core, x: Strided<'_, T>, p: &mut [T], outputs: usize)
         if !values.iter().fold(true, |all, value| all & value.is_finite()) {
             return Ok(false);
         }
-        T::put(p, &mut room, |p| core.predict_probabilities(values, p))?;
+        P::of(core, values, p, &mut room)?;
     }
     Ok(true)
 }
