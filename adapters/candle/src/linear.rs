@@ -145,7 +145,7 @@ impl FusedLinear {
     }
 }
 
-/// The activation of the whole layer: a batch forward, with what candle needs to go back.
+/// `forward` fails where `x` has another last axis than the layer has inputs, is not `f32` or not on the CPU.
 impl Module for FusedLinear {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         check_values("x", x)?;
