@@ -30,7 +30,7 @@ struct Samples {
 fn load() -> Result<[Samples; 2]> {
     let data = digits::load_dataset();
     let images: Vec<&[f32]> = data.data.chunks_exact(PIXELS).collect();
-    let part = |is_wanted: fn(usize) -> bool| {
+    let part = |is_wanted: fn(usize) -> bool| -> Result<Samples> {
         let wanted = || (0..images.len()).filter(|index| is_wanted(*index));
         // Pixels are counts of 0 to 16.
         let pixels: Vec<f32> = wanted().flat_map(|index| images[index].iter().map(|pixel| pixel / 16.0)).collect();
@@ -109,7 +109,7 @@ fn run() -> Result<bool> {
     let plain = Plain::new(variables(&plain_parameters))?;
     let fused = fused(variables(&fused_parameters))?;
     for (name, var) in plain_parameters.data().lock().expect("no thread has panicked").iter() {
-        fused_parameters.clone().set_one(name, var)?;
+        fused_parameters.clone().set_one(name, var.as_tensor())?;
     }
     println!("{PIXELS}→{HIDDEN}→{DIGITS}, {EPOCHS} epochs of {} images, batches of {BATCH}", samples.labels.dim(0)?);
     println!("{:24} {:>9} {:>10} {:>9}", "", "time", "last loss", "accuracy");

@@ -163,7 +163,7 @@ impl Module for FusedLinear {
     }
 }
 
-/// A layer with a bias, whose parameters have the names and initial values of [`candle_nn::linear`]: `"weight"` and `"bias"`.
+/// A layer with a bias, whose parameters have the names and initial values of [`candle_nn::linear()`]: `"weight"` and `"bias"`.
 ///
 /// ```
 /// use candle_core::{DType, Device};

@@ -59,7 +59,7 @@ impl Module for FusedSequential {
 /// Begins a chain of layers whose parameters come from `vb`.
 ///
 /// A layer has the name of its place, `"0"`, `"1"` and so on, or one of its own: its parameters are then `"0.weight"` and
-/// `"0.bias"`, in the shapes and with the initial values of [`candle_nn::linear`].
+/// `"0.bias"`, in the shapes and with the initial values of [`candle_nn::linear()`].
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
