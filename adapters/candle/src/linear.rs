@@ -15,9 +15,8 @@ use std::sync::Arc;
 /// and `b: [outputs]` the output is `[.., outputs]`; a vector `[inputs]` gives a vector. One backward call computes the
 /// gradients of those of `x`, `w` and `b` that candle tracks, which are variables and what was made of variables.
 ///
-/// Strides are taken as they are, of `x` where the axes before its last one have a stride in common (all contiguous,
-/// transposed, narrowed and wholly broadcast tensors of two axes, and most of more): else `x` is copied once,
-/// by [`Tensor::contiguous`].
+/// Strides are taken as they are, so that transposed, narrowed and broadcast tensors are not copied; of an `x` with more
+/// than two axes, where those before the last have one stride in common. Else it is copied once, by [`Tensor::contiguous`].
 ///
 /// Clones share the parameters and the scratch memory. Threads can call one layer at once.
 ///
