@@ -42,7 +42,7 @@ fn results_have_the_same_bits_on_any_number_of_threads() -> Result<()> {
         }
     }
     // Else the test proves nothing. A team that has not worked yet has measured nothing that a plan could go by.
-    let fresh = layer(300, 200, Activation::Sigmoid)?.with_threads(&Team::new(2))?;
+    let fresh = layer(300, 200, Activation::Sigmoid)?.with_threads(Team::new(2))?;
     let plan = fresh.dense().describe(600).expect("a valid layer").to_string();
     assert!(plan.contains("2 thread(s)"), "{plan}");
     Ok(())
