@@ -3,6 +3,7 @@
 mod arrays;
 mod errors;
 mod estimator;
+mod layers;
 mod network;
 mod optimizer;
 mod settings;
@@ -17,6 +18,8 @@ use pyo3::prelude::*;
 mod native {
     #[pymodule_export]
     use crate::errors::DivergenceError;
+    #[pymodule_export]
+    use crate::layers::{Layers, Saved};
     #[pymodule_export]
     use crate::network::Network;
     #[pymodule_export]

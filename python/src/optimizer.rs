@@ -65,7 +65,10 @@ impl Sgd {
 #[pymethods]
 impl Adam {
     #[new]
-    #[pyo3(signature = (learning_rate = 0.001, *, betas = (0.9, 0.999), epsilon = 1e-8, weight_decay = 0.0, decoupled = false))]
+    #[pyo3(signature = (learning_rate = 0.001, *, betas = (0.9, 0.999), epsilon = 1e-8, weight_decay = 0.0,
+                        decoupled = false),
+           text_signature = "(learning_rate=0.001, *, betas=(0.9, 0.999), epsilon=1e-08, weight_decay=0.0, \
+                             decoupled=False)")]
     fn new(learning_rate: f32, betas: (f32, f32), epsilon: f32, weight_decay: f32, decoupled: bool) -> PyResult<Self> {
         let adam = fused_dense::Adam::new(learning_rate).betas(betas.0, betas.1).epsilon(epsilon);
         let adam = if decoupled { adam.decoupled_weight_decay(weight_decay) } else { adam.weight_decay(weight_decay) };

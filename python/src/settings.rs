@@ -1,6 +1,6 @@
 //! Arguments that are numbers and names, as the crate's settings.
 
-use fused_dense::{Activation, Cost, Init, Summation};
+use fused_dense::{Activation, Cost, Init, Summation, Team};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -22,6 +22,15 @@ pub(crate) fn count(name: &str, argument: &Bound<'_, PyAny>, least: usize) -> Py
         .ok()
         .filter(|&found| found >= least)
         .ok_or_else(|| PyValueError::new_err(format!("{name}: expected an integer from {least} on, found {found}")))
+}
+
+/// A number of threads that a team can have.
+pub(crate) fn threads(argument: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let (found, most) = (count("threads", argument, 1)?, Team::MAX_THREADS);
+    if found <= most {
+        return Ok(found);
+    }
+    Err(PyValueError::new_err(format!("threads: expected at most {most}, found {found}")))
 }
 
 /// The layers of a network: pairs of a number of outputs and an activation's name.

@@ -38,8 +38,9 @@ fn array_of<'a, 'py, T: Element>(
     if of_array.num() == wanted.num() || of_array.is_equiv_to(&wanted) {
         return Ok(found);
     }
+    let array = if name.contains(' ') { "array" } else { name };
     Err(PyTypeError::new_err(format!(
-        "{name}: expected a numpy array of {wanted}, found {of_array}; convert it with {name}.astype(numpy.{wanted})"
+        "{name}: expected a numpy array of {wanted}, found {of_array}; convert it with {array}.astype(numpy.{wanted})"
     )))
 }
 

@@ -27,6 +27,9 @@ impl<'py, T: Element> Rows<'py, T> {
         if leading.is_empty() {
             return Err(no_rows(name, cols, &[*found]));
         }
+        if *found != cols {
+            return Err(no_rows(name, cols, array.shape()));
+        }
         let shape = (leading.iter().product(), *found);
         if is_readable(array)
             && let Some(strides) = strides::<T>(array.shape(), array.strides())
@@ -71,6 +74,11 @@ impl<'py, T: Element> Rows<'py, T> {
     pub(super) fn touches(&self, addresses: Range<usize>) -> bool {
         let own = self.span().as_ptr_range();
         addresses.start < own.end.addr() && own.start.addr() < addresses.end
+    }
+
+    /// The same rows, one behind the other: in memory of their own where they are not.
+    pub(crate) fn contiguous(self) -> PyResult<Self> {
+        if self.strided().dense(0..0).is_some() { Ok(self) } else { self.copied() }
     }
 
     /// The same rows in memory of their own.
@@ -136,11 +144,9 @@ impl<'a> Strided<'a> {
 }
 
 fn no_rows(name: &str, cols: usize, shape: &[usize]) -> PyErr {
-    PyValueError::new_err(format!(
-        "{name}: expected rows of {cols} values, an array of shape (samples, {cols}), found the shape {}; a single sample \
-         is {name}[numpy.newaxis]",
-        format_shape(shape)
-    ))
+    let (found, hint) =
+        (format_shape(shape), if shape == [cols] { "; a single sample is x[numpy.newaxis]" } else { "" });
+    PyValueError::new_err(format!("{name}: expected an array of shape (samples, {cols}), found {found}{hint}"))
 }
 
 /// Strides in elements from row to row and from column to column: none where leading dimensions cannot be one, an element

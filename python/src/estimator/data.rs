@@ -1,84 +1,77 @@
-//! Samples to take batches of: rows of an array or of a sparse matrix, with their targets and weights.
+//! The data that an estimator hands over: rows of an array or of a sparse matrix, with their targets and weights.
 
-use crate::arrays::{Rows, Values, no_array};
-use fused_dense::Targets;
+use super::loss::{Counts, Loss};
+use crate::arrays::{Rows, Values, format_shape, no_array};
+use crate::errors::raise;
+use crate::network::Network;
+use crate::targets::TargetArrays;
+use fused_dense::{SampleRows, Samples};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 /// The arrays of all samples.
-pub(super) struct DataArrays<'py> {
-    x: XArrays<'py>,
-    y: YArrays<'py>,
-    sample_weight: Option<Values<'py, f32>>,
-    samples: usize,
-    inputs: usize,
-    outputs: usize,
+pub(super) struct Data<'py> {
+    x: X<'py>,
+    targets: TargetArrays<'py>,
 }
 
-enum XArrays<'py> {
+enum X<'py> {
     Dense(Rows<'py>),
-    /// Values, columns and starts of the rows.
-    Sparse(Values<'py, f32>, Values<'py, i64>, Values<'py, i64>),
+    /// The values of all entries, their columns, and the starts of the rows.
+    Sparse(Values<'py, f32>, Indices<'py>, Indices<'py>),
 }
 
-enum YArrays<'py> {
-    Classes(Values<'py, i64>),
-    Values(Values<'py, f32>),
+enum Indices<'py> {
+    I32(Values<'py, i32>),
+    I64(Values<'py, i64>),
 }
 
-impl<'py> DataArrays<'py> {
+impl<'py> Data<'py> {
+    /// Data for a network, whose targets suit the loss.
     pub(super) fn new(
+        network: &Network,
         x: &Bound<'py, PyAny>,
         targets: &Bound<'py, PyAny>,
         sample_weight: Option<&Bound<'py, PyAny>>,
-        (inputs, outputs): (usize, usize),
+        loss: Loss,
     ) -> PyResult<Self> {
         let (x, samples) = match x.cast::<PyTuple>() {
-            Ok(parts) => XArrays::sparse(parts, inputs)?,
-            Err(_) => XArrays::dense(x, inputs)?,
+            Ok(parts) => X::sparse(parts, network.inputs())?,
+            Err(_) => X::dense(x, network.inputs())?,
         };
-        let y = YArrays::new(targets, samples, outputs)?;
-        let sample_weight = sample_weight.map(|weights| Values::new("sample_weight", weights)).transpose()?;
-        if let Some(weights) = &sample_weight {
-            weights.expect_shape("sample_weight", &[samples])?;
+        let targets = TargetArrays::new(targets, sample_weight, &[samples], network.outputs())?;
+        if loss == Loss::Poisson && targets.values().is_none() {
+            return Err(PyTypeError::new_err("targets: expected float32 for this loss, found classes"));
         }
-        Ok(Self { x, y, sample_weight, samples, inputs, outputs })
+        Ok(Self { x, targets })
     }
 
-    pub(super) fn data(&self) -> Data<'_> {
-        let x = match &self.x {
-            XArrays::Dense(rows) => X::Dense(rows.strided().dense(0..self.samples).unwrap_or_default()),
-            XArrays::Sparse(values, columns, starts) => {
-                X::Sparse(values.as_slice(), columns.as_slice(), starts.as_slice())
-            }
-        };
-        let y = match &self.y {
-            YArrays::Classes(labels) => Y::Classes(labels.as_slice()),
-            YArrays::Values(values) => Y::Values(values.as_slice()),
-        };
-        let sample_weight = self.sample_weight.as_ref().map(Values::as_slice);
-        Data { x, y, sample_weight, samples: self.samples, inputs: self.inputs, outputs: self.outputs }
+    /// All samples, checked.
+    pub(super) fn samples(&self, py: Python<'_>, network: &Network) -> PyResult<Samples<'_>> {
+        let (rows, targets) = (self.x.rows(), self.targets.targets());
+        network.core.read(py, |core| Samples::new(core, rows, targets))?.map_err(raise)
     }
 }
 
-impl DataArrays<'_> {
-    /// Refuses classes, where a loss needs values.
-    pub(super) fn expect_values(&self) -> PyResult<()> {
-        match self.y {
-            YArrays::Values(_) => Ok(()),
-            YArrays::Classes(_) => Err(PyTypeError::new_err("targets: expected float32 for this loss, found classes")),
-        }
+impl Data<'_> {
+    /// The targets of a loss that is not the network's own.
+    pub(super) fn counts(&self, network: &Network, loss: Loss) -> Option<Counts<'_>> {
+        let values = self.targets.values().filter(|_| loss == Loss::Poisson)?;
+        Some(Counts { values, sample_weight: self.targets.sample_weight(), outputs: network.outputs() })
     }
 }
 
-impl<'py> XArrays<'py> {
+impl<'py> X<'py> {
     fn dense(x: &Bound<'py, PyAny>, inputs: usize) -> PyResult<(Self, usize)> {
         let rows = Rows::new("x", x, inputs)?;
-        if rows.leading().len() != 1 || rows.cols() != inputs || rows.strided().dense(0..0).is_none() {
+        let is_dense = rows.strided().dense(0..rows.rows()).is_some();
+        if rows.leading().len() != 1 || !is_dense {
+            let found = format_shape(&[rows.leading(), &[rows.cols()]].concat());
             return Err(PyValueError::new_err(format!(
-                "x: expected a C-contiguous array of shape (samples, {inputs}), found another"
+                "x: expected a C-contiguous array of shape (samples, {inputs}), found one of shape {found}{}",
+                if is_dense { "" } else { " at other strides" }
             )));
         }
         let samples = rows.rows();
@@ -92,160 +85,51 @@ impl<'py> XArrays<'py> {
         if cols != inputs {
             return Err(PyValueError::new_err(format!("x: expected {inputs} columns, found {cols}")));
         }
-        let values = Values::<f32>::new("x.data", &data)?;
-        let (columns, starts) = (indices_of("x.indices", &indices)?, indices_of("x.indptr", &indptr)?);
+        let columns = Indices::new("x.indices", &indices)?;
+        let starts = Indices::new("x.indptr", &indptr)?;
         starts.expect_shape("x.indptr", &[samples.saturating_add(1)])?;
-        columns.expect_shape("x.indices", values.shape())?;
-        check_sparse(values.as_slice().len(), columns.as_slice(), starts.as_slice(), inputs)?;
-        Ok((Self::Sparse(values, columns, starts), samples))
-    }
-}
-
-fn indices_of<'py>(name: &str, argument: &Bound<'py, PyAny>) -> PyResult<Values<'py, i64>> {
-    let Ok(array) = argument.cast::<PyUntypedArray>() else { return Err(no_array(name, "integers", argument)) };
-    let dtype = array.dtype();
-    match (dtype.kind(), dtype.itemsize()) {
-        (b'i', 8) => Values::new(name, argument),
-        (b'i', 4) => Values::converted(array),
-        _ => Err(PyTypeError::new_err(format!("{name}: expected a numpy array of int32 or int64, found {dtype}"))),
-    }
-}
-
-fn check_sparse(len: usize, columns: &[i64], starts: &[i64], inputs: usize) -> PyResult<()> {
-    let ascend = starts.windows(2).all(|pair| pair[0] <= pair[1]);
-    let ends = (starts.first().copied().unwrap_or(0), starts.last().copied().unwrap_or(0));
-    if !ascend || ends.0 != 0 || usize::try_from(ends.1) != Ok(len) {
-        return Err(PyValueError::new_err(format!("x.indptr: expected starts of rows from 0 to {len}, found others")));
-    }
-    match columns.iter().find(|&&column| usize::try_from(column).map_or(true, |column| column >= inputs)) {
-        None => Ok(()),
-        Some(column) => {
-            Err(PyValueError::new_err(format!("x.indices: expected columns from 0 and below {inputs}, found {column}")))
-        }
-    }
-}
-
-impl<'py> YArrays<'py> {
-    fn new(targets: &Bound<'py, PyAny>, samples: usize, outputs: usize) -> PyResult<Self> {
-        let is_integer = targets.cast::<PyUntypedArray>().is_ok_and(|array| array.dtype().kind() == b'i');
-        if is_integer {
-            let labels = Values::<i64>::new("targets", targets)?;
-            labels.expect_shape("targets", &[samples])?;
-            return Ok(Self::Classes(labels));
-        }
-        let values = Values::<f32>::new("targets", targets)?;
-        values.expect_shape("targets", &[samples, outputs])?;
-        Ok(Self::Values(values))
-    }
-}
-
-/// All samples, in numpy's memory.
-#[derive(Clone, Copy)]
-pub(super) struct Data<'a> {
-    x: X<'a>,
-    y: Y<'a>,
-    sample_weight: Option<&'a [f32]>,
-    pub(super) samples: usize,
-    inputs: usize,
-    pub(super) outputs: usize,
-}
-
-#[derive(Clone, Copy)]
-enum X<'a> {
-    Dense(&'a [f32]),
-    Sparse(&'a [f32], &'a [i64], &'a [i64]),
-}
-
-#[derive(Clone, Copy)]
-enum Y<'a> {
-    Classes(&'a [i64]),
-    Values(&'a [f32]),
-}
-
-impl Data<'_> {
-    /// `Σ s`
-    pub(super) fn weight(&self) -> f64 {
-        weight(self.sample_weight, self.samples)
-    }
-}
-
-/// The sum of the weights, or the number of samples.
-fn weight(sample_weight: Option<&[f32]>, samples: usize) -> f64 {
-    sample_weight.map_or(samples as f64, |weights| weights.iter().map(|&s| f64::from(s)).sum())
-}
-
-/// The samples of one batch, in memory that is used again for the next one.
-#[derive(Default)]
-pub(super) struct Batch {
-    x: Vec<f32>,
-    classes: Vec<i64>,
-    values: Vec<f32>,
-    sample_weight: Vec<f32>,
-    has_classes: bool,
-    has_weights: bool,
-}
-
-impl Batch {
-    /// Copies these samples.
-    pub(super) fn gather(&mut self, data: &Data<'_>, rows: impl ExactSizeIterator<Item = usize> + Clone) {
-        let (inputs, outputs) = (data.inputs, data.outputs);
-        self.x.clear();
-        self.x.resize(rows.len() * inputs, 0.0);
-        for (to, row) in self.x.chunks_exact_mut(inputs.max(1)).zip(rows.clone()) {
-            data.x.row(row, to);
-        }
-        self.classes.clear();
-        self.values.clear();
-        match data.y {
-            Y::Classes(labels) => self.classes.extend(rows.clone().map(|row| labels[row])),
-            Y::Values(values) => {
-                rows.clone().for_each(|row| self.values.extend_from_slice(&values[row * outputs..(row + 1) * outputs]));
-            }
-        }
-        self.sample_weight.clear();
-        if let Some(weights) = data.sample_weight {
-            self.sample_weight.extend(rows.map(|row| weights[row]));
-        }
-        self.has_classes = matches!(data.y, Y::Classes(_));
-        self.has_weights = data.sample_weight.is_some();
+        Ok((Self::Sparse(Values::new("x.data", &data)?, columns, starts), samples))
     }
 
-    pub(super) fn x(&self) -> &[f32] {
-        &self.x
-    }
-
-    pub(super) fn targets(&self) -> Targets<'_> {
-        let targets = if self.has_classes { Targets::classes(&self.classes) } else { Targets::values(&self.values) };
-        if self.has_weights { targets.sample_weights(&self.sample_weight) } else { targets }
-    }
-
-    /// A value for each output of each sample, where the targets are no classes.
-    pub(super) fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    pub(super) fn sample_weight(&self, sample: usize) -> f32 {
-        if self.has_weights { self.sample_weight[sample] } else { 1.0 }
-    }
-
-    /// `Σ s`, of this many samples.
-    pub(super) fn weight(&self, samples: usize) -> f64 {
-        weight(self.has_weights.then_some(&self.sample_weight[..]), samples)
-    }
-}
-
-impl X<'_> {
-    /// Copies a row to a place that is zero.
-    fn row(&self, row: usize, to: &mut [f32]) {
-        match *self {
-            Self::Dense(x) => to.copy_from_slice(&x[row * to.len()..(row + 1) * to.len()]),
+    fn rows(&self) -> SampleRows<'_> {
+        match self {
+            Self::Dense(rows) => rows.strided().dense(0..rows.rows()).unwrap_or_default().into(),
             Self::Sparse(values, columns, starts) => {
-                let (start, end) = (starts[row] as usize, starts[row + 1] as usize);
-                // Elements that stand twice count as their sum.
-                for (value, column) in values[start..end].iter().zip(&columns[start..end]) {
-                    to[*column as usize] += value;
+                let values = values.as_slice();
+                match (columns, starts) {
+                    (Indices::I32(columns), Indices::I32(starts)) => {
+                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
+                    }
+                    (Indices::I32(columns), Indices::I64(starts)) => {
+                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
+                    }
+                    (Indices::I64(columns), Indices::I32(starts)) => {
+                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
+                    }
+                    (Indices::I64(columns), Indices::I64(starts)) => {
+                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
+                    }
                 }
             }
+        }
+    }
+}
+
+impl<'py> Indices<'py> {
+    fn new(name: &str, argument: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let Ok(array) = argument.cast::<PyUntypedArray>() else { return Err(no_array(name, "integers", argument)) };
+        let dtype = array.dtype();
+        match (dtype.kind(), dtype.itemsize()) {
+            (b'i', 4) => Ok(Self::I32(Values::new(name, argument)?)),
+            (b'i', 8) => Ok(Self::I64(Values::new(name, argument)?)),
+            _ => Err(PyTypeError::new_err(format!("{name}: expected a numpy array of int32 or int64, found {dtype}"))),
+        }
+    }
+
+    fn expect_shape(&self, name: &str, shape: &[usize]) -> PyResult<()> {
+        match self {
+            Self::I32(values) => values.expect_shape(name, shape),
+            Self::I64(values) => values.expect_shape(name, shape),
         }
     }
 }

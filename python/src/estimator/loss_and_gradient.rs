@@ -1,13 +1,12 @@
 //! The loss of all data and its gradient, for solvers of SciPy's.
 
-use super::data::{Batch, Data, DataArrays};
-use super::epoch::{Loss, poisson, sum_of_squares};
+use super::data::Data;
+use super::loss::{Counts, Loss, sum_of_squares};
 use super::train::check_alpha;
 use crate::arrays::{Filled, Values};
 use crate::errors::raise;
 use crate::network::{Core, Network};
-use fused_dense::{Error, SUM_BLOCK};
-use pyo3::exceptions::PyValueError;
+use fused_dense::{Error, SUM_BLOCK, Samples};
 use pyo3::prelude::*;
 
 #[pymethods]
@@ -30,22 +29,17 @@ impl Network {
     ) -> PyResult<(f64, Bound<'py, PyAny>)> {
         let loss = Loss::read(loss)?;
         check_alpha(alpha)?;
-        let arrays = DataArrays::new(x, targets, sample_weight, (self.inputs(), self.outputs()))?;
-        if loss == Loss::Poisson {
-            arrays.expect_values()?;
-        }
+        let data = Data::new(self, x, targets, sample_weight, loss)?;
         let flat = Values::<f64>::new("flat", flat)?;
         let count =
             self.core.glance(py, |core| core.layers().iter().map(|layer| layer.w().len() + layer.b().len()).sum())?;
         flat.expect_shape("flat", &[count])?;
         let mut gradient = Filled::<f64>::new(py, &[count], None);
-        let (data, flat, places) = (arrays.data(), flat.as_slice(), gradient.as_slice_mut());
-        if data.weight() <= 0.0 {
-            return Err(PyValueError::new_err("sample_weight: expected a sum above 0, found none"));
-        }
+        let task = Task { counts: data.counts(self, loss), loss, alpha };
+        let (mut samples, flat, places) = (data.samples(py, self)?, flat.as_slice(), gradient.as_slice_mut());
         let found = self.core.write(py, |core| {
             set(core, flat);
-            run(core, &data, loss, alpha, places)
+            task.run(core, &mut samples, places)
         })?;
         Ok((found.map_err(raise)?, gradient.into_array().into_any()))
     }
@@ -74,33 +68,41 @@ fn set(core: &mut Core, flat: &[f64]) {
     }
 }
 
-/// Sums over chunks of the samples in double precision.
-fn run(core: &mut Core, data: &Data<'_>, loss: Loss, alpha: f64, gradient: &mut [f64]) -> Result<f64, Error> {
-    let (most, all) = (core.max_batch(), data.weight());
-    let chunk = if most < SUM_BLOCK { most } else { most - most % SUM_BLOCK };
-    let places = places(core);
-    let (mut batch, mut sum) = (Batch::default(), 0.0);
-    for start in (0..data.samples).step_by(chunk) {
-        let rows = start..data.samples.min(start + chunk);
-        let samples = rows.len();
-        batch.gather(data, rows);
-        let weight = batch.weight(samples);
-        if weight <= 0.0 {
-            continue;
-        }
-        let cost = match loss {
-            Loss::Own => core.gradients(batch.x(), batch.targets())?,
-            Loss::Poisson => {
-                let sizes = (weight, data.outputs);
-                core.gradients_with_d_z(batch.x(), |z, d_z| poisson(&batch, sizes, z, d_z))?
+/// The loss that is asked for.
+struct Task<'a> {
+    counts: Option<Counts<'a>>,
+    loss: Loss,
+    alpha: f64,
+}
+
+impl Task<'_> {
+    /// The loss, from sums over chunks of the samples in double precision; adds its gradient.
+    fn run(&self, core: &mut Core, samples: &mut Samples<'_>, gradient: &mut [f64]) -> Result<f64, Error> {
+        let most = core.max_batch();
+        let chunk = if most < SUM_BLOCK { most } else { most - most % SUM_BLOCK };
+        let all: Vec<usize> = (0..samples.len()).collect();
+        let (places, total, mut sum) = (places(core), samples.weight(&all)?, 0.0);
+        for rows in all.chunks(chunk) {
+            let weight = samples.weight(rows)?;
+            if weight > 0.0 {
+                let share = weight / total;
+                sum += share * self.gradients(core, samples, rows, weight)?;
+                add(core, &places, share, gradient);
             }
-        };
-        let share = weight / all;
-        sum += share * cost;
-        add(core, &places, share, gradient);
+        }
+        let alpha = if total > 0.0 { self.alpha / total } else { 0.0 };
+        add_penalty(core, &places, alpha, gradient);
+        Ok(sum / self.loss.divisor(core) + 0.5 * alpha * sum_of_squares(core))
     }
-    add_penalty(core, &places, alpha / all, gradient);
-    Ok(sum / loss.divisor(core) + 0.5 * alpha / all * sum_of_squares(core))
+
+    /// The mean loss of some samples, whose gradients then stand in the layers.
+    fn gradients(&self, core: &mut Core, samples: &mut Samples<'_>, rows: &[usize], weight: f64) -> Result<f64, Error> {
+        let (x, targets) = samples.gather(rows)?;
+        match self.counts {
+            None => core.gradients(x, targets),
+            Some(counts) => core.gradients_with_d_z(x, |z, d_z| counts.poisson(rows, weight, z, d_z)),
+        }
+    }
 }
 
 /// Adds the gradients that stand in the layers, times a factor.

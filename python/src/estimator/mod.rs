@@ -2,6 +2,7 @@
 
 mod data;
 mod epoch;
+mod loss;
 mod loss_and_gradient;
 mod predict_rows;
 mod solver;

@@ -144,7 +144,10 @@ fn predict<T: Sample, P: Probability>(
             Some(values) => values,
             None => {
                 copy.clear();
-                x.each(rows, |value| copy.push(value.to_single()));
+                match x.dense(rows.clone()) {
+                    Some(values) => copy.extend(values.iter().map(|value| value.to_single())),
+                    None => x.each(rows, |value| copy.push(value.to_single())),
+                }
                 &copy
             }
         };

@@ -1,9 +1,9 @@
 //! Epochs for the stochastic solvers.
 
-use super::data::DataArrays;
-use super::epoch::{Epoch, Loss};
+use super::data::Data;
+use super::epoch::Epoch;
+use super::loss::Loss;
 use crate::arrays::Values;
-use crate::errors::raise;
 use crate::network::Network;
 use crate::settings::count;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
@@ -37,11 +37,8 @@ impl Network {
         let loss = Loss::read(loss)?;
         let batch = self.batch_size(batch)?;
         check_alpha(alpha)?;
-        let arrays = DataArrays::new(x, targets, sample_weight, (self.inputs(), self.outputs()))?;
-        if loss == Loss::Poisson {
-            arrays.expect_values()?;
-        }
-        let epoch = Epoch::new(arrays.data(), loss, batch, alpha);
+        let data = Data::new(self, x, targets, sample_weight, loss)?;
+        let epoch = Epoch::new(data.samples(py, self)?, data.counts(self, loss), loss, batch, alpha);
         match self.epochs(py, epoch, next_order) {
             Ok(()) => Ok(true),
             Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => Ok(false),
@@ -59,10 +56,7 @@ impl Network {
                 return Ok(());
             }
             epoch.begin(Values::<isize>::new("order", &order)?.as_slice())?;
-            // Between stretches nobody has the network: a handler of a signal may use it.
-            while !self.core.write(py, |core| epoch.steps(core))?.map_err(raise)? {
-                py.check_signals()?;
-            }
+            self.in_stretches(py, |core| epoch.step(core))?;
             loss = Some(epoch.mean());
         }
     }

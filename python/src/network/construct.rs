@@ -6,8 +6,7 @@ use crate::optimizer;
 use crate::settings;
 use crate::shared::Shared;
 use crate::teams::team;
-use fused_dense::{Activation, Adam, Cost, Error, Init, Optimizer, Summation, Team};
-use pyo3::exceptions::PyValueError;
+use fused_dense::{Activation, Adam, Cost, Error, Init, Optimizer, Summation};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -48,7 +47,9 @@ impl Recipe {
 impl Network {
     #[new]
     #[pyo3(signature = (inputs, layers, *, cost = "quadratic", optimizer = None, init = None, seed = 0, threads = None,
-                        max_batch = None, class_weights = None, positive_weight = None, summation = "auto", guarded = true))]
+                        max_batch = None, class_weights = None, positive_weight = None, summation = "auto", guarded = true),
+           text_signature = "(inputs, layers, *, cost='quadratic', optimizer=None, init=None, seed=0, threads=1, \
+                             max_batch=256, class_weights=None, positive_weight=None, summation='auto', guarded=True)")]
     #[allow(clippy::too_many_arguments)] // they are Python's keywords
     fn new(
         inputs: &Bound<'_, PyAny>,
@@ -69,7 +70,7 @@ impl Network {
             inputs: settings::count("inputs", inputs, 1)?,
             layers: settings::layers(layers)?,
             cost: settings::cost(cost)?,
-            threads: threads.map_or(Ok(1), |threads| settings::count("threads", threads, 1))?,
+            threads: threads.map_or(Ok(1), settings::threads)?,
             max_batch: max_batch.map_or(Ok(256), |samples| settings::count("max_batch", samples, 1))?,
             init: init.map(settings::init).transpose()?,
             seed,
@@ -78,10 +79,6 @@ impl Network {
             summation: settings::summation(summation)?,
             is_guarded: guarded,
         };
-        if recipe.threads > Team::MAX_THREADS {
-            let (most, found) = (Team::MAX_THREADS, recipe.threads);
-            return Err(PyValueError::new_err(format!("threads: expected at most {most}, found {found}")));
-        }
         let core = recipe.build(optimizer).map_err(raise)?;
         Ok(Self { recipe, core: Shared::new(core) })
     }

@@ -3,9 +3,11 @@
 mod construct;
 mod dict;
 mod files;
+mod fit;
 mod names;
 pub(crate) mod state;
 mod steps;
+mod stretches;
 mod use_only;
 
 pub(crate) use construct::Recipe;

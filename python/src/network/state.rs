@@ -106,7 +106,7 @@ fn layer<'py>(
 ) -> PyResult<Given<'py>> {
     let (name_w, name_b) = (format!("weights of layer {index}"), format!("bias of layer {index}"));
     let w = Rows::new(&name_w, w, inputs)?;
-    if w.leading() != [outputs] || w.cols() != inputs {
+    if w.leading() != [outputs] {
         let (expected, found) = (format_shape(&shape), format_shape(&[w.leading(), &[w.cols()]].concat()));
         return Err(PyValueError::new_err(format!("{name_w}: expected an array of shape {expected}, found {found}")));
     }
