@@ -12,6 +12,9 @@ import pandas as pd
 import pytest
 from conftest import CLASSIFIERS, PROBLEMS, REGRESSORS, Pair
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from fused_dense import DivergenceError
 
 X, LABELS = PROBLEMS["multiclass"].X, PROBLEMS["multiclass"].y
 BINARY = PROBLEMS["binary"].y
@@ -272,13 +275,25 @@ def test_what_float32_cannot_hold_is_refused() -> None:
         REGRESSORS.ours().fit(X, NUMBERS * 1e200)
 
 
-def test_divergence_is_an_error_that_leaves_finite_weights() -> None:
-    call = lambda kind: kind(solver="sgd", learning_rate_init=1e10, max_iter=20).fit(X, NUMBERS)  # noqa: E731
-    regressor = REGRESSORS.ours(solver="sgd", learning_rate_init=1e10, max_iter=20, random_state=0)
-    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+@pytest.mark.parametrize("rate", [1e10, 1e300])
+def test_divergence_is_an_error(rate: float) -> None:
+    settings = {"solver": "sgd", "learning_rate_init": rate, "max_iter": 20, "random_state": 0}
+    expected = outcome(lambda: REGRESSORS.theirs(**settings).fit(X, NUMBERS))
+    found = outcome(lambda: REGRESSORS.ours(**settings).fit(X, NUMBERS))
+    assert issubclass(found[0], expected[0])
+    assert found[1] == expected[1] != ""
+    regressor = REGRESSORS.ours(**{**settings, "learning_rate_init": 1e-3}).fit(X, NUMBERS)
+    regressor._schedule.rate = regressor._network.learning_rate = 1e38
+    with pytest.raises(DivergenceError, match="Solver produced non-finite parameter weights"):
+        for _ in range(3):
+            regressor.partial_fit(X[:5], NUMBERS[:5])
+
+
+def test_divergence_with_early_stopping_keeps_what_scored_best() -> None:
+    regressor = REGRESSORS.ours(solver="sgd", learning_rate_init=1e10, random_state=0, early_stopping=True)
+    with pytest.warns(ConvergenceWarning, match="The parameters that scored best on the validation set are kept"):
         regressor.fit(X, NUMBERS)
-    assert outcome(lambda: call(REGRESSORS.theirs))[1].startswith("Solver produced non-finite parameter weights")
-    assert all(np.isfinite(w).all() for w in regressor.coefs_)
+    assert np.isfinite(regressor.predict(X)).all()
 
 
 def test_outputs_have_to_stay_as_many() -> None:
