@@ -47,6 +47,7 @@ pub use layer::{
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
 pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder, Samples};
 pub use optimizer::{Adam, Optimizer, Sgd};
+pub use random::Shuffle;
 pub use sample_rows::SampleRows;
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use targets::{Classes, Targets};

@@ -89,6 +89,36 @@ impl Network {
         })
     }
 
+    /// As [`predict`](Self::predict), with `z`, the last layer's values before its activation: what an output that has
+    /// saturated no longer tells.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Init, Network};
+    ///
+    /// let mut network = Network::builder(1).layer(1, Activation::Sigmoid).init(Init::Zeros).build()?;
+    /// network.layers_mut()[0].b_mut().copy_from_slice(&[30.0]);
+    /// let (mut a, mut z) = ([0.0], [0.0]);
+    /// network.predict(&[1.0], &mut a)?;
+    /// network.predict_z(&[1.0], &mut z)?;
+    /// assert_eq!((a, z), ([1.0], [30.0])); // the other class has e⁻³⁰
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_z<'a>(&self, x: impl Into<Input<'a>>, z: &mut [f32]) -> Result<(), Error> {
+        let x = x.into();
+        let outputs = self.outputs();
+        let batch = self.any_batch(x, z.len().checked_div(outputs))?;
+        check_len(Operand::Z, z.len(), batch, outputs)?;
+        let mut session = self.sessions.0.take();
+        self.chunks(&mut session, x, batch, |_, session, x, (start, count)| {
+            self.forward_chunk(session, x, count, None)?;
+            z[start * outputs..(start + count) * outputs].copy_from_slice(&session.z[..count * outputs]);
+            Ok(())
+        })
+    }
+
     /// The class of each sample of `x: batch × inputs`: the number of its largest output, the first of equals; of a single
     /// output, which counts as the probability of class 1, whether it is above ½. A row with NaN in it has the class of its
     /// largest number, or 0.
