@@ -151,7 +151,8 @@ def run(case: Case, rounds: int) -> Result:
     ours, theirs = (case.prepare(kind) for kind in (OurClassifier, TheirClassifier))
     if case.calls > 1:
         # Something short is timed once it has run.
-        seconds(ours, 3), seconds(theirs, 3)
+        seconds(ours, 3)
+        seconds(theirs, 3)
     times: list[tuple[float, float]] = []
     for _ in range(rounds):
         first = seconds(ours, case.calls)

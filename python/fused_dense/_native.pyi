@@ -153,6 +153,10 @@ class Network:
         loss: _Loss,
         next_order: Callable[[Optional[float]], Optional[NDArray[np.intp]]],
     ) -> bool: ...
+    def _epoch(
+        self, x: object, targets: _Targets, batch: int, alpha: float, order: NDArray[np.intp]
+    ) -> Optional[float]: ...
+    def _is_finite(self) -> bool: ...
     def _loss_and_gradient(
         self,
         x: Union[_Floats, _Csr],

@@ -118,6 +118,7 @@ class BaseMlp(BaseEstimator, ABC):
             )
         train = Training(X, targets.values, weights)
         self._forget_views()
+        self._is_training = True
         try:
             if self.solver in STOCHASTIC_SOLVERS:
                 begin(self, is_first=is_first)
@@ -128,7 +129,10 @@ class BaseMlp(BaseEstimator, ABC):
         except DivergenceError as error:
             raise DivergenceError(DIVERGED) from error
         finally:
+            del self._is_training
             self._forget_views()
+        if not self._network._is_finite():
+            raise DivergenceError(DIVERGED)
         note_settings(self)
 
     def _hidden_units(self) -> list[int]:
@@ -193,7 +197,8 @@ class BaseMlp(BaseEstimator, ABC):
 
     def _ready_network(self) -> Network:
         """The network, on as many threads as may be used here."""
-        if self.n_jobs is not None and self.n_jobs != 1:
+        # While another thread trains the network, it stays the one that is trained.
+        if self.n_jobs is not None and self.n_jobs != 1 and "_is_training" not in self.__dict__:
             self._take_resources(1)
         return self._network
 

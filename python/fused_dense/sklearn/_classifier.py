@@ -31,9 +31,9 @@ class MLPClassifier(ClassifierMixin, BaseMlp):
 
     Parameters
     ----------{DESCRIPTIONS}
-    class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, which multiply those of the samples. 'balanced': in inverse proportion to their
-        numbers.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, which multiply those of the samples; for several labels a list with a dict for each.
+        'balanced': in inverse proportion to their numbers.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class MLPClassifier(ClassifierMixin, BaseMlp):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **CONSTRAINTS,
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
 
     _y_numeric = False
@@ -91,7 +91,7 @@ class MLPClassifier(ClassifierMixin, BaseMlp):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         n_jobs: int | None = None,
-        class_weight: dict[Any, float] | str | None = None,
+        class_weight: Any = None,
     ) -> None:
         assign(self, locals())
 

@@ -73,9 +73,13 @@ def native_loss(loss: str) -> str:
 def outputs_of(network: Network, rows: Matrix, *, double: bool) -> NDArray[Any]:
     """Outputs for checked rows in float32: in double precision, or in single."""
     if not sparse.issparse(rows):
-        return network._predict_rows(rows, double)
+        outputs = network._predict_rows(rows, double)
+        if outputs is None:
+            # Scikit-learn was told to assume otherwise.
+            raise ValueError("Input X contains NaN or infinity.")
+        return outputs
     outputs = np.empty((rows.shape[0], network.outputs), dtype=np.float64 if double else np.float32)
     for start in range(0, rows.shape[0], _DENSE_ROWS):
         some = slice(start, start + _DENSE_ROWS)
-        outputs[some] = network._predict_rows(rows[some].toarray(), double)
+        outputs[some] = outputs_of(network, rows[some].toarray(), double=double)
     return outputs

@@ -137,5 +137,5 @@ DIFFERENCES = """
     It computes in float32, whatever the type of `X`: data whose values, squares included, leave the range of float32
     is refused, and a loss may differ from scikit-learn's in the seventh digit, more after many epochs. `coefs_` and
     `intercepts_` are tuples of read-only copies. A step whose loss or gradients are not finite is not taken:
-    `fit` raises the ValueError that scikit-learn raises at its end at once, with the last finite weights in place.
+    `fit` raises at once the ValueError that scikit-learn raises at its end.
     Sample weights must not be negative, and a batch whose weights sum to zero is passed over."""

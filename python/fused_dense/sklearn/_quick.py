@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._course import AUTO_BATCH, ends, first_order, note_loss, note_progress_of_loss
-from ._native_network import native_loss
 from ._progress import Silent
 
 # Beyond this the checks of the slow way cost next to nothing, and it can be interrupted.
@@ -20,8 +19,13 @@ _SILENT = Silent()
 
 
 @lru_cache(maxsize=None)
-def _settings(kind: type[Any]) -> attrgetter[Any]:
+def _getter(kind: Any) -> attrgetter[Any]:
     return attrgetter(*kind._get_param_names())
+
+
+def _settings(estimator: Any) -> tuple[Any, ...]:
+    kind: Any = type(estimator)
+    return _getter(kind)(estimator)
 
 
 def note_settings(estimator: Any) -> None:
@@ -34,7 +38,7 @@ def note_settings(estimator: Any) -> None:
         and not hasattr(estimator, "feature_names_in_")
         and estimator._is_quick()
     )
-    estimator._seen = _settings(type(estimator))(estimator) if is_quick else None
+    estimator._seen = _settings(estimator) if is_quick else None
 
 
 def serves(estimator: Any, X: Any) -> bool:
@@ -45,7 +49,7 @@ def serves(estimator: Any, X: Any) -> bool:
         and type(X) is np.ndarray
         and X.ndim == 2
         and 0 < X.shape[0] <= _MOST_SAMPLES
-        and all(map(is_, seen, _settings(type(estimator))(estimator)))
+        and all(map(is_, seen, _settings(estimator)))
     )
 
 
@@ -60,7 +64,7 @@ def quick_epoch(estimator: Any, X: NDArray[Any], targets: NDArray[Any]) -> bool:
     if batch > samples or batch > network.max_batch:
         return False
     order = first_order(estimator.random_state, samples) if estimator.shuffle else np.arange(samples)
-    loss = network._epoch(X, targets, batch, float(estimator.alpha), native_loss(estimator.loss), order)
+    loss = network._epoch(X, targets, batch, float(estimator.alpha), order)
     if loss is None:
         return False
     estimator._forget_views()

@@ -2,8 +2,11 @@
 
 mod data;
 mod epoch;
+mod finite;
 mod loss;
 mod loss_and_gradient;
 mod predict_rows;
+mod single_epoch;
+mod singles;
 mod solver;
 mod train;

@@ -1,5 +1,7 @@
 //! The fast path of the estimators' predictions.
 
+use super::finite::are_finite;
+use super::singles::{Sample, singles};
 use crate::arrays::{Filled, Rows, Strided};
 use crate::errors::raise;
 use crate::network::{Core, Network};
@@ -32,34 +34,6 @@ impl Network {
             (b'f', 8) => self.answer::<f64>(py, x, double.unwrap_or(true)),
             _ => Ok(None),
         }
-    }
-}
-
-/// A type that samples come in.
-trait Sample: Element + Copy {
-    fn to_single(self) -> f32;
-
-    /// The same memory, where it is in single precision.
-    fn singles(values: &[Self]) -> Option<&[f32]>;
-}
-
-impl Sample for f32 {
-    fn to_single(self) -> f32 {
-        self
-    }
-
-    fn singles(values: &[Self]) -> Option<&[f32]> {
-        Some(values)
-    }
-}
-
-impl Sample for f64 {
-    fn to_single(self) -> f32 {
-        self as f32
-    }
-
-    fn singles(_: &[Self]) -> Option<&[f32]> {
-        None
     }
 }
 
@@ -140,19 +114,8 @@ fn predict<T: Sample, P: Probability>(
     for start in (0..x.rows()).step_by(SUM_BLOCK) {
         let rows = start..x.rows().min(start + SUM_BLOCK);
         let p = &mut p[rows.start * outputs..rows.end * outputs];
-        let values = match x.dense(rows.clone()).and_then(T::singles) {
-            Some(values) => values,
-            None => {
-                copy.clear();
-                match x.dense(rows.clone()) {
-                    Some(values) => copy.extend(values.iter().map(|value| value.to_single())),
-                    None => x.each(rows, |value| copy.push(value.to_single())),
-                }
-                &copy
-            }
-        };
-        // Without an end at the first one, which would keep the loop from being one over vectors.
-        if !values.iter().fold(true, |all, value| all & value.is_finite()) {
+        let values = singles(x, rows, &mut copy);
+        if !are_finite(values) {
             return Ok(false);
         }
         P::of(core, values, p, &mut room)?;

@@ -106,7 +106,8 @@ def test_partial_fit(problem: Problem, solver: str, random_state: str) -> None:
     for estimator in both(problem, solver=solver, batch_size=10):
         np.random.seed(5)
         estimator.random_state = {"seed": 3, "generator": np.random.RandomState(3), "global": None}[random_state]
-        first = {"classes": np.unique(problem.y)} if problem.pair.ours.__name__ == "MLPClassifier" else {}
+        classes = np.unique(problem.y) if problem.y.ndim == 1 else np.arange(problem.y.shape[1])
+        first = {"classes": classes} if hasattr(estimator, "predict_proba") else {}
         for start in (0, 10, 40, 70, 100):
             rows = slice(start, start + 30)
             estimator.partial_fit(problem.X[rows], problem.y[rows], **first)

@@ -51,7 +51,7 @@ def _with_repeated_entries(X: Any) -> Any:
 def test_forms_give_the_same_bits(problem: Problem, form: str) -> None:
     # Sixteenths: exact in every type.
     X = np.round(problem.X * 8) / 8
-    plain, other = (problem.pair.ours((8,), random_state=0, max_iter=3, **problem.settings) for _ in range(2))
+    plain, other = (problem.pair.ours(hidden_layer_sizes=(8,), random_state=0, max_iter=3, **problem.settings) for _ in range(2))
     data = FORMS[form](X)
     quietly(plain.fit, X, problem.y)
     quietly(other.fit, data, problem.y)
@@ -135,6 +135,6 @@ def test_hidden_layers(hidden: Any) -> None:
         problem = PROBLEMS[name]
         shapes = []
         for kind in kinds:
-            estimator = quietly(kind(hidden, max_iter=2).fit, problem.X, problem.y)
+            estimator = quietly(kind(hidden_layer_sizes=hidden, max_iter=2).fit, problem.X, problem.y)
             shapes.append([w.shape for w in estimator.coefs_])
         assert shapes[0] == shapes[1]

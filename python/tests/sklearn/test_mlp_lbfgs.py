@@ -33,7 +33,7 @@ def test_many_iterations_end_as_low(problem: Problem) -> None:
 
 def test_it_converges_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     problem = PROBLEMS["regression"]
-    ours = problem.pair.ours((6,), solver="lbfgs", activation="identity", random_state=0, alpha=1.0, max_iter=2000)
+    ours = problem.pair.ours(hidden_layer_sizes=(6,), solver="lbfgs", activation="identity", random_state=0, alpha=1.0, max_iter=2000)
     ours.fit(problem.X, problem.y)
     assert ours.n_iter_ < 2000
     assert not [str(w.message) for w in recwarn]

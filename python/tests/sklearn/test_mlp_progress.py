@@ -7,13 +7,13 @@ import re
 import signal
 import sys
 import threading
-import time
 import types
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import CLASSIFIERS, PROBLEMS, REGRESSORS, Problem, both, fit_both, quietly
+from fused_dense.sklearn._course import Course
 
 NUMBER = re.compile(r"(?<=loss = )[\d.]+|(?<=score: )[-\d.]+")
 
@@ -74,7 +74,7 @@ ENDLESS: dict[str, Any] = {"max_iter": 10**9, "tol": 0.0, "n_iter_no_change": np
 
 
 class Interrupter(threading.Thread):
-    """Presses Ctrl-C once training is under way, and then now and then until it has been heard."""
+    """Presses Ctrl-C once training is under way."""
 
     def __init__(self, is_under_way: Any) -> None:
         super().__init__(daemon=True)
@@ -82,8 +82,9 @@ class Interrupter(threading.Thread):
         self.is_over = threading.Event()
 
     def run(self) -> None:
-        while not self.is_over.is_set() and not self.is_under_way():
-            time.sleep(0.001)
+        while not self.is_under_way():
+            if self.is_over.wait(0.001):
+                return
         os.kill(os.getpid(), signal.SIGINT)
 
     def __enter__(self) -> Interrupter:
@@ -97,7 +98,7 @@ class Interrupter(threading.Thread):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_ctrl_c_leaves_a_usable_estimator(problem: Problem, early_stopping: bool) -> None:
-    estimator = problem.pair.ours((9,), **ENDLESS, **problem.settings, early_stopping=early_stopping)
+    estimator = problem.pair.ours(hidden_layer_sizes=(9,), **ENDLESS, **problem.settings, early_stopping=early_stopping)
     with pytest.warns(UserWarning, match="Training interrupted by user."):
         with Interrupter(lambda: len(getattr(estimator, "loss_curve_", ())) > 2):
             estimator.fit(problem.X, problem.y)
@@ -105,16 +106,24 @@ def test_ctrl_c_leaves_a_usable_estimator(problem: Problem, early_stopping: bool
     assert np.isfinite(estimator.predict(problem.X)).all() if problem.y.dtype.kind != "U" else True
     if not early_stopping:
         estimator.partial_fit(problem.X, problem.y)
-    again = problem.pair.ours((9,), max_iter=3, random_state=0, **problem.settings, early_stopping=early_stopping)
+    again = problem.pair.ours(hidden_layer_sizes=(9,), max_iter=3, random_state=0, **problem.settings, early_stopping=early_stopping)
     assert quietly(again.fit, problem.X, problem.y).loss_curve_ == estimator.loss_curve_[:3]
 
 
-def test_ctrl_c_within_a_long_epoch() -> None:
-    """An epoch of very many batches: it does not end before the signal is heard."""
+def test_ctrl_c_within_a_long_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch of very many batches: the signal is heard between two of them."""
     X, y = np.zeros((2_000_000, 2), dtype=np.float32), np.zeros(2_000_000)
-    regressor = REGRESSORS.ours((2,), **ENDLESS, batch_size=1, shuffle=False)
+    has_begun = threading.Event()
+    next_order = Course._next_order
+
+    def begin(course: Course, loss: float | None) -> Any:
+        has_begun.set()
+        return next_order(course, loss)
+
+    monkeypatch.setattr(Course, "_next_order", begin)
+    regressor = REGRESSORS.ours(hidden_layer_sizes=(2,), **ENDLESS, batch_size=1, shuffle=False)
     with pytest.warns(UserWarning, match="Training interrupted by user."):
-        with Interrupter(lambda: hasattr(regressor, "n_iter_") and hasattr(regressor, "_schedule")):
+        with Interrupter(has_begun.is_set):
             regressor.fit(X, y)
     assert regressor.predict(X[:2]).shape == (2,)
 

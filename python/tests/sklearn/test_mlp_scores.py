@@ -51,7 +51,7 @@ def scores(kind: type, X: np.ndarray, y: np.ndarray, settings: dict[str, Any]) -
     results = []
     for seed in SEEDS:
         X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=seed)
-        estimator = kind((24,), random_state=seed, **settings)
+        estimator = kind(hidden_layer_sizes=(24,), random_state=seed, **settings)
         results.append(quietly(estimator.fit, X_train, y_train).score(X_test, y_test))
     return np.array(results)
 
