@@ -17,11 +17,13 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILI
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_front_page(block: str) -> None:
+    if "torch" in block:
+        pytest.importorskip("torch")
     exec(compile(block, "README.md", "exec"), {})
 
 
 def test_the_front_page_has_examples_and_a_place_for_times() -> None:
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) >= 2
     assert re.search(r"<!-- times -->.*<!-- /times -->", PAGE, flags=re.DOTALL)
 
 
