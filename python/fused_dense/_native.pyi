@@ -193,7 +193,7 @@ class Layers:
         x: _Floats,
         y: _Floats,
         d_y: _Floats,
-        parameters: Sequence[Optional[_Floats]],
+        weights: Sequence[_Floats],
         wanted: Sequence[bool],
     ) -> list[Optional[_Floats]]: ...
     def __getnewargs_ex__(self) -> tuple[tuple[int, list[tuple[int, str]]], dict[str, Any]]: ...
