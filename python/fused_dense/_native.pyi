@@ -10,7 +10,9 @@ from typing_extensions import Self, disjoint_base
 
 from ._records import Epoch, Evaluation, History
 
-__all__ = ["Adam", "DivergenceError", "Layers", "Network", "Saved", "Sgd", "Snapshot"]
+__all__ = ["Adam", "DivergenceError", "Layers", "Network", "Saved", "Sgd", "Snapshot", "__version__"]
+
+__version__: str
 
 _Floats = NDArray[np.float32]
 _Targets = Union[NDArray[np.float32], NDArray[np.integer[Any]]]
