@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activation;
 mod cost;
@@ -41,7 +42,7 @@ pub use layer::{
     Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, RectanglePlan, Saved, Update,
     Upstream, Weights,
 };
-pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
+pub use matrix::{Input, MatrixView, MatrixViewMut, Output, Unfit};
 pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};

@@ -1,4 +1,4 @@
-//! Views from raw parts: the places of elements and nothing between them, with a typed error for what cannot be a view.
+//! Views from raw parts and of several dimensions, with a typed error for what cannot be a view.
 
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -168,4 +168,57 @@ fn uninitialised_memory_is_not_added_to() -> Result<(), Error> {
     let result = call(&mut layer, Gradients::new().add_to_w(view.transposed()));
     assert_eq!(result, Err(Error::Uninitialised { operand: Operand::DW }));
     layer.forward(&[1.0], &[1.0], Bias::None, &mut [0.0])
+}
+
+#[test]
+fn dimensions_that_do_not_join_are_refused() {
+    let mut data = [0.0_f32; 24];
+    // Dimensions of one element stand between, with any stride.
+    for (dims, strides, error) in [
+        (&[2, 3, 4][..], &[12, 4, 1][..], None),
+        (&[2, 1, 3, 1, 4], &[12, usize::MAX, 4, 7, 1], None),
+        (&[2, 3, 2], &[12, 4, 1], None),
+        (&[24], &[1], None),
+        (&[3, 2, 4], &[4, 12, 1], Some(Error::NotJoined { outer: 0, inner: 1, expected: 24, found: 4 })),
+        (&[2, 1, 2, 4], &[12, 9, 4, 1], Some(Error::NotJoined { outer: 0, inner: 2, expected: 8, found: 12 })),
+        (&[2, 2, 2, 2], &[1, 8, 4, 2], Some(Error::NotJoined { outer: 0, inner: 1, expected: 16, found: 1 })),
+        (&[2, 3, 5], &[12, 4, 1], Some(Error::OutOfBounds { expected: Some(25), found: 24 })),
+        (&[3, 2], &[usize::MAX, 1], Some(Error::OutOfBounds { expected: None, found: 24 })),
+        (&[usize::MAX, 2, 1], &[0, 0, 1], Some(Error::OutOfBounds { expected: None, found: 24 })),
+        (&[], &[], Some(Error::Dimensions { dims: 0, strides: 0 })),
+        (&[2, 3], &[3], Some(Error::Dimensions { dims: 2, strides: 1 })),
+        (&[2, 0, 3], &[usize::MAX, 5, 1], None),
+    ] {
+        assert_eq!(MatrixViewMut::from_dims(&mut data, dims, strides).err(), error, "{dims:?} {strides:?}");
+        assert_eq!(MatrixView::from_dims(&data, dims, strides).err(), error, "{dims:?} {strides:?}");
+    }
+    let text = Error::NotJoined { outer: 0, inner: 2, expected: 8, found: 12 }.to_string();
+    assert_eq!(
+        text,
+        "array: expected a stride of 8 along dimension 0, with which it joins dimension 2 to rows, found 12"
+    );
+    let text = Error::Dimensions { dims: 2, strides: 1 }.to_string();
+    assert_eq!(text, "array: expected at least one dimension and a stride for each, found 2 dimensions and 1 strides");
+}
+
+#[test]
+fn rows_that_repeat_are_read_and_not_written() {
+    let mut data = [1.0_f32, 2.0, 3.0];
+    let repeated = MatrixView::from_dims(&data, &[2, 4, 3], &[0, 0, 1]).map(|view| (view.rows(), view.get(7, 2)));
+    assert_eq!(repeated, Ok((8, Some(3.0))));
+    let written = MatrixViewMut::from_dims(&mut data, &[2, 4, 3], &[0, 0, 1]);
+    assert_eq!(written.err(), Some(Error::Overlapping { shape: (8, 3), strides: (0, 1) }));
+    // Each row of two once more, which are no rows with one stride.
+    let twice = MatrixView::from_dims(&data, &[2, 2, 1], &[0, 1, 1]);
+    assert_eq!(twice.err(), Some(Error::NotJoined { outer: 0, inner: 1, expected: 2, found: 0 }));
+}
+
+#[test]
+fn empty_arrays_have_any_strides() {
+    for dims in [[0, 3, 2], [3, 0, 2], [3, 2, 0], [0, usize::MAX, 2], [0, 0, usize::MAX]] {
+        for strides in [[0, 0, 0], [1, 2, 3], [usize::MAX; 3]] {
+            let view = MatrixView::from_dims(&[], &dims, &strides).map(|view| (view.rows(), view.cols()));
+            assert_eq!(view, Ok((dims[0] * dims[1], dims[2])), "{dims:?} {strides:?}");
+        }
+    }
 }

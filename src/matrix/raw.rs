@@ -1,6 +1,7 @@
 //! Views from the addresses of their first elements, for matrices that are no slices of Rust.
 
-use super::{MatrixView, MatrixViewMut, span};
+use super::dims::span;
+use super::{MatrixView, MatrixViewMut};
 use crate::error::Error;
 use core::ptr::NonNull;
 
@@ -75,7 +76,7 @@ impl<'a> MatrixViewMut<'a> {
         let first = checked(first, rows, cols, row_stride, col_stride)?;
         // SAFETY: the caller promises it for the places of a matrix that has elements, whose address is as it was; their
         // span is checked.
-        unsafe { Self::from_raw(first, rows, cols, row_stride, col_stride) }
+        Ok(unsafe { Self::from_raw(first, rows, cols, row_stride, col_stride)? })
     }
 
     /// As [`MatrixViewMut::from_raw_parts`], of memory that need not be initialised. As with
@@ -103,7 +104,7 @@ impl<'a> MatrixViewMut<'a> {
 /// An address that a view with these strides can begin at; of an empty matrix, one that is not null.
 fn checked(first: *mut f32, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<*mut f32, Error> {
     let most = isize::MAX.unsigned_abs() / size_of::<f32>();
-    match span(rows, cols, row_stride, col_stride) {
+    match span(&[rows, cols], &[row_stride, col_stride]) {
         Some(0) => Ok(NonNull::dangling().as_ptr()),
         Some(len) if len <= most => match first.is_null() || !first.is_aligned() {
             true => Err(Error::Address { found: first.addr() }),

@@ -74,18 +74,18 @@ impl Network {
 
     /// Samples in data to train on, once all of it is known to fit.
     /// The second number is the largest magnitude of `x`, if a guard wants to know.
-    pub(super) fn check_data(&self, x: &[f32], targets: Targets<'_>) -> Result<(usize, Option<f32>), Error> {
-        let batch = self.any_batch(Input::Slice(x), targets.batch(self.outputs())?)?;
+    pub(super) fn check_data(&self, x: Input<'_>, targets: Targets<'_>) -> Result<(usize, Option<f32>), Error> {
+        let batch = self.any_batch(x, targets.batch(self.outputs())?)?;
         self.objective.check(targets, batch, self.outputs())?;
-        Ok((batch, self.largest_finite(x)?))
+        Ok((batch, self.largest_finite(x, batch)?))
     }
 
-    fn largest_finite(&self, x: &[f32]) -> Result<Option<f32>, Error> {
+    fn largest_finite(&self, x: Input<'_>, batch: usize) -> Result<Option<f32>, Error> {
         if !self.is_guarded {
             return Ok(None);
         }
         let first = &self.layers.first().ok_or(Error::NoLayers)?.dense;
-        let largest = first.largest(Input::Slice(x), 1, x.len())?;
+        let largest = first.largest(x, batch, self.inputs())?;
         if largest.is_finite() { Ok(Some(largest)) } else { Err(Error::NotFinite { layer: None, operand: Operand::X }) }
     }
 }

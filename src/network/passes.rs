@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::guard::Verdict;
-use super::layer::{Layer, needs_z, saved};
+use super::layer::{Layer, needs_z, pre_activation, saved};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::layer::{Gradients, Outputs, Parameter, Update, Upstream};
@@ -113,9 +113,10 @@ impl Network {
         let last = self.layers.last_mut().ok_or(Error::NoLayers)?;
         let kernels = last.dense.target()?.kernels;
         let len = last.output_len(batch);
-        let (mut d_a, mut d_z) = (core::mem::take(&mut last.d_a), core::mem::take(&mut last.d_z));
-        let (z, a) = (last.z(batch), &last.a[..len]);
-        let found = match top {
+        // The gradients stay where they are: a cost of the caller's may panic.
+        let Layer { dense, z, a, d_a, d_z, .. } = last;
+        let (z, a) = (pre_activation(dense, z, a, len), &a[..len]);
+        Ok(match top {
             Top::Targets(targets) => {
                 let by_z = self.objective.wants_z();
                 let d = if by_z { &mut d_z[..len] } else { &mut d_a[..len] };
@@ -130,9 +131,7 @@ impl Network {
             }
             Top::ByA(cost) => (cost(a, &mut d_a[..len]), 1.0, Above::ByA),
             Top::ByZ(cost) => (cost(z, &mut d_z[..len]), 1.0, Above::ByZ),
-        };
-        (last.d_a, last.d_z) = (d_a, d_z);
-        Ok(found)
+        })
     }
 
     /// Visits the layers from the last to the first with the gradient from above, the input, and the place of its

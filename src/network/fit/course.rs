@@ -2,6 +2,7 @@
 
 use super::{Epoch, Fit, FitEnd, History, Validation};
 use crate::error::{Error, Operand};
+use crate::matrix::Input;
 use crate::network::Network;
 use crate::network::values::Values;
 use crate::random::Shuffle;
@@ -12,12 +13,13 @@ use crate::workspace::LINE;
 /// Trains as the options say, in batches of so many samples.
 pub(super) fn run(
     network: &mut Network,
-    x: &[f32],
+    x: Input<'_>,
     targets: Targets<'_>,
     mut fit: Fit<'_>,
     batch: usize,
 ) -> Result<History, Error> {
     let (samples, largest) = network.check_data(x, targets)?;
+    let x = x.as_slice(Operand::X)?;
     if let Validation::Given(x, targets) = fit.validation {
         network.check_data(x, targets)?;
     }
