@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activation;
 mod cost;
@@ -44,7 +45,7 @@ pub use layer::{
     Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, RectanglePlan, Saved, Update,
     Upstream, Weights,
 };
-pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
+pub use matrix::{Input, MatrixView, MatrixViewMut, Output, Unfit};
 pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder, Samples};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use random::Shuffle;

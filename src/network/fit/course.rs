@@ -2,6 +2,7 @@
 
 use super::{Epoch, Fit, FitEnd, History, Validation};
 use crate::error::{Error, Operand};
+use crate::matrix::Input;
 use crate::network::values::Values;
 use crate::network::{Network, Samples};
 use crate::random::Shuffle;
@@ -11,14 +12,17 @@ use crate::targets::{Gathered, Targets};
 /// Trains as the options say, in batches of so many samples.
 pub(super) fn run(
     network: &mut Network,
-    x: &[f32],
+    x: Input<'_>,
     targets: Targets<'_>,
     mut fit: Fit<'_>,
     batch: usize,
 ) -> Result<History, Error> {
+    // The shape of a view; its elements are those of a slice from here on.
+    network.any_batch(x, targets.batch(network.outputs())?)?;
+    let x = x.as_slice(Operand::X)?;
     let mut data = Samples::new(network, x, targets)?;
     if let Validation::Given(x, targets) = fit.validation {
-        Samples::new(network, x, targets)?;
+        network.check_validation(x, targets)?;
     }
     let (rows, held_out) = split(data.len(), &fit)?;
     let held_out = HeldOut::new(network, x, targets, &held_out)?;
