@@ -10,7 +10,9 @@ from typing_extensions import Self, disjoint_base
 
 from ._records import Epoch, Evaluation, History
 
-__all__ = ["Adam", "DivergenceError", "Layers", "Network", "Saved", "Sgd", "Snapshot"]
+__all__ = ["Adam", "DivergenceError", "Layers", "Network", "Saved", "Sgd", "Snapshot", "__version__"]
+
+__version__: str
 
 _Floats = NDArray[np.float32]
 _Targets = Union[NDArray[np.float32], NDArray[np.integer[Any]]]
@@ -193,7 +195,7 @@ class Layers:
         x: _Floats,
         y: _Floats,
         d_y: _Floats,
-        parameters: Sequence[Optional[_Floats]],
+        weights: Sequence[_Floats],
         wanted: Sequence[bool],
     ) -> list[Optional[_Floats]]: ...
     def __getnewargs_ex__(self) -> tuple[tuple[int, list[tuple[int, str]]], dict[str, Any]]: ...

@@ -126,26 +126,26 @@ class _Pass(torch.autograd.Function):
     def forward(ctx: Any, layers: Layers, x: torch.Tensor, *parameters: Optional[torch.Tensor]) -> torch.Tensor:
         y, ctx.saved = _forward(layers, x, parameters, True)
         ctx.layers = layers
-        ctx.save_for_backward(x, y, *parameters)
+        ctx.save_for_backward(x, y, *parameters[::2])
         return y
 
     @staticmethod
     def backward(ctx: Any, d_y: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
-        x, y, *parameters = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return _backward(ctx, d_y)
+        # Somebody may differentiate the gradients. torch's once_differentiable takes them for constants where d_y is one.
         with torch.no_grad():
-            found = ctx.layers.backward(
-                ctx.saved,
-                x.numpy(),
-                y.numpy(),
-                (d_y.contiguous() if d_y.dim() > 2 else d_y).numpy(),
-                [None if parameter is None else parameter.numpy() for parameter in parameters],
-                list(ctx.needs_input_grad[1:]),
-            )
-        gradients = (None, *[None if gradient is None else torch.from_numpy(gradient) for gradient in found])
-        if torch.is_grad_enabled():
-            # Somebody may differentiate them. torch's once_differentiable takes them for constants where d_y is one.
-            return _refuse(gradients, (x, d_y, *parameters))
-        return gradients
+            gradients = _backward(ctx, d_y)
+        sources = (d_y, *ctx.saved_tensors)
+        return tuple(None if gradient is None else _Once.apply(gradient, *sources) for gradient in gradients)
+
+
+def _backward(ctx: Any, d_y: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
+    x, y, *weights = [tensor.numpy() for tensor in ctx.saved_tensors]
+    if d_y.dim() > 2:
+        d_y = d_y.contiguous()
+    gradients = ctx.layers.backward(ctx.saved, x, y, d_y.numpy(), weights, ctx.needs_input_grad[1:])
+    return (None, *[None if gradient is None else torch.from_numpy(gradient) for gradient in gradients])
 
 
 class _Once(torch.autograd.Function):
@@ -158,12 +158,6 @@ class _Once(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, _: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
         raise RuntimeError("Mlp: its gradients cannot be differentiated once more; use torch.nn.Sequential for that")
-
-
-def _refuse(
-    gradients: Sequence[Optional[torch.Tensor]], sources: Sequence[Optional[torch.Tensor]]
-) -> Tuple[Optional[torch.Tensor], ...]:
-    return tuple(None if gradient is None else _Once.apply(gradient, *sources) for gradient in gradients)
 
 
 def _forward(

@@ -16,6 +16,13 @@ use pyo3::prelude::*;
 /// Networks of fused dense layers over numpy's arrays.
 #[pymodule(name = "_native")]
 mod native {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
     #[pymodule_export]
     use crate::errors::DivergenceError;
     #[pymodule_export]

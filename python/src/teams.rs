@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 static TEAMS: Mutex<BTreeMap<usize, Team>> = Mutex::new(BTreeMap::new());
 
 /// The process's team of this many threads, made when it is first asked for.
+///
+/// Callers have the interpreter's lock, as a thread that forks has: no child finds the teams locked.
 pub(crate) fn team(threads: usize) -> Threads {
     if threads <= 1 {
         return Threads::Serial;

@@ -24,6 +24,12 @@ def test_properties_say_how_it_was_made():
     )
 
 
+def test_the_package_has_a_version():
+    from importlib.metadata import version
+
+    assert fused_dense.__version__ == version("fused-dense")
+
+
 def test_defaults_are_those_of_the_crate():
     network = Network(3, [(2, "identity")])
     assert (network.cost, network.max_batch, network.threads) == ("quadratic", 256, 1)

@@ -129,7 +129,7 @@ class BaseMlp(BaseEstimator, ABC):
         except DivergenceError as error:
             raise DivergenceError(DIVERGED) from error
         finally:
-            del self._is_training
+            self.__dict__.pop("_is_training", None)
             self._forget_views()
         if not self._network._is_finite():
             raise DivergenceError(DIVERGED)
@@ -278,7 +278,8 @@ class BaseMlp(BaseEstimator, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_views", None)
+        for name in ("_views", "_is_training"):
+            state.pop(name, None)
         return state
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -20,12 +20,13 @@ pub(super) struct Data<'py> {
 enum X<'py> {
     Dense(Rows<'py>),
     /// The values of all entries, their columns, and the starts of the rows.
-    Sparse(Values<'py, f32>, Indices<'py>, Indices<'py>),
+    Sparse(Values<'py, f32>, Indices, Indices),
 }
 
-enum Indices<'py> {
-    I32(Values<'py, i32>),
-    I64(Values<'py, i64>),
+/// Copies: the crate checks them once, and relies on it.
+enum Indices {
+    I32(Vec<i32>),
+    I64(Vec<i64>),
 }
 
 impl<'py> Data<'py> {
@@ -87,7 +88,12 @@ impl<'py> X<'py> {
         }
         let columns = Indices::new("x.indices", &indices)?;
         let starts = Indices::new("x.indptr", &indptr)?;
-        starts.expect_shape("x.indptr", &[samples.saturating_add(1)])?;
+        if starts.len() != samples.saturating_add(1) {
+            let found = starts.len();
+            return Err(PyValueError::new_err(format!(
+                "x.indptr: expected {samples} + 1 starts of rows, found {found}"
+            )));
+        }
         Ok((Self::Sparse(Values::new("x.data", &data)?, columns, starts), samples))
     }
 
@@ -97,39 +103,31 @@ impl<'py> X<'py> {
             Self::Sparse(values, columns, starts) => {
                 let values = values.as_slice();
                 match (columns, starts) {
-                    (Indices::I32(columns), Indices::I32(starts)) => {
-                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
-                    }
-                    (Indices::I32(columns), Indices::I64(starts)) => {
-                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
-                    }
-                    (Indices::I64(columns), Indices::I32(starts)) => {
-                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
-                    }
-                    (Indices::I64(columns), Indices::I64(starts)) => {
-                        SampleRows::sparse(values, columns.as_slice(), starts.as_slice())
-                    }
+                    (Indices::I32(columns), Indices::I32(starts)) => SampleRows::sparse(values, columns, starts),
+                    (Indices::I32(columns), Indices::I64(starts)) => SampleRows::sparse(values, columns, starts),
+                    (Indices::I64(columns), Indices::I32(starts)) => SampleRows::sparse(values, columns, starts),
+                    (Indices::I64(columns), Indices::I64(starts)) => SampleRows::sparse(values, columns, starts),
                 }
             }
         }
     }
 }
 
-impl<'py> Indices<'py> {
-    fn new(name: &str, argument: &Bound<'py, PyAny>) -> PyResult<Self> {
+impl Indices {
+    fn new(name: &str, argument: &Bound<'_, PyAny>) -> PyResult<Self> {
         let Ok(array) = argument.cast::<PyUntypedArray>() else { return Err(no_array(name, "integers", argument)) };
         let dtype = array.dtype();
         match (dtype.kind(), dtype.itemsize()) {
-            (b'i', 4) => Ok(Self::I32(Values::new(name, argument)?)),
-            (b'i', 8) => Ok(Self::I64(Values::new(name, argument)?)),
+            (b'i', 4) => Ok(Self::I32(Values::new(name, argument)?.as_slice().to_vec())),
+            (b'i', 8) => Ok(Self::I64(Values::new(name, argument)?.as_slice().to_vec())),
             _ => Err(PyTypeError::new_err(format!("{name}: expected a numpy array of int32 or int64, found {dtype}"))),
         }
     }
 
-    fn expect_shape(&self, name: &str, shape: &[usize]) -> PyResult<()> {
+    fn len(&self) -> usize {
         match self {
-            Self::I32(values) => values.expect_shape(name, shape),
-            Self::I64(values) => values.expect_shape(name, shape),
+            Self::I32(indices) => indices.len(),
+            Self::I64(indices) => indices.len(),
         }
     }
 }

@@ -68,14 +68,22 @@ pub(super) fn sum_of_squares(core: &Core) -> f64 {
     core.layers().iter().map(|layer| squares(layer.w())).sum()
 }
 
-/// `Σ v²` in double precision, in interleaved sums.
+/// `Σ v²`: blocks in single precision, several times as fast, and their sum in double. In double throughout where a square
+/// leaves the range of single precision.
 fn squares(values: &[f32]) -> f64 {
-    let mut sums = [0.0_f64; 16];
+    const BLOCK: usize = 512;
+    let quick: f64 = values.chunks(BLOCK).map(|block| f64::from(block_of_squares(block))).sum();
+    if quick.is_finite() { quick } else { values.iter().map(|&value| f64::from(value) * f64::from(value)).sum() }
+}
+
+/// In interleaved sums, each of at most 32 terms of a block.
+fn block_of_squares(values: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 16];
     let (chunks, rest) = values.as_chunks::<16>();
-    for chunk in chunks.iter().map(|chunk| &chunk[..]).chain([rest]) {
+    for chunk in chunks {
         for (sum, &value) in sums.iter_mut().zip(chunk) {
-            *sum += f64::from(value) * f64::from(value);
+            *sum += value * value;
         }
     }
-    sums.iter().sum()
+    sums.iter().sum::<f32>() + rest.iter().map(|value| value * value).sum::<f32>()
 }

@@ -1,8 +1,7 @@
 //! The backward pass.
 
-use super::parameters::{Parameters, Slices};
 use super::{Layers, Saved};
-use crate::arrays::{Filled, Rows, format_shape};
+use crate::arrays::{Filled, Rows, Strided, format_shape};
 use crate::errors::raise;
 use fused_dense::{Error, Gradients, Input, MatrixView, Upstream};
 use pyo3::exceptions::PyValueError;
@@ -24,15 +23,15 @@ struct Operands<'a> {
     /// The output of the forward pass, and the gradient by it.
     y: MatrixView<'a>,
     d_y: MatrixView<'a>,
-    parameters: &'a [Slices<'a>],
+    weights: &'a [Strided<'a>],
 }
 
 #[pymethods]
 impl Layers {
-    /// The gradients by x and by each of the parameters, None for those that are not wanted.
+    /// The gradients by x and by the weights and the bias of each layer, None for those that are not wanted.
     ///
-    /// saved is what the forward pass kept for these x and parameters, y its output, d_y the gradient by it; wanted says it for
-    /// x and for each of the parameters.
+    /// saved is what the forward pass kept for these x and weights, y its output, d_y the gradient by it; wanted says it for x
+    /// and for the weights and the bias of each layer.
     #[allow(clippy::too_many_arguments)] // they are Python's
     fn backward<'py>(
         &self,
@@ -41,15 +40,15 @@ impl Layers {
         x: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
         d_y: &Bound<'py, PyAny>,
-        parameters: Vec<Bound<'py, PyAny>>,
+        weights: Vec<Bound<'py, PyAny>>,
         wanted: Vec<bool>,
     ) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
         let x = Rows::new("x", x, self.inputs)?;
         let (y, d_y) = (Rows::new("y", y, self.outputs())?, Rows::new("d_y", d_y, self.outputs())?);
         let saved = saved.get();
-        self.check(saved, [("x", &x), ("y", &y), ("d_y", &d_y)], &parameters, &wanted)?;
-        let parameters = self.parameters(&parameters)?;
-        let slices: Vec<Slices<'_>> = parameters.iter().map(Parameters::slices).collect();
+        self.check(saved, [("x", &x), ("y", &y), ("d_y", &d_y)], &wanted)?;
+        let weights = self.weights(&weights)?;
+        let strided: Vec<Strided<'_>> = weights.iter().map(Rows::strided).collect();
         let (mut d_x, mut gradients) = self.gradients(py, &x, &wanted);
         let mut places: Vec<Places<'_>> = gradients
             .iter_mut()
@@ -58,7 +57,7 @@ impl Layers {
                 d_b: d_b.as_mut().map(Filled::as_slice_mut),
             })
             .collect();
-        let operands = Operands { saved, x: x.view(), y: y.view(), d_y: d_y.view(), parameters: &slices };
+        let operands = Operands { saved, x: x.view(), y: y.view(), d_y: d_y.view(), weights: &strided };
         let place = d_x.as_mut().map(Filled::as_slice_mut);
         py.detach(|| self.descend(&operands, place, &mut places)).map_err(raise)?;
         let found = [d_x].into_iter().chain(gradients.into_iter().flatten());
@@ -67,13 +66,7 @@ impl Layers {
 }
 
 impl Layers {
-    fn check(
-        &self,
-        saved: &Saved,
-        rows: [(&str, &Rows<'_>); 3],
-        parameters: &[Bound<'_, PyAny>],
-        wanted: &[bool],
-    ) -> PyResult<()> {
+    fn check(&self, saved: &Saved, rows: [(&str, &Rows<'_>); 3], wanted: &[bool]) -> PyResult<()> {
         let is_own = saved.z.len() == self.layers.len()
             && saved.a.iter().zip(&self.layers).all(|(a, layer)| a.len() == saved.batch * layer.dense.outputs())
             && saved
@@ -95,8 +88,9 @@ impl Layers {
                 )));
             }
         }
-        if wanted.len() != parameters.len() + 1 {
-            let (expected, found) = (parameters.len() + 1, wanted.len());
+        let expected = 2 * self.layers.len() + 1;
+        if wanted.len() != expected {
+            let found = wanted.len();
             return Err(PyValueError::new_err(format!("wanted: expected {expected} answers, found {found}")));
         }
         Ok(())
@@ -134,7 +128,7 @@ impl Layers {
                 None => return Ok(()),
             },
         };
-        let Operands { saved, x, y, d_y, parameters } = *operands;
+        let Operands { saved, x, y, d_y, weights } = *operands;
         let (mut above, mut below) = (Vec::new(), Vec::new());
         for index in (lowest..self.layers.len()).rev() {
             let layer = &self.layers[index];
@@ -158,7 +152,7 @@ impl Layers {
                 gradients
             };
             let workspace = &mut layer.workspaces.get();
-            let w = parameters[index].w.view();
+            let w = weights[index].view();
             layer.dense.backward_in(workspace, a_prev, w, of_layer, Upstream::Activation(upstream), gradients)?;
             std::mem::swap(&mut above, &mut below);
         }

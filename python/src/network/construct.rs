@@ -6,7 +6,7 @@ use crate::optimizer;
 use crate::settings;
 use crate::shared::Shared;
 use crate::teams::team;
-use fused_dense::{Activation, Adam, Cost, Error, Init, Optimizer, Summation};
+use fused_dense::{Activation, Adam, Cost, Error, Init, Optimizer, Summation, Threads};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -16,6 +16,8 @@ pub(crate) struct Recipe {
     pub(crate) layers: Vec<(usize, Activation)>,
     pub(crate) cost: Cost,
     pub(crate) threads: usize,
+    /// Those threads themselves.
+    team: Threads,
     pub(crate) max_batch: usize,
     init: Option<Init>,
     seed: u64,
@@ -31,7 +33,7 @@ impl Recipe {
             .cost(self.cost)
             .optimizer(optimizer)
             .seed(self.seed)
-            .threads(team(self.threads))
+            .threads(self.team.clone())
             .summation(self.summation)
             .max_batch(self.max_batch);
         let builder =
@@ -52,6 +54,7 @@ impl Network {
                              max_batch=256, class_weights=None, positive_weight=None, summation='auto', guarded=True)")]
     #[allow(clippy::too_many_arguments)] // they are Python's keywords
     fn new(
+        py: Python<'_>,
         inputs: &Bound<'_, PyAny>,
         layers: &Bound<'_, PyAny>,
         cost: &str,
@@ -66,11 +69,13 @@ impl Network {
         guarded: bool,
     ) -> PyResult<Self> {
         let optimizer = optimizer.map_or(Ok(Adam::new(0.001).into()), optimizer::read)?;
+        let threads = threads.map_or(Ok(1), settings::threads)?;
         let recipe = Recipe {
             inputs: settings::count("inputs", inputs, 1)?,
             layers: settings::layers(layers)?,
             cost: settings::cost(cost)?,
-            threads: threads.map_or(Ok(1), settings::threads)?,
+            threads,
+            team: team(threads),
             max_batch: max_batch.map_or(Ok(256), |samples| settings::count("max_batch", samples, 1))?,
             init: init.map(settings::init).transpose()?,
             seed,
@@ -79,7 +84,7 @@ impl Network {
             summation: settings::summation(summation)?,
             is_guarded: guarded,
         };
-        let core = recipe.build(optimizer).map_err(raise)?;
+        let core = py.detach(|| recipe.build(optimizer)).map_err(raise)?;
         Ok(Self { recipe, core: Shared::new(core) })
     }
 

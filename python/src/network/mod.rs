@@ -22,8 +22,24 @@ pub(crate) type Core = fused_dense::Network;
 
 /// Dense layers in a chain, trained on mini-batches of float32.
 ///
-/// A call that computes releases the interpreter's lock. Several threads may use one network: calls that only read run beside
-/// each other, calls that train one after the other.
+/// inputs is the number of values of a sample; layers are pairs of a number of outputs and the name of an activation, such as
+/// (30, "relu"): identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, silu, gelu, gelu_tanh, of which leaky_relu(0.1) and
+/// elu(0.5) have a parameter. The other arguments:
+///
+/// - cost: "quadratic", "binary_cross_entropy" behind a sigmoid, "softmax_cross_entropy" behind the identity;
+/// - optimizer: Sgd(...), Adam(...), which is the default, or the learning rate of plain gradient descent;
+/// - init: "zeros", "glorot-uniform", "glorot-normal", "he-uniform", "he-normal", "lecun-uniform", "lecun-normal"; by default
+///   the one that suits each activation. seed: that of the initial weights, the same on every platform;
+/// - threads: on which the work is shared out where that pays. The bits of results do not depend on it;
+/// - max_batch: the most samples of one call that trains;
+/// - class_weights: a weight for each class or output. positive_weight: for targets of 1 in binary cross-entropy;
+/// - summation: "auto", "chain" or "lanes", the order in which the terms of a sum are added. With the other two, a sample's
+///   prediction does not depend on the batch that it is in;
+/// - guarded: whether a step that is not finite is refused with a DivergenceError.
+///
+/// Arrays are numpy's, of float32, and read where they are. A call that computes releases the interpreter's lock; meanwhile no
+/// other thread should write to its arrays. Several threads may use one network: calls that only read run beside each other,
+/// calls that train one after the other.
 #[pyclass(frozen, subclass, module = "fused_dense")]
 pub(crate) struct Network {
     pub(crate) recipe: Recipe,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any, NamedTuple
 
@@ -10,11 +11,19 @@ import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
 
+import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
+from sklearn.utils.fixes import parse_version
+
 from fused_dense.sklearn import MLPClassifier, MLPRegressor
+
+# For comparisons with what older versions of scikit-learn do not have, or do otherwise.
+recent = pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.8"), reason="compares with newer versions of scikit-learn"
+)
 
 
 class Pair(NamedTuple):
@@ -56,8 +65,15 @@ def _problems() -> list[Problem]:
 PROBLEMS = {problem.name: problem for problem in _problems()}
 
 
+# Newer versions of scikit-learn have what ours has with all of them.
+THEY_HAVE_WEIGHTS = "sample_weight" in inspect.signature(TheirClassifier.fit).parameters
+THEY_HAVE_LOSSES = "loss" in inspect.signature(TheirRegressor).parameters
+
+
 def both(problem: Problem, **settings: Any) -> tuple[Any, Any]:
     """Our estimator and scikit-learn's, with the same settings."""
+    if "loss" in problem.settings and not THEY_HAVE_LOSSES:
+        pytest.skip("this version of scikit-learn has one loss")
     settings = {"hidden_layer_sizes": (12, 7), "random_state": 3, **problem.settings, **settings}
     return problem.pair.ours(**settings), problem.pair.theirs(**settings)
 
@@ -72,8 +88,11 @@ def quietly(method: Any, *args: Any, **kwargs: Any) -> Any:
 def fit_both(problem: Problem, X: Any = None, sample_weight: Any = None, **settings: Any) -> tuple[Any, Any]:
     """Both estimators, trained on the problem's data."""
     ours, theirs = both(problem, **settings)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    if weights and not THEY_HAVE_WEIGHTS:
+        pytest.skip("this version of scikit-learn has no weights of samples")
     for estimator in (ours, theirs):
-        quietly(estimator.fit, problem.X if X is None else X, problem.y, sample_weight=sample_weight)
+        quietly(estimator.fit, problem.X if X is None else X, problem.y, **weights)
     return ours, theirs
 
 

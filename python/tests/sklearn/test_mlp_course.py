@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROBLEMS, Problem, assert_same_course, both, fit_both, quietly
+from conftest import PROBLEMS, Problem, assert_same_course, both, fit_both, quietly, recent
 from scipy import sparse
 
 WEIGHTS = np.random.RandomState(1).uniform(0, 3, 130)
@@ -79,6 +79,7 @@ def test_forms_of_data(problem: Problem, solver: str, weights: Any, form: str) -
     assert_same_course(*fit_both(problem, X, weights, solver=solver, batch_size=17, max_iter=4))
 
 
+@recent
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_early_stopping(problem: Problem, solver: str, weights: Any) -> None:
@@ -90,6 +91,7 @@ def test_early_stopping(problem: Problem, solver: str, weights: Any) -> None:
     np.testing.assert_allclose(ours.best_validation_score_, theirs.best_validation_score_, rtol=1e-3, atol=1e-3)
 
 
+@recent
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_warm_start(problem: Problem, early_stopping: bool) -> None:
     ours, theirs = both(problem, warm_start=True, max_iter=3, early_stopping=early_stopping)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CLASSIFIERS, PROBLEMS, REGRESSORS, Pair
+from conftest import CLASSIFIERS, PROBLEMS, REGRESSORS, Pair, recent
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
@@ -81,6 +81,7 @@ def test_every_setting_has_a_bad_value() -> None:
     assert names == set(BAD_SETTINGS)
 
 
+@recent
 def test_bad_loss() -> None:
     assert_same_outcome(REGRESSORS, lambda kind: kind("absolute_error").fit(X, NUMBERS))
 
@@ -172,6 +173,7 @@ def test_bad_numbers(bad: str) -> None:
     assert_same_outcome(REGRESSORS, lambda kind: kind().fit(X, y))
 
 
+@recent
 @pytest.mark.parametrize("pair", [CLASSIFIERS, REGRESSORS], ids=["classifier", "regressor"])
 @pytest.mark.parametrize("weights", [np.ones(129), np.ones((130, 2)), np.full(130, np.nan), np.zeros(130), ["a"] * 130])
 def test_bad_weights(pair: Pair, weights: Any) -> None:
@@ -223,6 +225,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@recent
 @pytest.mark.parametrize("name", CALLS)
 def test_bad_calls(name: str) -> None:
     assert_same_outcome(CLASSIFIERS, CALLS[name])

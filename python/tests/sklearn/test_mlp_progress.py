@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CLASSIFIERS, PROBLEMS, REGRESSORS, Problem, both, fit_both, quietly
+from conftest import CLASSIFIERS, PROBLEMS, REGRESSORS, Problem, both, fit_both, quietly, recent
 from fused_dense.sklearn._course import Course
 
 NUMBER = re.compile(r"(?<=loss = )[\d.]+|(?<=score: )[-\d.]+")
 
 
+@recent
 @pytest.mark.parametrize(
     "settings",
     [
@@ -51,7 +52,6 @@ def test_partial_fit_prints_its_epoch(multiclass: Problem, capsys: pytest.Captur
 @pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"solver": "lbfgs"}])
 def test_a_bar_of_tqdm(multiclass: Problem, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tqdm")
-    fit_both(multiclass, max_iter=4, **settings)
     ours, _ = both(multiclass, max_iter=4, verbose=2, **settings)
     quietly(ours.fit, multiclass.X, multiclass.y)
     captured = capsys.readouterr()

@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from conftest import CLASSIFIERS, PROBLEMS, Problem, fit_both, quietly
+from conftest import CLASSIFIERS, PROBLEMS, Problem, fit_both, quietly, recent
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -56,6 +56,7 @@ def test_a_clone_is_new(problem: Problem) -> None:
     assert other.loss_curve_ == fitted.loss_curve_
 
 
+@recent
 def test_the_same_attributes_as_scikit_learn(problem: Problem) -> None:
     for settings in ({}, {"early_stopping": True}, {"solver": "lbfgs"}):
         ours, theirs = fit_both(problem, max_iter=2, **settings)
