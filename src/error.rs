@@ -123,6 +123,18 @@ pub enum Error {
         /// The slice's length.
         found: usize,
     },
+    /// A matrix view from raw parts spans more memory than an allocation can have.
+    ViewTooLarge {
+        /// `(rows, cols)` of the view.
+        shape: (usize, usize),
+        /// `(row_stride, col_stride)` of the view.
+        strides: (usize, usize),
+    },
+    /// A matrix view from raw parts begins at no address that an `f32` can have.
+    Address {
+        /// The address.
+        found: usize,
+    },
     /// Two elements of a mutable matrix view would share one place in memory.
     Overlapping {
         /// `(rows, cols)` of the view.
@@ -371,6 +383,16 @@ impl fmt::Display for Error {
             Self::OutOfBounds { expected: None, found } => {
                 write!(f, "matrix view: its shape and strides need more elements than usize counts, found {found}")
             }
+            Self::ViewTooLarge { shape: (r, c), strides: (rs, cs) } => write!(
+                f,
+                "matrix view: expected a span of at most isize::MAX bytes, found {r}×{c} elements with row stride {rs} and \
+                 column stride {cs}"
+            ),
+            Self::Address { found } => write!(
+                f,
+                "matrix view: expected an address that is not null and a multiple of {}, found {found:#x}",
+                align_of::<f32>()
+            ),
             Self::Overlapping { shape: (r, c), strides: (rs, cs) } => write!(
                 f,
                 "mutable matrix view: expected strides that keep the elements of {r}×{c} apart, found \

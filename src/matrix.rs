@@ -1,5 +1,7 @@
 //! Strided matrix views, and the arguments that take either a view or a plain slice.
 
+mod raw;
+
 use crate::error::{Error, Operand};
 use crate::kernel::{Sink, Source};
 use core::marker::PhantomData;
@@ -77,13 +79,7 @@ impl<'a> MatrixView<'a> {
     ///
     /// # Safety
     /// Every element's place must be valid for reads, and nobody may write there, for `'a`.
-    pub(crate) unsafe fn from_raw(
-        first: *const f32,
-        rows: usize,
-        cols: usize,
-        row_stride: usize,
-        col_stride: usize,
-    ) -> Self {
+    unsafe fn from_raw(first: *const f32, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
         let (row_stride, col_stride) = counting(rows, cols, row_stride, col_stride);
         Self { first, data: PhantomData, rows, cols, row_stride, col_stride }
     }
@@ -226,7 +222,7 @@ impl<'a> MatrixViewMut<'a> {
     /// # Safety
     /// Every element's place must be valid for writes, and nobody else may use it, for `'a`; the span of all must not
     /// overflow `usize`.
-    pub(crate) unsafe fn from_raw(
+    unsafe fn from_raw(
         first: *mut f32,
         rows: usize,
         cols: usize,

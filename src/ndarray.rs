@@ -32,7 +32,7 @@ impl<'a> TryFrom<ArrayView2<'a, f32>> for MatrixView<'a> {
     fn try_from(array: ArrayView2<'a, f32>) -> Result<Self, Error> {
         let ((rows, cols), strides) = (array.dim(), strides(array.dim(), array.strides())?);
         // SAFETY: a view of an array borrows its elements for `'a`, and these are their places.
-        Ok(unsafe { Self::from_raw(array.as_ptr(), rows, cols, strides.0, strides.1) })
+        unsafe { Self::from_raw_parts(array.as_ptr(), rows, cols, strides.0, strides.1) }
     }
 }
 
@@ -44,9 +44,8 @@ impl<'a> TryFrom<ArrayViewMut2<'a, f32>> for MatrixViewMut<'a> {
     /// [`Error::NegativeStride`], and [`Error::Overlapping`] where strides interleave rows and columns.
     fn try_from(mut array: ArrayViewMut2<'a, f32>) -> Result<Self, Error> {
         let ((rows, cols), strides) = (array.dim(), strides(array.dim(), array.strides())?);
-        // SAFETY: a mutable view of an array borrows its elements exclusively for `'a`, and these are their places. All
-        // lie in one allocation, so that their span does not overflow.
-        unsafe { Self::from_raw(array.as_mut_ptr(), rows, cols, strides.0, strides.1) }
+        // SAFETY: a mutable view of an array borrows its elements exclusively for `'a`, and these are their places.
+        unsafe { Self::from_raw_parts(array.as_mut_ptr(), rows, cols, strides.0, strides.1) }
     }
 }
 

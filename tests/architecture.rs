@@ -51,6 +51,7 @@ const RAW_POINTERS: &[&str] = &[
     "layer/backward/",
     "layer/describe.rs",
     "matrix.rs",
+    "matrix/raw.rs",
 ];
 
 /// Where constants with a number may stand: the tuning rows, the numeric contract, the kernel specification, and the
@@ -106,6 +107,7 @@ const UNSAFE: &[&str] = &[
     "layer/standalone.rs",
     "loss/softmax.rs",
     "matrix.rs",
+    "matrix/raw.rs",
     "optimizer.rs",
     "ndarray.rs",
 ];
