@@ -164,7 +164,10 @@ mod tests {
 
         let handle = Handle::new(1);
         let text = format!("{}", 2);
-        assert_eq!(status_of(|| handle.alone("layer", |_| -> Result<(), Failure> { panic!("{text}") })), FD_ERROR_PANIC);
+        assert_eq!(
+            status_of(|| handle.alone("layer", |_| -> Result<(), Failure> { panic!("{text}") })),
+            FD_ERROR_PANIC
+        );
         let failure = handle.alone("layer", |_| Ok(())).expect_err("poisoned");
         assert!(failure.status == FD_ERROR_POISONED && failure.text.starts_with("layer: "), "{failure:?}");
     }
@@ -185,7 +188,13 @@ mod tests {
         let handle = Handle::new(1);
         let fails = || Err::<(), _>(Failure::new(FD_ERROR_SHAPE, "x"));
         assert_eq!(status_of(|| handle.alone("layer", |_| fails())), FD_ERROR_SHAPE);
-        assert_eq!(status_of(|| handle.alone("layer", |value| { *value += 1; Ok(()) })), FD_OK);
+        assert_eq!(
+            status_of(|| handle.alone("layer", |value| {
+                *value += 1;
+                Ok(())
+            })),
+            FD_OK
+        );
         assert_eq!(handle.shared("layer", |value| Ok(*value)).expect("a value"), 2);
     }
 

@@ -1,22 +1,25 @@
+#![doc = include_str!("../README.md")]
 #![allow(non_camel_case_types)]
-/// Status doc.
-///
-/// # Safety
-/// More.
-#[repr(i32)]
-pub enum fd_status { /// fine
-Ok = 0, /// null
-ErrorNull = 1 }
-/// Act.
-#[repr(i32)]
-pub enum fd_activation { /// id
-Identity = 0, LeakyRelu = 4 }
-pub type fd_activation_code = i32;
-pub struct fd_dense(i32);
-#[repr(C)] pub struct fd_opts { /// Bytes.
- pub size: usize, pub act: fd_activation_code, pub dense: *const fd_dense, pub state: [*const f32; 2] }
-/// Callback.
-pub type fd_cost_fn = Option<unsafe extern "C" fn(user: *mut core::ffi::c_void, a: *const f32) -> f64>;
-/// The version of the binary interface.
-pub const FD_ABI_VERSION: u32 = 1;
-#[unsafe(no_mangle)] pub unsafe extern "C" fn fd_new(o: *const fd_opts, out: *mut *mut fd_dense, act: fd_activation_code, name: *const core::ffi::c_char, f: fd_cost_fn) -> fd_status { fd_status::Ok }
+
+mod boundary;
+mod codes;
+mod dense;
+mod matrix;
+mod network;
+mod optimizer;
+mod overlap;
+mod pointer;
+mod status;
+mod targets;
+mod team;
+mod version;
+
+pub use codes::*;
+pub use dense::*;
+pub use matrix::{fd_matrix, fd_matrix_mut};
+pub use network::*;
+pub use optimizer::{fd_adam, fd_sgd};
+pub use status::*;
+pub use targets::fd_targets;
+pub use team::{fd_team, fd_team_free, fd_team_new, fd_team_threads};
+pub use version::*;

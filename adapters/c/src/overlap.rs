@@ -77,7 +77,7 @@ impl Places {
 
     /// Whether any byte belongs to both.
     fn meets(&self, other: &Self) -> bool {
-        self.ranges_meet(other) && !self.are_combs_apart(other) && self.parts_meet(other, &mut MOST_PARTS.clone())
+        self.ranges_meet(other) && !self.are_combs_apart(other) && self.parts_meet(other, &mut { MOST_PARTS })
     }
 
     fn ranges_meet(&self, other: &Self) -> bool {
@@ -213,7 +213,11 @@ mod tests {
                     let (mine, other) = (elements(10, shape, strides), elements(start, other_shape, other_strides));
                     let expected = !mine.is_disjoint(&other);
                     assert_eq!(found, expected, "{shape:?} {strides:?}, {start}: {other_shape:?} {other_strides:?}");
-                    if expected { together += 1 } else { apart += 1 };
+                    if expected {
+                        together += 1
+                    } else {
+                        apart += 1
+                    };
                 }
             }
         }
@@ -223,7 +227,7 @@ mod tests {
     #[test]
     fn columns_of_one_large_matrix_are_told_apart_at_once() {
         let (rows, wide) = (1 << 30, 1 << 10);
-        let of = |column, columns| places(4096 + column, [rows, columns], [wide, 1]);
+        let of = |column: usize, columns| places(4096 + column, [rows, columns], [wide, 1]);
         assert!(!of(0, 10).meets(&of(10, 1014)) && !of(10, 1014).meets(&of(0, 10)));
         assert!(of(0, 11).meets(&of(10, 1014)));
         // Across the end of a row.

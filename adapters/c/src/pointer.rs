@@ -3,7 +3,6 @@
 use crate::status::{Failure, fd_status::*};
 use core::ffi::{CStr, c_char};
 use core::fmt;
-use core::mem::MaybeUninit;
 use core::ptr;
 use core::slice;
 
@@ -26,20 +25,36 @@ pub(crate) fn check<T>(pointer: *const T, name: impl fmt::Display) -> Result<(),
     Ok(())
 }
 
-/// The place of one value to write, or none where it is null: whoever does not want it leaves it out.
-///
-/// # Safety
-/// The pointer is null, or valid for a write during `'a`.
-pub(crate) unsafe fn place<'a, T>(
-    pointer: *mut T,
-    name: impl fmt::Display,
-) -> Result<Option<&'a mut MaybeUninit<T>>, Failure> {
-    if pointer.is_null() {
-        return Ok(None);
+/// The place of one value that a call writes when all else is done, or none where it is null.
+pub(crate) struct Place<T>(*mut T);
+
+impl<T> Place<T> {
+    /// A place that a caller who does not want the value leaves out.
+    ///
+    /// # Safety
+    /// The pointer is null, or valid for a write until the value is written.
+    pub(crate) unsafe fn optional(pointer: *mut T, name: impl fmt::Display) -> Result<Self, Failure> {
+        if !pointer.is_null() {
+            check(pointer, name)?;
+        }
+        Ok(Self(pointer))
     }
-    check(pointer, name)?;
-    // SAFETY: neither null nor misaligned; the caller vouches for the rest.
-    Ok(Some(unsafe { &mut *pointer.cast() }))
+
+    /// A place that is needed.
+    ///
+    /// # Safety
+    /// As [`optional`](Self::optional).
+    pub(crate) unsafe fn needed(pointer: *mut T, name: impl fmt::Display) -> Result<Self, Failure> {
+        check(pointer, name)?;
+        Ok(Self(pointer))
+    }
+
+    pub(crate) fn write(self, value: T) {
+        if !self.0.is_null() {
+            // SAFETY: neither null nor misaligned; the caller of the constructor vouches for the rest.
+            unsafe { self.0.write(value) };
+        }
+    }
 }
 
 /// One value that may be left out.
@@ -55,7 +70,11 @@ pub(crate) unsafe fn value<T: Copy>(pointer: *const T, name: impl fmt::Display) 
     Ok(Some(unsafe { *pointer }))
 }
 
-fn check_array<T>(data: *const T, len: usize, name: impl fmt::Display + Copy) -> Result<(), Failure> {
+/// Whether so many elements may stand there, as far as address and number tell.
+pub(crate) fn check_array<T>(data: *const T, len: usize, name: impl fmt::Display + Copy) -> Result<(), Failure> {
+    if len == 0 {
+        return Ok(());
+    }
     check(data, name)?;
     match len.checked_mul(size_of::<T>()) {
         Some(bytes) if bytes <= MOST_BYTES => Ok(()),
@@ -72,10 +91,10 @@ pub(crate) unsafe fn array<'a, T>(
     len: usize,
     name: impl fmt::Display + Copy,
 ) -> Result<&'a [T], Failure> {
+    check_array(data, len, name)?;
     if len == 0 {
         return Ok(&[]);
     }
-    check_array(data, len, name)?;
     // SAFETY: neither null nor misaligned, and no larger than an object can be; the caller vouches for the rest.
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
@@ -89,10 +108,10 @@ pub(crate) unsafe fn array_mut<'a, T>(
     len: usize,
     name: impl fmt::Display + Copy,
 ) -> Result<&'a mut [T], Failure> {
+    check_array(data, len, name)?;
     if len == 0 {
         return Ok(&mut []);
     }
-    check_array(data, len, name)?;
     // SAFETY: as in `array`.
     Ok(unsafe { slice::from_raw_parts_mut(data, len) })
 }
@@ -247,7 +266,8 @@ mod tests {
     #[test]
     fn an_answer_writes_what_the_caller_knows() {
         let answer = Options { size: 99, old: 5, new: 6 };
-        for (size, new, unknown) in [(Options::SIZES[0], 8, 9), (Options::SIZES[1], 6, 9), (size_of::<Future>(), 6, 0)] {
+        for (size, new, unknown) in [(Options::SIZES[0], 8, 9), (Options::SIZES[1], 6, 9), (size_of::<Future>(), 6, 0)]
+        {
             let mut place = Future { known: Options { size, old: 7, new: 8 }, unknown: 9 };
             // SAFETY: the place is as long as its largest size.
             let to = unsafe { Answer::new((&raw mut place).cast::<Options>(), "answer") }.expect("a place");
@@ -268,8 +288,12 @@ mod tests {
             assert_eq!(array(odd, 1, "x").expect_err("odd").status, FD_ERROR_MISALIGNED);
             assert_eq!(array(data.as_ptr(), usize::MAX / 2, "x").expect_err("large").status, FD_ERROR_SHAPE);
             assert_eq!(array_mut(odd.cast_mut(), 1, "x").expect_err("odd").status, FD_ERROR_MISALIGNED);
-            assert_eq!(place(odd.cast_mut(), "x").err().expect("odd").status, FD_ERROR_MISALIGNED);
-            assert!(place(ptr::null_mut::<u32>(), "x").expect("none").is_none());
+            assert_eq!(Place::optional(odd.cast_mut(), "x").err().expect("odd").status, FD_ERROR_MISALIGNED);
+            assert_eq!(Place::needed(ptr::null_mut::<u32>(), "x").err().expect("null").status, FD_ERROR_NULL);
+            Place::optional(ptr::null_mut(), "x").expect("none").write(1_u32);
+            let mut written = 0;
+            Place::needed(&raw mut written, "x").expect("a place").write(3);
+            assert_eq!(written, 3);
             assert_eq!(value(odd, "x").expect_err("odd").status, FD_ERROR_MISALIGNED);
             assert_eq!(value(&raw const data[1], "x").expect("one"), Some(2));
         }

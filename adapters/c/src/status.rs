@@ -8,7 +8,6 @@ use std::ffi::CString;
 
 /// The outcome of a call. Every value but FD_OK is a fault, of which fd_last_error has the text. A later version may add
 /// faults: treat a value that you do not know as one.
-///
 /// cbindgen:rename-all=None
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +238,10 @@ mod tests {
         let failure = Failure::from(error.clone()).in_argument("call");
         assert_eq!((failure.status, failure.text), (FD_ERROR_SHAPE, format!("call: {error}")));
         let failure = Failure::from(FileError::Network { source: Error::NoLayers });
-        assert_eq!((failure.status, &*failure.text), (FD_ERROR_MISMATCH, "file: network: expected at least one layer, found none"));
+        assert_eq!(
+            (failure.status, &*failure.text),
+            (FD_ERROR_MISMATCH, "file: network: expected at least one layer, found none")
+        );
         assert_eq!(Failure::from(FileError::Missing { tensor: "0.weight".into() }).status, FD_ERROR_FORMAT);
     }
 }
