@@ -23,10 +23,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 manifest=$here/Cargo.toml
 target=${CARGO_TARGET_DIR:-$here/../target}
 
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$manifest" | head -n 1)
+# Ends with name@version, or with #version where the folder has the package's name.
+version=$(cargo pkgid --manifest-path "$manifest" | sed 's/.*[@#]//')
 abi=$(sed -n 's/^pub const FD_ABI_VERSION: u32 = \([0-9]*\);$/\1/p' "$here/src/version.rs")
 if [ -z "$version" ] || [ -z "$abi" ]; then
-    echo "$0: expected versions in Cargo.toml and src/version.rs, found none" >&2
+    echo "$0: expected the versions of the package and of its interface, found none" >&2
     exit 1
 fi
 

@@ -23,16 +23,25 @@ pub(crate) fn status_of(call: impl FnOnce() -> Result<(), Failure>) -> fd_status
 }
 
 fn of_panic(payload: Box<dyn Any + Send>) -> Failure {
-    let text = if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_string()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        // Its destructor may panic in turn.
-        mem::forget(payload);
-        "no text".to_string()
-    };
+    let text = text_of(&*payload).unwrap_or("no text").to_string();
+    discard(payload);
     Failure::new(fd_status::FD_ERROR_PANIC, format!("fault of fused-dense, please report it: {text}"))
+}
+
+/// The words of a panic, if it has any.
+fn text_of(payload: &(dyn Any + Send)) -> Option<&str> {
+    let literal = payload.downcast_ref::<&'static str>().copied();
+    literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+/// Drops a payload, and never unwinds.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // Words are dropped in peace. A payload of another kind may panic again, and so on without end.
+        if text_of(&*next).is_none() {
+            mem::forget(next);
+        }
+    }
 }
 
 /// What a handle of C points to.

@@ -89,9 +89,8 @@ fn every_exported_function_is_declared_once_and_says_how_many_threads_may_call_i
             let (before, after) = text.split_at(at);
             let name = after.trim_start_matches("extern \"C\" fn ").split('(').next().expect("a name");
             functions += 1;
-            let declarations =
-                header.matches(&format!(" {name}(")).count() + header.matches(&format!("*{name}(")).count();
-            assert_eq!(declarations, 1, "{name} of {}", path.display());
+            let declarations = [' ', '*'].map(|before| code.matches(&format!("{before}{name}(")).count());
+            assert_eq!(declarations.iter().sum::<usize>(), 1, "{name} of {}", path.display());
             let documentation = before.rsplit("\n\n").next().expect("its documentation");
             assert!(documentation.contains("/// Threads: "), "{name} says nothing of threads");
             assert!(documentation.contains("#[unsafe(no_mangle)]"), "{name} is not exported");

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the library to a folder of its own, and builds and runs every program of examples/ and tests/c against it: linked
-# statically and dynamically, by hand and by pkg-config, plain and under the sanitizers of addresses and of undefined behaviour.
-# Then looks at the symbols of both libraries.
+# statically and dynamically, by hand and by pkg-config, plain and under the sanitizers of addresses and of undefined behaviour;
+# the program of the README too. Then looks at the symbols of both libraries.
 #
 # Needs cargo, a C and a C++ compiler with sanitizers (CC, CXX), pkg-config, and nm and objcopy. Whatever is missing is a failure.
 set -eu
@@ -51,9 +51,11 @@ options() {
     esac
 }
 
+sed -n '/^```c$/,/^```$/p' "$root/README.md" | sed '/^```/d' >"$work/readme.c"
+
 runs=0
 expected=0
-for source in "$root"/examples/*.c "$root"/examples/*.cpp "$here"/c/*.c; do
+for source in "$work/readme.c" "$root"/examples/*.c "$root"/examples/*.cpp "$here"/c/*.c; do
     name=$(basename "$source")
     case $name in
         *.cpp) compile="$cxx -std=c++17" ;;
@@ -104,7 +106,7 @@ for found in shared archive; do
 done
 symbols=$(wc -l <"$work/declared")
 
-if [ "$runs" -ne "$expected" ] || [ "$runs" -lt 48 ] || [ "$headers" -ne 7 ] || [ "$symbols" -lt 40 ]; then
+if [ "$runs" -ne "$expected" ] || [ "$runs" -lt 56 ] || [ "$headers" -ne 7 ] || [ "$symbols" -lt 40 ]; then
     echo "$0: expected all programs, headers and symbols, found $runs, $headers and $symbols" >&2
     exit 1
 fi
