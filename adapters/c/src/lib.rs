@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(non_camel_case_types)]
 
+mod activation;
 mod boundary;
 mod codes;
 mod dense;
@@ -14,6 +15,7 @@ mod targets;
 mod team;
 mod version;
 
+pub use activation::{fd_activation, fd_activation_code, fd_activation_name, fd_activation_parse};
 pub use codes::*;
 pub use dense::*;
 pub use matrix::{fd_matrix, fd_matrix_mut};

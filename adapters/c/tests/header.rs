@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const SOURCES: &[&str] = &[
     "version.rs",
     "status.rs",
+    "activation.rs",
     "codes.rs",
     "matrix.rs",
     "team.rs",

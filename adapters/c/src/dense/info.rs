@@ -1,8 +1,9 @@
 //! Facts about a layer.
 
 use super::fd_dense;
+use crate::activation::{activation_code, fd_activation_code};
 use crate::boundary::{handle, status_of};
-use crate::codes::{self, fd_activation_code, fd_isa_code, fd_summation_code};
+use crate::codes::{self, fd_isa_code, fd_summation_code};
 use crate::pointer::{Answer, Versioned};
 use crate::status::{Failure, fd_status};
 use fused_dense::Dense;
@@ -53,7 +54,7 @@ unsafe impl Versioned for fd_dense_info {
 
 impl fd_dense_info {
     pub(crate) fn of(dense: &Dense) -> Result<Self, Failure> {
-        let (activation, parameter) = codes::activation_code(dense.activation());
+        let (activation, parameter) = activation_code(dense.activation());
         Ok(Self {
             size: size_of::<Self>(),
             inputs: dense.inputs(),

@@ -15,8 +15,9 @@ pub use info::*;
 pub use packed::*;
 pub use update::*;
 
+use crate::activation::{AskedActivation, fd_activation_code};
 use crate::boundary::{Handle, free, give, handle, status_of};
-use crate::codes::{self, AskedActivation, fd_activation_code, fd_isa_code, fd_summation_code};
+use crate::codes::{self, fd_isa_code, fd_summation_code};
 use crate::pointer::{self, Versioned};
 use crate::status::{Failure, fd_status, fd_status::*};
 use crate::team::{self, fd_team};

@@ -1,7 +1,8 @@
 //! How a network is made.
 
+use crate::activation::{AskedActivation, fd_activation_code};
 use crate::boundary::handle;
-use crate::codes::{self, AskedActivation, fd_activation_code, fd_cost_code, fd_isa_code, fd_summation_code};
+use crate::codes::{self, fd_cost_code, fd_isa_code, fd_summation_code};
 use crate::dense::fd_dense;
 use crate::optimizer::{fd_adam, fd_sgd, optimizer};
 use crate::pointer::{self, Versioned};

@@ -51,7 +51,16 @@ static void options_are_checked(void) {
     fd_dense_free(layer);
     longer.unknown = 1;
     REFUSED(FD_ERROR_STRUCT_SIZE, "zeros behind", fd_dense_new(&longer.known, &layer));
+    fd_dense_options huge = FD_DENSE_OPTIONS_DEFAULTS;
+    huge.inputs = huge.outputs = SIZE_MAX;
+    REFUSED(FD_ERROR_MEMORY, "expected a size that fits memory", fd_dense_new(&huge, &layer));
+    EXPECT(layer == NULL);
+    fd_dense_free(NULL);
+}
 
+/* Enumerations, parameters and names. */
+static void choices_are_checked(void) {
+    fd_dense *layer = NULL;
     const int32_t numbers[] = {-1, 10, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < 4; i++) {
         fd_dense_options wrong = FD_DENSE_OPTIONS_DEFAULTS;
@@ -83,11 +92,7 @@ static void options_are_checked(void) {
     named.activation_name = "relu";
     named.activation = FD_ACTIVATION_TANH;
     REFUSED(FD_ERROR_ARGUMENT, "activation_name", fd_dense_new(&named, &layer));
-    fd_dense_options huge = FD_DENSE_OPTIONS_DEFAULTS;
-    huge.inputs = huge.outputs = SIZE_MAX;
-    REFUSED(FD_ERROR_MEMORY, "expected a size that fits memory", fd_dense_new(&huge, &layer));
     EXPECT(layer == NULL);
-    fd_dense_free(NULL);
 }
 
 static void operands_are_checked(void) {
@@ -334,6 +339,7 @@ static void facts_and_copies(void) {
 int main(void) {
     EXPECT(strcmp(fd_last_error(), "") == 0);
     options_are_checked();
+    choices_are_checked();
     operands_are_checked();
     overlaps_are_found();
     backward_is_checked();

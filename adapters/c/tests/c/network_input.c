@@ -82,7 +82,16 @@ static void options_are_checked(void) {
     options = good;
     options.max_batch = SIZE_MAX;
     REFUSED(FD_ERROR_MEMORY, "batches of", fd_network_new(&options, &network));
-    options = good;
+    EXPECT(network == NULL);
+    fd_network_free(NULL);
+}
+
+static void settings_are_checked(void) {
+    fd_network *network = NULL;
+    fd_layer layer = FD_LAYER_DEFAULTS;
+    layer.outputs = 1;
+    const fd_network_options good = options_of(&layer, 1);
+    fd_network_options options = good;
     const float weights[2] = {1, NAN};
     options.class_weights = weights;
     options.class_weight_count = 1;
@@ -109,9 +118,10 @@ static void options_are_checked(void) {
         *settings[i] = usual;
     }
     EXPECT(network == NULL);
-    fd_network_free(NULL);
+}
 
-    /* Layers with options of their own. */
+static void layers_may_have_options_of_their_own(void) {
+    fd_network *network = NULL;
     fd_dense_options of_dense = FD_DENSE_OPTIONS_DEFAULTS;
     of_dense.inputs = 3;
     of_dense.outputs = 1;
@@ -120,7 +130,7 @@ static void options_are_checked(void) {
     WORKS(fd_dense_new(&of_dense, &dense));
     fd_layer given = FD_LAYER_DEFAULTS;
     given.dense = dense;
-    options = options_of(&given, 1);
+    fd_network_options options = options_of(&given, 1);
     REFUSED(FD_ERROR_MISMATCH, "expected layer 0 to take the 2 outputs", fd_network_new(&options, &network));
     options.inputs = 3;
     given.outputs = 1;
@@ -177,6 +187,14 @@ static void targets_are_checked(void) {
     targets = classes(labels, 4, FD_CLASS_TYPE_U8);
     double *odd = (double *)(void *)((char *)&cost + 1);
     REFUSED(FD_ERROR_MISALIGNED, "cost: ", fd_network_step(network, &in, &targets, odd));
+    EXPECT(cost == -1.0);
+    fd_network_free(network);
+}
+
+static void steps_are_refused_as_a_whole(void) {
+    fd_network *network = make(FD_COST_SOFTMAX_CROSS_ENTROPY);
+    const fd_targets targets = classes(labels, 4, FD_CLASS_TYPE_U8);
+    double cost = -1.0;
     static float many[18];
     const fd_matrix nine = fd_rows(many, 9, 2);
     REFUSED(FD_ERROR_SHAPE, "expected a batch of at most 8", fd_network_step(network, &nine, &targets, &cost));
@@ -189,19 +207,24 @@ static void targets_are_checked(void) {
     EXPECT(cost == -1.0 && info.steps == 0 && info.layer_count == 2 && info.parameter_count == 12 + 10);
     EXPECT(info.inputs == 2 && info.outputs == 2 && info.max_batch == 8 && info.state_arrays == 2);
     EXPECT(info.cost == FD_COST_SOFTMAX_CROSS_ENTROPY && info.learning_rate == 0.001f && info.has_gradients == 0);
+    fd_network_free(network);
+}
 
-    /* Each type of classes gives the same step. */
+/* Each type of classes gives the same step. */
+static void classes_come_in_any_type(void) {
+    fd_network *network = make(FD_COST_SOFTMAX_CROSS_ENTROPY);
+    const fd_matrix in = fd_rows(x, 4, 2);
     const uint16_t u16[4] = {0, 1, 1, 0};
     const uint32_t u32[4] = {0, 1, 1, 0};
     const uint64_t u64[4] = {0, 1, 1, 0};
     const int32_t i32[4] = {0, 1, 1, 0};
     const int64_t i64[4] = {0, 1, 1, 0};
     const void *arrays[] = {labels, u16, u32, u64, i32, i64};
-    double first = 0.0;
+    double first = 0.0, cost = 0.0;
     for (int32_t type = FD_CLASS_TYPE_U8; type <= FD_CLASS_TYPE_I64; type++) {
         fd_network *copy = NULL;
         WORKS(fd_network_clone(network, &copy));
-        targets = classes(arrays[type], 4, type);
+        const fd_targets targets = classes(arrays[type], 4, type);
         WORKS(fd_network_step(copy, &in, &targets, NULL));
         WORKS(fd_network_step(copy, &in, &targets, &cost));
         if (type == FD_CLASS_TYPE_U8) first = cost;
@@ -423,7 +446,11 @@ static void teams(void) {
 
 int main(void) {
     options_are_checked();
+    settings_are_checked();
+    layers_may_have_options_of_their_own();
     targets_are_checked();
+    steps_are_refused_as_a_whole();
+    classes_come_in_any_type();
     outputs_are_checked();
     arrays_are_copied();
     steps_in_parts();
