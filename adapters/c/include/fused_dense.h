@@ -423,12 +423,12 @@ typedef int32_t fd_own_cost;
  *
  * With a_prev: batch x inputs, w: outputs x inputs, b: outputs and g the activation:
  *
- *     forward    z = a_prev * w^T + b
- *                a = g(z)
- *     backward   d_z = d_a . g'(z)
- *                d_w = scale * d_z^T * a_prev
- *                d_b = scale * the sum of the rows of d_z
- *                d_a_prev = d_z * w
+ * forward    z = a_prev * w^T + b
+ *            a = g(z)
+ * backward   d_z = d_a . g'(z)
+ *            d_w = scale * d_z^T * a_prev
+ *            d_b = scale * the sum of the rows of d_z
+ *            d_a_prev = d_z * w
  *
  * Nothing changes a layer once it is made, and any number of threads may call it at once.
  */
@@ -1302,11 +1302,14 @@ fd_status fd_network_set_learning_rate(struct fd_network *network, float learnin
 fd_status fd_network_set_steps(struct fd_network *network, uint64_t steps);
 
 /**
- * The network's output for x: batch x inputs, any batch: a[a_len] is batch x outputs, rows one behind the other.
+ * The network's output for x: batch x inputs, any batch. `a` has a_len = batch * outputs elements, rows one behind the other.
  *
  * Threads: any number at once, beside others that take the network as const.
  */
-fd_status fd_network_predict(const struct fd_network *network, const struct fd_matrix *x, float *a, size_t a_len);
+fd_status fd_network_predict(const struct fd_network *network,
+                             const struct fd_matrix *x,
+                             float *a,
+                             size_t a_len);
 
 /**
  * As fd_network_predict, with the output as probabilities: of a network that descends softmax cross-entropy the softmax of

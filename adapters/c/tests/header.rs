@@ -31,11 +31,12 @@ fn generated() -> String {
     }
     let mut header = Vec::new();
     builder.generate().expect("bindings").write(&mut header);
-    without_safety(&String::from_utf8(header).expect("UTF-8"))
+    for_c(&String::from_utf8(header).expect("UTF-8"))
 }
 
-/// The header without the sections that Rust's callers read: its head says the same once.
-fn without_safety(header: &str) -> String {
+/// The header without what is for Rust's documentation: the marks of formulas, and the sections about safety, of which its head
+/// says the same once.
+fn for_c(header: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     let mut is_inside = false;
     for line in header.lines() {
@@ -45,7 +46,7 @@ fn without_safety(header: &str) -> String {
             lines.pop();
         }
         is_inside &= line != " */";
-        if !is_inside {
+        if !is_inside && !line.starts_with(" * ```") {
             lines.push(line);
         }
     }

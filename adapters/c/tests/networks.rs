@@ -112,6 +112,13 @@ impl Drop for Owned {
     }
 }
 
+/// Exponentials and logarithms in costs are the platform's; Miri rounds them another way each time.
+#[track_caller]
+fn same_cost(found: f64, expected: f64) {
+    let tolerance = if cfg!(miri) { 1e-12 } else { 0.0 };
+    assert!((found - expected).abs() <= tolerance, "{found} {expected}");
+}
+
 #[track_caller]
 fn same(network: &Owned, expected: &Network) {
     for (index, layer) in expected.layers().iter().enumerate() {
@@ -137,7 +144,7 @@ fn training_has_the_bits_of_network() {
     for _ in 0..3 {
         // SAFETY: all operands are this function's own.
         works(unsafe { fd_network_step(network.0, &x, &targets, &mut cost) });
-        assert_eq!(cost, expected.step(&X, of_core()).expect("a step"));
+        same_cost(cost, expected.step(&X, of_core()).expect("a step"));
     }
     same(&network, &expected);
 
@@ -148,7 +155,7 @@ fn training_has_the_bits_of_network() {
         works(fd_network_accumulate(network.0, &x, &targets, 9.0, null_mut()));
         works(fd_network_clip_gradients(network.0, 0.125, &mut norm));
     }
-    assert_eq!(cost, expected.gradients(&X, of_core()).expect("gradients"));
+    same_cost(cost, expected.gradients(&X, of_core()).expect("gradients"));
     expected.accumulate(&X, of_core(), 9.0).expect("gradients");
     assert_eq!(norm, expected.clip_gradients(0.125).expect("a norm"));
     assert_eq!(network.array(0, fd_array::D_W, 6), expected.layers()[0].d_w());
@@ -178,7 +185,8 @@ fn inference_has_the_bits_of_network() {
     expected.predict_classes(&X, &mut of_classes).expect("a pass");
     let found = expected.evaluate(&X, Targets::classes(&LABELS).sample_weights(&WEIGHTS)).expect("a pass");
     assert_eq!((a, p, classes), (of_a, of_p, of_classes));
-    assert_eq!((evaluation.cost, Some(evaluation.accuracy)), (found.cost, found.accuracy));
+    assert_eq!(Some(evaluation.accuracy), found.accuracy);
+    same_cost(evaluation.cost, found.cost);
 }
 
 #[test]
@@ -221,7 +229,7 @@ fn descend(output: &[f32], gradient: &mut [f32]) -> f64 {
     let mut sum = 0.0;
     for (gradient, output) in gradient.iter_mut().zip(output) {
         *gradient = (output - 1.0) / 4.0;
-        sum += f64::from(output - 1.0).powi(2) / 8.0;
+        sum += f64::from(output - 1.0) * f64::from(output - 1.0) / 8.0;
     }
     sum
 }

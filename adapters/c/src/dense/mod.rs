@@ -29,12 +29,14 @@ use fused_dense::{Dense, WorkspacePool};
 ///
 /// With a_prev: batch x inputs, w: outputs x inputs, b: outputs and g the activation:
 ///
-///     forward    z = a_prev * w^T + b
-///                a = g(z)
-///     backward   d_z = d_a . g'(z)
-///                d_w = scale * d_z^T * a_prev
-///                d_b = scale * the sum of the rows of d_z
-///                d_a_prev = d_z * w
+/// ```text
+/// forward    z = a_prev * w^T + b
+///            a = g(z)
+/// backward   d_z = d_a . g'(z)
+///            d_w = scale * d_z^T * a_prev
+///            d_b = scale * the sum of the rows of d_z
+///            d_a_prev = d_z * w
+/// ```
 ///
 /// Nothing changes a layer once it is made, and any number of threads may call it at once.
 pub struct fd_dense(pub(crate) Handle<Layer>);

@@ -32,7 +32,7 @@ unsafe impl Versioned for fd_evaluation {
     }
 }
 
-/// The network's output for x: batch x inputs, any batch: a[a_len] is batch x outputs, rows one behind the other.
+/// The network's output for x: batch x inputs, any batch. `a` has a_len = batch * outputs elements, rows one behind the other.
 ///
 /// Threads: any number at once, beside others that take the network as const.
 ///
