@@ -42,6 +42,8 @@ pub enum Operand {
     PositiveWeight,
     Classes,
     Cost,
+    Columns,
+    RowStarts,
 }
 
 impl fmt::Display for Operand {
@@ -69,6 +71,8 @@ impl fmt::Display for Operand {
             Self::PositiveWeight => "positive_weight",
             Self::Classes => "classes",
             Self::Cost => "cost",
+            Self::Columns => "columns",
+            Self::RowStarts => "row starts",
         })
     }
 }
@@ -303,6 +307,26 @@ pub enum Error {
         /// The target.
         found: i128,
     },
+    /// A number is no place that it can stand for.
+    Place {
+        /// Which operand.
+        operand: Operand,
+        /// Which of its numbers, counted from 0.
+        place: usize,
+        /// The numbers that are allowed.
+        expected: &'static str,
+        /// The number.
+        found: i128,
+    },
+    /// A batch asks for a sample that is not there.
+    NoSuchSample {
+        /// Its place in the batch, counted from 0.
+        place: usize,
+        /// The number of samples, of which 0 is the first.
+        samples: usize,
+        /// The sample.
+        found: usize,
+    },
     /// A sample's row of probabilities does not sum to 1.
     RowSum {
         /// Which sample, counted from 0.
@@ -467,6 +491,12 @@ impl fmt::Display for Error {
             }
             Self::Class { sample, classes, found } => {
                 write!(f, "targets: expected a class from 0 and below {classes} for sample {sample}, found {found}")
+            }
+            Self::Place { operand, place, expected, found } => {
+                write!(f, "{operand}: expected {expected} at index {place}, found {found}")
+            }
+            Self::NoSuchSample { place, samples, found } => {
+                write!(f, "batch: expected a sample from 0 and below {samples} at index {place}, found {found}")
             }
             Self::RowSum { sample, found } => {
                 write!(f, "targets: expected probabilities with a sum of 1 for sample {sample}, found a sum of {found}")

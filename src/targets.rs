@@ -6,6 +6,7 @@ pub(crate) use gather::Gathered;
 
 use crate::cost::Cost;
 use crate::error::{Error, Operand};
+use crate::integers::{Integer, Integers};
 use crate::matrix::{Input, check_len};
 use core::ops::Range;
 use core::ops::RangeInclusive;
@@ -217,7 +218,7 @@ impl Row<'_> {
     }
 }
 
-/// A class for each sample: a slice, an array or a vector of `u8`, `u16`, `u32`, `u64`, `usize`, `i32` or `i64`.
+/// A class for each sample: a slice, an array or a vector of any [`Integer`] type.
 ///
 /// ```
 /// use fused_dense::{Classes, Targets};
@@ -229,7 +230,7 @@ impl Row<'_> {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Classes<'a> {
-    labels: Labels<'a>,
+    labels: Integers<'a>,
 }
 
 impl Classes<'_> {
@@ -246,7 +247,7 @@ impl Classes<'_> {
     /// The class of a sample, which must be one.
     #[inline]
     pub(crate) fn class(&self, sample: usize) -> usize {
-        self.labels.class(sample)
+        self.labels.get(sample)
     }
 
     /// Those of a range of samples.
@@ -264,97 +265,40 @@ impl Classes<'_> {
     }
 }
 
-/// The kinds of numbers that classes come in.
-macro_rules! labels {
-    ($($variant:ident: $number:ty,)*) => {
-        #[derive(Clone, Copy, Debug)]
-        enum Labels<'a> {
-            $($variant(&'a [$number]),)*
-        }
-
-        impl Labels<'_> {
-            fn len(self) -> usize {
-                match self {
-                    $(Self::$variant(labels) => labels.len(),)*
-                }
-            }
-
-            #[inline]
-            fn class(self, sample: usize) -> usize {
-                match self {
-                    $(Self::$variant(labels) => labels[sample] as usize,)*
-                }
-            }
-
-            fn part(self, samples: Range<usize>) -> Self {
-                match self {
-                    $(Self::$variant(labels) => Self::$variant(&labels[samples]),)*
-                }
-            }
-
-            fn number(self, sample: usize) -> i128 {
-                match self {
-                    $(Self::$variant(labels) => labels[sample] as i128,)*
-                }
-            }
-
-            fn first_outside(self, classes: usize) -> Option<usize> {
-                match self {
-                    $(Self::$variant(labels) => labels.iter().position(|&label| {
-                        usize::try_from(label).map_or(true, |class| class >= classes)
-                    }),)*
-                }
-            }
-        }
-
-        $(
-            impl<'a> From<&'a [$number]> for Classes<'a> {
-                fn from(labels: &'a [$number]) -> Self {
-                    Self { labels: Labels::$variant(labels) }
-                }
-            }
-
-            impl<'a, const N: usize> From<&'a [$number; N]> for Classes<'a> {
-                fn from(labels: &'a [$number; N]) -> Self {
-                    labels.as_slice().into()
-                }
-            }
-
-            impl<'a> From<&'a Vec<$number>> for Classes<'a> {
-                fn from(labels: &'a Vec<$number>) -> Self {
-                    labels.as_slice().into()
-                }
-            }
-
-            impl<'a> From<&'a [$number]> for Targets<'a> {
-                fn from(labels: &'a [$number]) -> Self {
-                    Self::classes(labels)
-                }
-            }
-
-            impl<'a, const N: usize> From<&'a [$number; N]> for Targets<'a> {
-                fn from(labels: &'a [$number; N]) -> Self {
-                    Self::classes(labels)
-                }
-            }
-
-            impl<'a> From<&'a Vec<$number>> for Targets<'a> {
-                fn from(labels: &'a Vec<$number>) -> Self {
-                    Self::classes(labels)
-                }
-            }
-        )*
-    };
+impl<'a, I: Integer> From<&'a [I]> for Classes<'a> {
+    fn from(labels: &'a [I]) -> Self {
+        Self { labels: I::integers(labels) }
+    }
 }
 
-labels! {
-    U8: u8,
-    U16: u16,
-    U32: u32,
-    U64: u64,
-    Usize: usize,
-    I32: i32,
-    I64: i64,
+impl<'a, I: Integer, const N: usize> From<&'a [I; N]> for Classes<'a> {
+    fn from(labels: &'a [I; N]) -> Self {
+        labels.as_slice().into()
+    }
+}
+
+impl<'a, I: Integer> From<&'a Vec<I>> for Classes<'a> {
+    fn from(labels: &'a Vec<I>) -> Self {
+        labels.as_slice().into()
+    }
+}
+
+impl<'a, I: Integer> From<&'a [I]> for Targets<'a> {
+    fn from(labels: &'a [I]) -> Self {
+        Self::classes(labels)
+    }
+}
+
+impl<'a, I: Integer, const N: usize> From<&'a [I; N]> for Targets<'a> {
+    fn from(labels: &'a [I; N]) -> Self {
+        Self::classes(labels)
+    }
+}
+
+impl<'a, I: Integer> From<&'a Vec<I>> for Targets<'a> {
+    fn from(labels: &'a Vec<I>) -> Self {
+        Self::classes(labels)
+    }
 }
 
 impl<'a> From<Classes<'a>> for Targets<'a> {

@@ -49,6 +49,14 @@ impl Targets<'_> {
         }
     }
 
+    /// `Σ s` over these samples, which were found to be there.
+    pub(crate) fn weight_of(&self, samples: &[usize]) -> f64 {
+        match self.sample_weights {
+            None => samples.len() as f64,
+            Some(weights) => samples.iter().map(|&sample| f64::from(weights[sample])).sum(),
+        }
+    }
+
     /// Whether each sample has a class, rather than a value for each output.
     pub(crate) fn are_classes(&self) -> bool {
         matches!(self.rows, Rows::Classes(_))

@@ -1295,6 +1295,16 @@ fd_status fd_network_apply_gradients(struct fd_network *network);
 fd_status fd_network_set_learning_rate(struct fd_network *network, float learning_rate);
 
 /**
+ * Sets another optimiser for the steps to come, one of the two, which keeps as many arrays beside each parameter: what they hold
+ * stays.
+ *
+ * Threads: alone with the network.
+ */
+fd_status fd_network_set_optimizer(struct fd_network *network,
+                                   const struct fd_sgd *sgd,
+                                   const struct fd_adam *adam);
+
+/**
  * Sets the number of steps taken, beside the optimiser's state (fd_network_set_array).
  *
  * Threads: alone with the network.

@@ -4,6 +4,7 @@ use super::{State, alone, fd_network};
 use crate::boundary::status_of;
 use crate::codes::{self, fd_own_cost, fd_own_cost_code};
 use crate::matrix::fd_matrix;
+use crate::optimizer::{fd_adam, fd_sgd, optimizer};
 use crate::overlap::Operands;
 use crate::pointer::Place;
 use crate::status::{Failure, fd_status, fd_status::*};
@@ -277,6 +278,28 @@ impl State {
 pub unsafe extern "C" fn fd_network_set_learning_rate(network: *mut fd_network, learning_rate: f32) -> fd_status {
     // SAFETY: the caller vouches for it.
     status_of(|| unsafe { alone(network, |state| Ok(state.network.set_learning_rate(learning_rate)?)) })
+}
+
+/// Sets another optimiser for the steps to come, one of the two, which keeps as many arrays beside each parameter: what they hold
+/// stays.
+///
+/// Threads: alone with the network.
+///
+/// # Safety
+/// Pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fd_network_set_optimizer(
+    network: *mut fd_network,
+    sgd: *const fd_sgd,
+    adam: *const fd_adam,
+) -> fd_status {
+    status_of(|| {
+        // SAFETY: the caller vouches for all of them.
+        unsafe {
+            let optimizer = optimizer(sgd, adam)?;
+            alone(network, |state| Ok(state.network.set_optimizer(optimizer)?))
+        }
+    })
 }
 
 /// Sets the number of steps taken, beside the optimiser's state (fd_network_set_array).

@@ -338,10 +338,20 @@ static void steps_in_parts(void) {
     REFUSED(FD_ERROR_SETTING, "learning_rate", fd_network_set_learning_rate(whole, NAN));
     WORKS(fd_network_set_learning_rate(whole, 0.5f));
     WORKS(fd_network_set_steps(whole, 41));
+    fd_sgd sgd = FD_SGD_DEFAULTS;
+    fd_adam adam = FD_ADAM_DEFAULTS;
+    REFUSED(FD_ERROR_ARGUMENT, "found none", fd_network_set_optimizer(whole, NULL, NULL));
+    REFUSED(FD_ERROR_MISMATCH, "state arrays", fd_network_set_optimizer(whole, &sgd, NULL));
+    adam.learning_rate = NAN;
+    REFUSED(FD_ERROR_SETTING, "learning_rate", fd_network_set_optimizer(whole, NULL, &adam));
+    adam.learning_rate = 0.25f;
     fd_network_info info;
     info.size = sizeof info;
     WORKS(fd_network_get_info(whole, &info));
     EXPECT(info.learning_rate == 0.5f && info.steps == 41);
+    WORKS(fd_network_set_optimizer(whole, NULL, &adam));
+    WORKS(fd_network_get_info(whole, &info));
+    EXPECT(info.learning_rate == 0.25f && info.steps == 41);
     fd_network_free(parts);
     fd_network_free(whole);
 }
