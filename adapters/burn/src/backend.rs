@@ -74,7 +74,7 @@ impl<B: Backend> From<Result<FloatTensor<B>, Error>> for LinearOutcome<B> {
 /// let input = Tensor::<2>::from_floats([[1.0, 2.0], [-1.0, -2.0]], &device);
 /// let weight = Tensor::<2>::from_floats([[3.0], [1.0]], &device);
 /// let output = fused_linear(input, weight, None, &kernel)?;
-/// assert_eq!(output.into_data().to_vec::<f32>().unwrap(), [5.0, 0.0]);
+/// assert_eq!(output.into_data().try_to_vec::<f32>().unwrap(), [5.0, 0.0]);
 /// # Ok::<(), fused_dense_burn::Error>(())
 /// ```
 ///

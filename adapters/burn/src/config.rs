@@ -1,5 +1,6 @@
 //! The configuration of a fused layer.
 
+use crate::kernel::FusedKernel;
 use crate::linear::FusedLinear;
 use burn::config::Config;
 use burn::module::Initializer;
@@ -67,7 +68,9 @@ impl FusedLinearConfig {
 
     /// A layer with the same initial values as [`LinearConfig::init`] gives.
     pub fn init(&self, device: &Device) -> FusedLinear {
-        FusedLinear::from_linear(self.linear.init(device), self.activation).with_threads(self.threads.clone())
+        let LinearConfig { d_input, d_output, .. } = self.linear;
+        let kernel = FusedKernel::new(d_input, d_output, self.activation).with_threads(self.threads.clone());
+        FusedLinear::new(self.linear.init(device), kernel)
     }
 }
 

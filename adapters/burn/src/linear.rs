@@ -40,9 +40,15 @@ impl FusedLinear {
     /// The linear layer's parameters with an activation behind them, on one thread.
     #[must_use]
     pub fn from_linear(linear: Linear, activation: Activation) -> Self {
+        // Not the shape before the parameters are drawn, which in the layout of columns is another.
+        let [d_input, d_output] = linear.weight.dims();
+        Self::new(linear, FusedKernel::new(d_input, d_output, activation))
+    }
+
+    /// The parameters with a kernel for their shape, whether they are drawn yet or not.
+    pub(crate) fn new(linear: Linear, kernel: FusedKernel) -> Self {
         let Linear { weight, bias } = linear;
-        let [d_input, d_output] = weight.lazy_shape().dims();
-        Self { weight, bias, kernel: FusedKernel::new(d_input, d_output, activation) }
+        Self { weight, bias, kernel }
     }
 
     /// The parameters as a linear layer without activation.
