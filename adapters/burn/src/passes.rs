@@ -105,6 +105,7 @@ impl<B: Host> Backward<'_, B> {
         let input = B::matrix(self.input, Operand::Input)?;
         let weight = B::matrix(self.weight, Operand::Weight)?;
         let output_gradient = B::matrix(self.output_gradient, Operand::OutputGradient)?;
+        // Made by the forward pass, so that nothing can be wrong with it.
         let saved = self.saved.map(|saved| B::matrix(saved, Operand::OutputGradient)).transpose()?;
 
         let d_a = output_gradient.view()?;

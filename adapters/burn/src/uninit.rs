@@ -34,3 +34,17 @@ impl Uninit {
         self.values
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error() {
+        let error = |rows, cols| Uninit::new(rows, cols).map(drop).expect_err("no memory");
+        assert_eq!(error(usize::MAX, 2), Error::Memory { elements: None });
+        assert_eq!(error(usize::MAX, 1), Error::Memory { elements: Some(usize::MAX) });
+        assert_eq!(Uninit::new(3, 4).expect("memory").room().len(), 12);
+        assert_eq!(Uninit::new(usize::MAX, 0).expect("memory").room().len(), 0);
+    }
+}

@@ -118,3 +118,15 @@ fn forward_panics_with_the_text_of_the_error() {
         assert!(layer(&device).try_forward(input(&device)).is_ok(), "the layer still works");
     }
 }
+
+/// A row that stands for more than an output can hold.
+#[test]
+#[cfg(feature = "flex")]
+fn an_output_too_large_for_memory() {
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        let rows = 1 << 59;
+        let input = Tensor::<2>::zeros([1, 4], &device).expand([rows, 4]);
+        let error = layer(&device).try_forward(input).map(drop).unwrap_err();
+        assert_eq!(error, Error::Memory { elements: Some(3 * rows) });
+    }
+}
