@@ -42,6 +42,8 @@ pub enum Operand {
     PositiveWeight,
     Classes,
     Cost,
+    Columns,
+    RowStarts,
 }
 
 impl fmt::Display for Operand {
@@ -69,6 +71,8 @@ impl fmt::Display for Operand {
             Self::PositiveWeight => "positive_weight",
             Self::Classes => "classes",
             Self::Cost => "cost",
+            Self::Columns => "columns",
+            Self::RowStarts => "row starts",
         })
     }
 }
@@ -123,6 +127,36 @@ pub enum Error {
         /// The slice's length.
         found: usize,
     },
+    /// A matrix view from raw parts spans more memory than an allocation can have.
+    ViewTooLarge {
+        /// `(rows, cols)` of the view.
+        shape: (usize, usize),
+        /// `(row_stride, col_stride)` of the view.
+        strides: (usize, usize),
+    },
+    /// A matrix view from raw parts begins at no address that an `f32` can have.
+    Address {
+        /// The address.
+        found: usize,
+    },
+    /// An array has no dimension, or another number of strides than of dimensions.
+    Dimensions {
+        /// Dimensions of the array.
+        dims: usize,
+        /// Strides that were given.
+        strides: usize,
+    },
+    /// Two leading dimensions of an array do not join: its rows have no common stride.
+    NotJoined {
+        /// The dimension in front, counted from 0.
+        outer: usize,
+        /// The dimension behind it, but for those of one element.
+        inner: usize,
+        /// The stride of the one in front that would join them.
+        expected: usize,
+        /// Its stride.
+        found: usize,
+    },
     /// Two elements of a mutable matrix view would share one place in memory.
     Overlapping {
         /// `(rows, cols)` of the view.
@@ -132,7 +166,7 @@ pub enum Error {
     },
     /// An array view runs backwards along an axis; matrix views only run forwards.
     NegativeStride {
-        /// The axis: 0 for rows, 1 for columns.
+        /// The axis, counted from 0.
         axis: usize,
         /// Its stride.
         found: isize,
@@ -159,7 +193,7 @@ pub enum Error {
         /// The activation with its parameter.
         found: Activation,
     },
-    /// A stand-alone activation was given a matrix view; it takes plain slices.
+    /// A call that takes plain slices, or views of contiguous rows, was given a view of another layout.
     NotASlice {
         /// Which operand.
         operand: Operand,
@@ -291,6 +325,26 @@ pub enum Error {
         /// The target.
         found: i128,
     },
+    /// A number is no place that it can stand for.
+    Place {
+        /// Which operand.
+        operand: Operand,
+        /// Which of its numbers, counted from 0.
+        place: usize,
+        /// The numbers that are allowed.
+        expected: &'static str,
+        /// The number.
+        found: i128,
+    },
+    /// A batch asks for a sample that is not there.
+    NoSuchSample {
+        /// Its place in the batch, counted from 0.
+        place: usize,
+        /// The number of samples, of which 0 is the first.
+        samples: usize,
+        /// The sample.
+        found: usize,
+    },
     /// A sample's row of probabilities does not sum to 1.
     RowSum {
         /// Which sample, counted from 0.
@@ -371,6 +425,25 @@ impl fmt::Display for Error {
             Self::OutOfBounds { expected: None, found } => {
                 write!(f, "matrix view: its shape and strides need more elements than usize counts, found {found}")
             }
+            Self::ViewTooLarge { shape: (r, c), strides: (rs, cs) } => write!(
+                f,
+                "matrix view: expected a span of at most isize::MAX bytes, found {r}×{c} elements with row stride {rs} and \
+                 column stride {cs}"
+            ),
+            Self::Address { found } => write!(
+                f,
+                "matrix view: expected an address that is not null and a multiple of {}, found {found:#x}",
+                align_of::<f32>()
+            ),
+            Self::Dimensions { dims, strides } => write!(
+                f,
+                "array: expected at least one dimension and a stride for each, found {dims} dimensions and {strides} strides"
+            ),
+            Self::NotJoined { outer, inner, expected, found } => write!(
+                f,
+                "array: expected a stride of {expected} along dimension {outer}, with which it joins dimension {inner} to \
+                 rows, found {found}"
+            ),
             Self::Overlapping { shape: (r, c), strides: (rs, cs) } => write!(
                 f,
                 "mutable matrix view: expected strides that keep the elements of {r}×{c} apart, found \
@@ -391,7 +464,9 @@ impl fmt::Display for Error {
             Self::ActivationParameter { found } => {
                 write!(f, "activation: expected a finite parameter of 0 or more, found {found}")
             }
-            Self::NotASlice { operand } => write!(f, "{operand}: expected a plain slice, found a matrix view"),
+            Self::NotASlice { operand } => {
+                write!(f, "{operand}: expected a plain slice or contiguous rows, found another layout")
+            }
             Self::PackedForIsa { expected, found } => {
                 write!(f, "packed weights: expected weights packed for {expected}, found {found}")
             }
@@ -445,6 +520,12 @@ impl fmt::Display for Error {
             }
             Self::Class { sample, classes, found } => {
                 write!(f, "targets: expected a class from 0 and below {classes} for sample {sample}, found {found}")
+            }
+            Self::Place { operand, place, expected, found } => {
+                write!(f, "{operand}: expected {expected} at index {place}, found {found}")
+            }
+            Self::NoSuchSample { place, samples, found } => {
+                write!(f, "batch: expected a sample from 0 and below {samples} at index {place}, found {found}")
             }
             Self::RowSum { sample, found } => {
                 write!(f, "targets: expected probabilities with a sum of 1 for sample {sample}, found a sum of {found}")

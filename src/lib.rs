@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activation;
 mod cost;
@@ -8,6 +9,7 @@ mod error;
 mod files;
 mod gemm;
 mod init;
+mod integers;
 mod isa;
 mod kernel;
 mod layer;
@@ -22,6 +24,7 @@ mod plan;
 mod pool;
 mod random;
 pub mod reference;
+mod sample_rows;
 mod simd;
 mod summation;
 mod targets;
@@ -36,14 +39,17 @@ pub use error::{Error, Operand, ParseIsaError};
 #[cfg(feature = "safetensors")]
 pub use files::FileError;
 pub use init::{Init, ParseInitError};
+pub use integers::Integer;
 pub use isa::{ISA_VARIABLE, Isa, TUNING_VARIABLE};
 pub use layer::{
     Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, RectanglePlan, Saved, Update,
     Upstream, Weights,
 };
-pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
-pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder};
+pub use matrix::{Input, MatrixView, MatrixViewMut, Output, Unfit};
+pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder, Samples};
 pub use optimizer::{Adam, Optimizer, Sgd};
+pub use random::Shuffle;
+pub use sample_rows::SampleRows;
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use targets::{Classes, Targets};
 pub use threads::{Team, Threads};

@@ -6,6 +6,7 @@ pub(crate) use gather::Gathered;
 
 use crate::cost::Cost;
 use crate::error::{Error, Operand};
+use crate::integers::{Integer, Integers};
 use crate::matrix::{Input, check_len};
 use core::ops::Range;
 use core::ops::RangeInclusive;
@@ -38,7 +39,10 @@ const SUM_TOLERANCE: f64 = 1e-3;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Targets<'a> {
-    rows: Rows<'a>,
+    /// None of an array that is not contiguous, which the call that it is given to refuses.
+    rows: Option<Rows<'a>>,
+    /// Values in a row of an array, where there was one with rows.
+    columns: Option<usize>,
     sample_weights: Option<&'a [f32]>,
 }
 
@@ -51,15 +55,21 @@ pub(crate) enum Rows<'a> {
     Classes(Classes<'a>),
 }
 
+impl<'a> From<Rows<'a>> for Targets<'a> {
+    fn from(rows: Rows<'a>) -> Self {
+        Self { rows: Some(rows), columns: None, sample_weights: None }
+    }
+}
+
 impl<'a> Targets<'a> {
     /// A value for each output: `y: batch × outputs`.
     pub fn values(y: &'a [f32]) -> Self {
-        Self { rows: Rows::Values(y), sample_weights: None }
+        Rows::Values(y).into()
     }
 
     /// A class for each sample.
     pub fn classes(labels: impl Into<Classes<'a>>) -> Self {
-        Self { rows: Rows::Classes(labels.into()), sample_weights: None }
+        Rows::Classes(labels.into()).into()
     }
 
     /// A weight `s` for each sample, finite and at least 0: the cost is `Σ s·L / Σ s` instead of the mean.
@@ -70,12 +80,28 @@ impl<'a> Targets<'a> {
         Self { sample_weights: Some(weights), ..self }
     }
 
+    /// An array that is not contiguous.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn unfit() -> Self {
+        Self { rows: None, columns: None, sample_weights: None }
+    }
+
+    /// Those of an array with rows of so many elements.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn columns(self, columns: usize) -> Self {
+        Self { columns: Some(columns), ..self }
+    }
+
+    fn rows(&self) -> Result<Rows<'a>, Error> {
+        self.rows.ok_or(Error::NotASlice { operand: Operand::Targets })
+    }
+
     /// Samples, as far as the targets tell: `None` where values have no outputs.
     ///
     /// # Errors
-    /// [`Error::NotWholeRows`] where values are no whole number of rows.
+    /// [`Error::NotWholeRows`] where values are no whole number of rows, [`Error::NotASlice`].
     pub(crate) fn batch(&self, outputs: usize) -> Result<Option<usize>, Error> {
-        match self.rows {
+        match self.rows()? {
             Rows::Values(y) => Input::Slice(y).batch(Operand::Targets, outputs),
             Rows::Classes(labels) => Ok(Some(labels.len())),
         }
@@ -83,8 +109,13 @@ impl<'a> Targets<'a> {
 
     /// All that can be wrong with targets for a batch and a cost.
     pub(crate) fn check(self, cost: Cost, batch: usize, outputs: usize) -> Result<Checked<'a>, Error> {
-        match self.rows {
+        let rows = self.rows()?;
+        match rows {
             Rows::Values(y) => {
+                if let Some(columns) = self.columns.filter(|columns| *columns != outputs) {
+                    let found = (y.len().checked_div(columns).unwrap_or(0), columns);
+                    return Err(Error::Shape { operand: Operand::Targets, expected: (batch, outputs), found });
+                }
                 check_len(Operand::Targets, y.len(), batch, outputs)?;
                 check_values(cost, y, outputs)?;
             }
@@ -103,7 +134,7 @@ impl<'a> Targets<'a> {
             None => batch as f64,
             Some(weights) => check_sample_weights(weights, batch)?,
         };
-        Ok(Checked { rows: self.rows, sample_weights: self.sample_weights, batch, outputs, weight })
+        Ok(Checked { rows, sample_weights: self.sample_weights, batch, outputs, weight })
     }
 }
 
@@ -217,7 +248,7 @@ impl Row<'_> {
     }
 }
 
-/// A class for each sample: a slice, an array or a vector of `u8`, `u16`, `u32`, `u64`, `usize`, `i32` or `i64`.
+/// A class for each sample: a slice, an array or a vector of any [`Integer`] type.
 ///
 /// ```
 /// use fused_dense::{Classes, Targets};
@@ -229,7 +260,7 @@ impl Row<'_> {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Classes<'a> {
-    labels: Labels<'a>,
+    labels: Integers<'a>,
 }
 
 impl Classes<'_> {
@@ -246,7 +277,7 @@ impl Classes<'_> {
     /// The class of a sample, which must be one.
     #[inline]
     pub(crate) fn class(&self, sample: usize) -> usize {
-        self.labels.class(sample)
+        self.labels.get(sample)
     }
 
     /// Those of a range of samples.
@@ -264,97 +295,40 @@ impl Classes<'_> {
     }
 }
 
-/// The kinds of numbers that classes come in.
-macro_rules! labels {
-    ($($variant:ident: $number:ty,)*) => {
-        #[derive(Clone, Copy, Debug)]
-        enum Labels<'a> {
-            $($variant(&'a [$number]),)*
-        }
-
-        impl Labels<'_> {
-            fn len(self) -> usize {
-                match self {
-                    $(Self::$variant(labels) => labels.len(),)*
-                }
-            }
-
-            #[inline]
-            fn class(self, sample: usize) -> usize {
-                match self {
-                    $(Self::$variant(labels) => labels[sample] as usize,)*
-                }
-            }
-
-            fn part(self, samples: Range<usize>) -> Self {
-                match self {
-                    $(Self::$variant(labels) => Self::$variant(&labels[samples]),)*
-                }
-            }
-
-            fn number(self, sample: usize) -> i128 {
-                match self {
-                    $(Self::$variant(labels) => labels[sample] as i128,)*
-                }
-            }
-
-            fn first_outside(self, classes: usize) -> Option<usize> {
-                match self {
-                    $(Self::$variant(labels) => labels.iter().position(|&label| {
-                        usize::try_from(label).map_or(true, |class| class >= classes)
-                    }),)*
-                }
-            }
-        }
-
-        $(
-            impl<'a> From<&'a [$number]> for Classes<'a> {
-                fn from(labels: &'a [$number]) -> Self {
-                    Self { labels: Labels::$variant(labels) }
-                }
-            }
-
-            impl<'a, const N: usize> From<&'a [$number; N]> for Classes<'a> {
-                fn from(labels: &'a [$number; N]) -> Self {
-                    labels.as_slice().into()
-                }
-            }
-
-            impl<'a> From<&'a Vec<$number>> for Classes<'a> {
-                fn from(labels: &'a Vec<$number>) -> Self {
-                    labels.as_slice().into()
-                }
-            }
-
-            impl<'a> From<&'a [$number]> for Targets<'a> {
-                fn from(labels: &'a [$number]) -> Self {
-                    Self::classes(labels)
-                }
-            }
-
-            impl<'a, const N: usize> From<&'a [$number; N]> for Targets<'a> {
-                fn from(labels: &'a [$number; N]) -> Self {
-                    Self::classes(labels)
-                }
-            }
-
-            impl<'a> From<&'a Vec<$number>> for Targets<'a> {
-                fn from(labels: &'a Vec<$number>) -> Self {
-                    Self::classes(labels)
-                }
-            }
-        )*
-    };
+impl<'a, I: Integer> From<&'a [I]> for Classes<'a> {
+    fn from(labels: &'a [I]) -> Self {
+        Self { labels: I::integers(labels) }
+    }
 }
 
-labels! {
-    U8: u8,
-    U16: u16,
-    U32: u32,
-    U64: u64,
-    Usize: usize,
-    I32: i32,
-    I64: i64,
+impl<'a, I: Integer, const N: usize> From<&'a [I; N]> for Classes<'a> {
+    fn from(labels: &'a [I; N]) -> Self {
+        labels.as_slice().into()
+    }
+}
+
+impl<'a, I: Integer> From<&'a Vec<I>> for Classes<'a> {
+    fn from(labels: &'a Vec<I>) -> Self {
+        labels.as_slice().into()
+    }
+}
+
+impl<'a, I: Integer> From<&'a [I]> for Targets<'a> {
+    fn from(labels: &'a [I]) -> Self {
+        Self::classes(labels)
+    }
+}
+
+impl<'a, I: Integer, const N: usize> From<&'a [I; N]> for Targets<'a> {
+    fn from(labels: &'a [I; N]) -> Self {
+        Self::classes(labels)
+    }
+}
+
+impl<'a, I: Integer> From<&'a Vec<I>> for Targets<'a> {
+    fn from(labels: &'a Vec<I>) -> Self {
+        Self::classes(labels)
+    }
 }
 
 impl<'a> From<Classes<'a>> for Targets<'a> {

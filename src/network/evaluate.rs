@@ -72,20 +72,15 @@ impl Network {
         Ok(self.objective.run(kernels, targets, &z[..len], &output[..len], &mut gradient[..len]))
     }
 
-    /// Samples in data to train on, once all of it is known to fit.
-    /// The second number is the largest magnitude of `x`, if a guard wants to know.
-    pub(super) fn check_data(&self, x: &[f32], targets: Targets<'_>) -> Result<(usize, Option<f32>), Error> {
-        let batch = self.any_batch(Input::Slice(x), targets.batch(self.outputs())?)?;
+    /// Whether samples to validate on fit, and are finite where a guard asks for it.
+    pub(super) fn check_validation(&self, x: Input<'_>, targets: Targets<'_>) -> Result<(), Error> {
+        let batch = self.any_batch(x, targets.batch(self.outputs())?)?;
         self.objective.check(targets, batch, self.outputs())?;
-        Ok((batch, self.largest_finite(x)?))
-    }
-
-    fn largest_finite(&self, x: &[f32]) -> Result<Option<f32>, Error> {
-        if !self.is_guarded {
-            return Ok(None);
-        }
         let first = &self.layers.first().ok_or(Error::NoLayers)?.dense;
-        let largest = first.largest(Input::Slice(x), 1, x.len())?;
-        if largest.is_finite() { Ok(Some(largest)) } else { Err(Error::NotFinite { layer: None, operand: Operand::X }) }
+        if !self.is_guarded || first.largest(x, batch, self.inputs())?.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::NotFinite { layer: None, operand: Operand::X })
+        }
     }
 }

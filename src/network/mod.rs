@@ -10,12 +10,14 @@ mod guard;
 mod layer;
 mod passes;
 mod predict;
+mod samples;
 mod values;
 
 pub use builder::NetworkBuilder;
 pub use evaluate::Evaluation;
 pub use fit::{Epoch, Fit, FitEnd, History};
 pub use layer::Layer;
+pub use samples::Samples;
 
 use crate::activation::Activation;
 use crate::cost::Cost;
@@ -23,7 +25,7 @@ use crate::error::{Error, Operand};
 use crate::layer::Dense;
 use crate::matrix::Input;
 use crate::objective::Objective;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, check_state_arrays};
 use crate::targets::{Checked, Targets};
 use passes::{Aim, Top};
 use predict::Sessions;
@@ -108,6 +110,28 @@ impl Network {
         Ok(())
     }
 
+    /// Sets another optimiser for the steps to come, with as many arrays beside each parameter: what they hold stays.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Adam, Network};
+    ///
+    /// let mut network = Network::builder(1).layer(1, Activation::Identity).optimizer(Adam::new(0.01)).build()?;
+    /// network.set_optimizer(Adam::new(0.001).decoupled_weight_decay(0.1))?;
+    /// assert!(network.set_optimizer(0.1).is_err(), "plain descent keeps no moments");
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where a setting is none that it can be, [`Error::StateArrays`] where it keeps another number of
+    /// arrays; the old one stays then.
+    pub fn set_optimizer(&mut self, optimizer: impl Into<Optimizer>) -> Result<(), Error> {
+        let optimizer = optimizer.into();
+        optimizer.check()?;
+        check_state_arrays(Operand::W, optimizer.state_arrays(), self.optimizer.state_arrays())?;
+        self.optimizer = optimizer;
+        Ok(())
+    }
+
     /// Steps taken so far: of an optimiser that counts them, as Adam does, they are part of the state.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -131,6 +155,20 @@ impl Network {
     /// ```
     pub fn next_epoch(&self) -> usize {
         self.epochs.saturating_add(1)
+    }
+
+    /// Sets the number of the next epoch, counted from 1, beside the steps and the state of a network that training goes on with.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Network};
+    ///
+    /// let mut network = Network::builder(1).layer(1, Activation::Identity).build()?;
+    /// network.set_next_epoch(4);
+    /// assert_eq!(network.next_epoch(), 4);
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    pub fn set_next_epoch(&mut self, number: usize) {
+        self.epochs = number.saturating_sub(1);
     }
 
     /// The most samples in one call that trains.

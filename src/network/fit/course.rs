@@ -2,28 +2,30 @@
 
 use super::{Epoch, Fit, FitEnd, History, Validation};
 use crate::error::{Error, Operand};
-use crate::network::Network;
+use crate::matrix::Input;
 use crate::network::values::Values;
+use crate::network::{Network, Samples};
 use crate::random::Shuffle;
-use crate::simd::prefetch;
+use crate::sample_rows::SampleRows;
 use crate::targets::{Gathered, Targets};
-use crate::workspace::LINE;
 
 /// Trains as the options say, in batches of so many samples.
 pub(super) fn run(
     network: &mut Network,
-    x: &[f32],
+    x: Input<'_>,
     targets: Targets<'_>,
     mut fit: Fit<'_>,
     batch: usize,
 ) -> Result<History, Error> {
-    let (samples, largest) = network.check_data(x, targets)?;
+    // The shape of a view; its elements are those of a slice from here on.
+    network.any_batch(x, targets.batch(network.outputs())?)?;
+    let x = x.as_slice(Operand::X)?;
+    let mut data = Samples::new(network, x, targets)?;
     if let Validation::Given(x, targets) = fit.validation {
-        network.check_data(x, targets)?;
+        network.check_validation(x, targets)?;
     }
-    let (rows, held_out) = split(samples, &fit)?;
+    let (rows, held_out) = split(data.len(), &fit)?;
     let held_out = HeldOut::new(network, x, targets, &held_out)?;
-    let mut batches = Batches::new(network, x, targets, batch, largest)?;
     let mut shuffle = Shuffle::default();
     let mut order = rows.clone();
     let mut best = Best::default();
@@ -37,7 +39,7 @@ pub(super) fn run(
             let places = shuffle.order(rows.len(), fit.seed, number as u64)?;
             order.iter_mut().zip(places).for_each(|(sample, &place)| *sample = rows[place]);
         }
-        let cost = batches.train(network, &order)?;
+        let cost = train(network, &mut data, &order, batch)?;
         network.epochs = number;
         let validation = match fit.validation {
             Validation::None => None,
@@ -87,81 +89,27 @@ impl HeldOut {
     fn new(network: &Network, x: &[f32], targets: Targets<'_>, rows: &[usize]) -> Result<Self, Error> {
         let too_large = Error::TooLarge { operand: Operand::X };
         let mut held_out = Values::zeros(rows.len(), network.inputs()).ok_or(too_large)?;
-        gather(x, rows, network.inputs(), &mut held_out);
+        SampleRows::from(x).gather(rows, network.inputs(), &mut held_out);
         let mut of_targets = Gathered::default();
         of_targets.gather(targets, rows, network.outputs());
         Ok(Self { x: held_out, targets: of_targets })
     }
 }
 
-/// Copies rows one behind the other.
-fn gather(x: &[f32], rows: &[usize], inputs: usize, to: &mut [f32]) {
-    for (to, &row) in to.chunks_exact_mut(inputs.max(1)).zip(rows) {
-        to.copy_from_slice(&x[row * inputs..(row + 1) * inputs]);
-    }
-}
-
-/// Asks for a sample to be brought into the second-level cache.
-fn prefetch_row(row: &[f32]) {
-    for line in row.chunks(LINE) {
-        prefetch(line.as_ptr());
-    }
-}
-
-/// The data, and memory for one batch of it.
-struct Batches<'d> {
-    x: &'d [f32],
-    targets: Targets<'d>,
-    batch: usize,
-    /// The largest magnitude of `x`, if the guard asks for it.
-    largest: Option<f32>,
-    gathered_x: Values,
-    gathered: Gathered,
-}
-
-impl<'d> Batches<'d> {
-    fn new(
-        network: &Network,
-        x: &'d [f32],
-        targets: Targets<'d>,
-        batch: usize,
-        largest: Option<f32>,
-    ) -> Result<Self, Error> {
-        let too_large = Error::TooLarge { operand: Operand::X };
-        let gathered_x = Values::zeros(batch, network.inputs()).ok_or(too_large)?;
-        Ok(Self { x, targets, batch, largest, gathered_x, gathered: Gathered::default() })
-    }
-
-    /// One step for each batch of these samples: the mean of the cost over all of them.
-    fn train(&mut self, network: &mut Network, rows: &[usize]) -> Result<f64, Error> {
-        // Known for these steps alone.
-        network.largest_of_data = self.largest;
-        let cost = self.steps(network, rows);
-        network.largest_of_data = None;
-        cost
-    }
-
-    fn steps(&mut self, network: &mut Network, rows: &[usize]) -> Result<f64, Error> {
-        let (inputs, outputs) = (network.inputs(), network.outputs());
-        let (mut sum, mut weight) = (0.0, 0.0);
-        let mut following = rows.chunks(self.batch).skip(1);
-        for rows in rows.chunks(self.batch) {
-            let x = &mut self.gathered_x[..rows.len() * inputs];
-            gather(self.x, rows, inputs, x);
-            // Samples in random order are nowhere near the caches: the next ones come while this batch is worked on.
-            for &row in following.next().unwrap_or_default() {
-                prefetch_row(&self.x[row * inputs..(row + 1) * inputs]);
-            }
-            let targets = self.gathered.gather(self.targets, rows, outputs);
-            let of_batch = targets.weight(rows.len());
-            // A batch whose samples all weigh nothing teaches nothing.
-            if of_batch > 0.0 {
-                sum += network.step(&*x, targets)? * of_batch;
-                weight += of_batch;
-            }
+/// One step for each batch of these samples: the mean of the cost over all of them.
+fn train(network: &mut Network, samples: &mut Samples<'_>, order: &[usize], batch: usize) -> Result<f64, Error> {
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let mut following = order.chunks(batch).skip(1);
+    for rows in order.chunks(batch) {
+        samples.prefetch(following.next().unwrap_or_default());
+        let of_batch = samples.weight(rows)?;
+        // A batch whose samples all weigh nothing teaches nothing.
+        if of_batch > 0.0 {
+            sum += network.step_on(samples, rows)? * of_batch;
+            weight += of_batch;
         }
-        Ok(if weight > 0.0 { sum / weight } else { 0.0 })
     }
+    Ok(if weight > 0.0 { sum / weight } else { 0.0 })
 }
 
 /// The state of the epoch with the lowest cost.

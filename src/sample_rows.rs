@@ -1,0 +1,140 @@
+//! The inputs of many samples, from which batches are gathered: dense rows, or sparse ones.
+
+use crate::error::{Error, Operand};
+use crate::integers::{Integer, Integers};
+use crate::matrix::Input;
+use crate::simd::prefetch;
+use crate::workspace::LINE;
+
+/// The inputs of many samples: `samples × inputs`, dense or sparse.
+///
+/// A slice of `f32` is rows one behind the other. Sparse rows are those of a CSR matrix: `starts` has one number more
+/// than there are samples, and the entries of sample `i` are those from `starts[i]` to below `starts[i + 1]`, each a value
+/// and its column. Entries of one row may come in any order; those of one place add up.
+///
+/// ```
+/// use fused_dense::{Activation, Network, SampleRows, Samples};
+///
+/// let network = Network::builder(3).layer(1, Activation::Identity).build()?;
+/// // 0 5 0
+/// // 0 0 0
+/// // 7 0 9
+/// let rows = SampleRows::sparse(&[5.0, 9.0, 7.0], &[1, 2, 0], &[0_u32, 1, 1, 3]);
+/// let mut samples = Samples::new(&network, rows, &[1.0, 2.0, 3.0])?;
+/// let (x, _) = samples.gather(&[2, 0])?;
+/// assert_eq!(x, [7.0, 0.0, 9.0, 0.0, 5.0, 0.0]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct SampleRows<'a> {
+    rows: Rows<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rows<'a> {
+    Dense(&'a [f32]),
+    Sparse { values: &'a [f32], columns: Integers<'a>, starts: Integers<'a> },
+}
+
+impl<'a> SampleRows<'a> {
+    /// The rows of a CSR matrix: the values of all entries, their columns, and where each row starts and ends.
+    pub fn sparse<C: Integer, S: Integer>(values: &'a [f32], columns: &'a [C], starts: &'a [S]) -> Self {
+        Self { rows: Rows::Sparse { values, columns: C::integers(columns), starts: S::integers(starts) } }
+    }
+
+    /// Samples, once the rows are known to be whole and of so many inputs; `None` where dense rows have none.
+    pub(crate) fn check(&self, inputs: usize) -> Result<Option<usize>, Error> {
+        match self.rows {
+            Rows::Dense(x) => Input::Slice(x).batch(Operand::X, inputs),
+            Rows::Sparse { values, columns, starts } => {
+                check_sparse(values, columns, starts, inputs)?;
+                Ok(Some(starts.len() - 1))
+            }
+        }
+    }
+
+    /// Every number that a gathered row can be made of.
+    pub(crate) fn values(&self) -> &'a [f32] {
+        match self.rows {
+            Rows::Dense(values) | Rows::Sparse { values, .. } => values,
+        }
+    }
+
+    /// The most entries that may add up to one input.
+    pub(crate) fn most_in_one_place(&self) -> usize {
+        match self.rows {
+            Rows::Dense(_) => 1,
+            Rows::Sparse { starts, .. } => {
+                (1..starts.len()).map(|end| starts.get(end) - starts.get(end - 1)).max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// Copies rows one behind the other. They were found to be there.
+    pub(crate) fn gather(&self, samples: &[usize], inputs: usize, to: &mut [f32]) {
+        for (to, &sample) in to.chunks_exact_mut(inputs.max(1)).zip(samples) {
+            match self.rows {
+                Rows::Dense(x) => to.copy_from_slice(&x[sample * inputs..(sample + 1) * inputs]),
+                Rows::Sparse { values, columns, starts } => {
+                    to.fill(0.0);
+                    for entry in starts.get(sample)..starts.get(sample + 1) {
+                        to[columns.get(entry)] += values[entry];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for a row to be brought into the second-level cache.
+    pub(crate) fn prefetch(&self, sample: usize, inputs: usize) {
+        let row = match self.rows {
+            Rows::Dense(_) => sample * inputs..(sample + 1) * inputs,
+            Rows::Sparse { starts, .. } => starts.get(sample)..starts.get(sample + 1),
+        };
+        for line in self.values()[row].chunks(LINE) {
+            prefetch(line.as_ptr());
+        }
+    }
+}
+
+fn check_sparse(values: &[f32], columns: Integers<'_>, starts: Integers<'_>, inputs: usize) -> Result<(), Error> {
+    let entries = values.len();
+    if columns.len() != entries {
+        return Err(Error::Length { operand: Operand::Columns, expected: entries, found: columns.len() });
+    }
+    if let Some(place) = columns.first_outside(inputs) {
+        let expected = "a column below the number of inputs";
+        return Err(Error::Place { operand: Operand::Columns, place, expected, found: columns.number(place) });
+    }
+    let bad_start = |place, expected| {
+        Err(Error::Place { operand: Operand::RowStarts, place, expected, found: starts.number(place) })
+    };
+    if starts.len() == 0 {
+        return Err(Error::Length { operand: Operand::RowStarts, expected: 1, found: 0 });
+    }
+    if let Some(place) = starts.first_outside(entries.saturating_add(1)) {
+        return bad_start(place, "a start of at most the number of entries");
+    }
+    if let Some(place) = (1..starts.len()).find(|&place| starts.get(place) < starts.get(place - 1)) {
+        return bad_start(place, "a start of at least the one before");
+    }
+    Ok(())
+}
+
+impl<'a> From<&'a [f32]> for SampleRows<'a> {
+    fn from(x: &'a [f32]) -> Self {
+        Self { rows: Rows::Dense(x) }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for SampleRows<'a> {
+    fn from(x: &'a [f32; N]) -> Self {
+        x.as_slice().into()
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for SampleRows<'a> {
+    fn from(x: &'a Vec<f32>) -> Self {
+        x.as_slice().into()
+    }
+}
