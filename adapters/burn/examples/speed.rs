@@ -1,9 +1,10 @@
 //! Times fused layers against burn's own on the same backend, on one thread:
-//! `cargo run --release --features ndarray --example speed`, with `-- quick` for a look that proves nothing.
+//! `cargo run --release --features ndarray --example speed`, with `-- quick` for a look that proves nothing. Other
+//! arguments choose layers by what their names begin with: `-- 32×784`.
 //!
 //! Each sample of burn's own layer is followed by one of the fused layer, or the other way about in every second round, so
-//! that what else the machine does meets both. The ratio is the median of the rounds' ratios. burn is built without its
-//! feature `rayon` here, so that its own layers stay on the thread too; with its feature `simd`, which they are faster by.
+//! that what else the machine does meets both. The ratio is the median of the rounds' ratios. burn is built here without its
+//! feature `rayon`, so that its own layers stay on the thread too, and with `simd` and `x86-v4`, by which they are faster.
 #![allow(deprecated)] // burn has deprecated the backend over ndarray
 
 use burn::module::Module;
@@ -15,6 +16,12 @@ use std::time::{Duration, Instant};
 
 /// Batch, inputs and outputs of a layer with its activation.
 struct Shape(usize, usize, usize, Activation);
+
+impl Shape {
+    fn name(&self) -> String {
+        format!("{}×{}→{}", self.0, self.1, self.2)
+    }
+}
 
 const SHAPES: &[Shape] = &[
     Shape(1, 784, 100, Activation::Relu),
@@ -43,16 +50,18 @@ struct Medians {
 }
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "quick");
-    let effort = match quick {
-        true => Effort { sample: Duration::from_millis(2), rounds: 5 },
-        false => Effort { sample: Duration::from_millis(20), rounds: 31 },
+    let arguments = std::env::args().skip(1).collect::<Vec<_>>();
+    let (quick, names): (Vec<_>, Vec<_>) = arguments.into_iter().partition(|argument| argument == "quick");
+    let chosen = |shape: &Shape| names.is_empty() || names.iter().any(|name| shape.name().starts_with(name));
+    let effort = match quick.is_empty() {
+        true => Effort { sample: Duration::from_millis(20), rounds: 31 },
+        false => Effort { sample: Duration::from_millis(1), rounds: 3 },
     };
     println!("one thread; medians of {} pairs; µs of a call, and burn's by the fused layer's\n", effort.rounds);
     println!("backend  layer              activation  pass      burn's own       fused  ratio");
     let backends = [("ndarray", Device::ndarray()), ("flex", Device::flex())];
     for (backend, device) in &backends {
-        for shape in SHAPES {
+        for shape in SHAPES.iter().filter(|shape| chosen(shape)) {
             print(backend, shape, "forward", forward(shape, device, effort));
             print(backend, shape, "both", both(shape, &device.clone().autodiff(), effort));
         }
@@ -60,9 +69,8 @@ fn main() {
 }
 
 fn print(backend: &str, shape: &Shape, pass: &str, medians: Medians) {
-    let Shape(batch, inputs, outputs, activation) = shape;
+    let (layer, activation) = (shape.name(), shape.3);
     let Medians { own, fused, ratio } = medians;
-    let layer = format!("{batch}×{inputs}→{outputs}");
     let (own, fused) = (1e6 * own, 1e6 * fused);
     println!("{backend:<8} {layer:<18} {activation:<11} {pass:<8} {own:>11.1} {fused:>11.1} {ratio:>5.2}×");
 }
