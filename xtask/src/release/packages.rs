@@ -144,8 +144,11 @@ impl Package {
     }
 }
 
+/// Cargo's warnings. A package's manifest has the profiles of its workspace, which name packages that the tools alone need;
+/// nobody who depends on it has them read.
 fn warnings(messages: &str) -> Vec<&str> {
-    messages.lines().filter_map(|line| line.strip_prefix("warning: ")).collect()
+    let warnings = messages.lines().filter_map(|line| line.strip_prefix("warning: "));
+    warnings.filter(|warning| !warning.starts_with("profile package spec")).collect()
 }
 
 #[cfg(test)]
@@ -199,6 +202,6 @@ mod tests {
         let package = Package::from(metadata.packages.into_iter().next().unwrap());
         assert_eq!((package.licence.as_str(), package.goes_to_the_registry), ("", false));
         assert_eq!((&package.takes[..], package.folder()), (&["^1.0.0".to_string()][..], Path::new("/a")));
-        assert_eq!(warnings("warning: a\n   Packaged 1 file\nwarning: b\n"), ["a", "b"]);
+        assert_eq!(warnings("warning: a\n   Packaged 1 file\nwarning: profile package spec `c`\nwarning: b\n"), ["a", "b"]);
     }
 }
