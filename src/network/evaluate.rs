@@ -69,6 +69,7 @@ impl Network {
         let len = last.output_len(targets.batch);
         let Session { output, z, gradient, .. } = session;
         let kernels = last.dense.target()?.kernels;
-        Ok(self.objective.run(kernels, targets, &z[..len], &output[..len], &mut gradient[..len]))
+        let sum = self.objective.sum(kernels, targets, &z[..len], &output[..len], &mut gradient[..len]);
+        Ok(sum / targets.divisor())
     }
 }
