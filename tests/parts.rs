@@ -89,9 +89,8 @@ fn step_in_parts(network: &mut Network, data: &Data, parts: &[usize], weighted: 
     let mut start = 0;
     let ranges: Vec<_> = parts.iter().map(|len| (start, start += len, start)).map(|(from, (), to)| from..to).collect();
     let part = |network: &Network, rows: &core::ops::Range<usize>| {
-        network.part(data.x(rows.clone()), data.targets(cost, rows.clone(), weighted)).map(|part| {
+        network.part(data.x(rows.clone()), data.targets(cost, rows.clone(), weighted)).inspect(|part| {
             assert_eq!((part.samples(), part.is_weighted()), (rows.len(), weighted));
-            part
         })
     };
     let parts = ranges.iter().map(|rows| part(network, rows)).collect::<Result<Vec<_>, _>>()?;

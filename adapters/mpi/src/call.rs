@@ -16,10 +16,11 @@ pub(crate) enum Call {
     Apply,
     Checkpoint,
     Epoch,
+    Sum,
 }
 
 impl Call {
-    const ALL: [Self; 5] = [Self::Step, Self::Gradients, Self::Apply, Self::Checkpoint, Self::Epoch];
+    const ALL: [Self; 6] = [Self::Step, Self::Gradients, Self::Apply, Self::Checkpoint, Self::Epoch, Self::Sum];
 }
 
 impl fmt::Display for Call {
@@ -30,6 +31,7 @@ impl fmt::Display for Call {
             Self::Apply => "the application of gradients",
             Self::Checkpoint => "a checkpoint",
             Self::Epoch => "the end of an epoch",
+            Self::Sum => "a sum",
         })
     }
 }
@@ -91,7 +93,10 @@ fn check_alike(letters: &[Vec<u64>]) -> Result<(), Error> {
     let of = |letter: &[u64]| {
         let call = Call::ALL.into_iter().find(|call| *call as u64 == letter[0]);
         let call = call.map_or_else(|| "an unknown call".into(), |call| call.to_string());
-        format!("{call} after {} steps (optimiser {:x}, samples {:x})", letter[1], letter[2], letter[7])
+        format!(
+            "{call} after {} steps (optimiser {:x}, order or number of values {:x})",
+            letter[1], letter[2], letter[7]
+        )
     };
     Err(Error::OutOfStep { rank, expected: of(first), found: of(&letters[rank]) })
 }

@@ -200,6 +200,11 @@ impl<'u> Distributed<'u> {
         self.engine.links.abort(message)
     }
 
+    /// The engine alone.
+    pub(crate) fn engine(&self) -> &Engine<'u> {
+        &self.engine
+    }
+
     /// Network and engine.
     pub(crate) fn parts(&mut self) -> (&mut Network, &mut Engine<'u>) {
         (&mut self.network, &mut self.engine)

@@ -71,6 +71,11 @@ impl<'u> Engine<'u> {
         Ok(Self { links, options, layout, gp, state, buckets, isa, told: ranks })
     }
 
+    /// The instruction set by which sums are added.
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
     pub(crate) fn plan(&self, blocks: &Blocks) -> Plan {
         plan::plan(&self.layout, &self.gp, &self.options, (self.state, &self.buckets), blocks)
     }
@@ -173,7 +178,7 @@ impl<'u> Engine<'u> {
         let Self { links, layout, .. } = self;
         let adding = Adding { isa: self.isa, scale: batch.whole.scale() };
         let mut costs = vec![0.0; part.blocks()];
-        let mut run = || {
+        let totals = links.keep_together(|links| {
             let mut reduce = Reduce::start(links, layout, plan, &batch.blocks, adding, gathers)?;
             network.sums_by_block(part, batch.whole, |sums| {
                 costs[sums.block] = sums.cost;
@@ -182,14 +187,8 @@ impl<'u> Engine<'u> {
             let totals = reduce.wait(links)?;
             links.finish()?;
             Ok(totals)
-        };
-        match run() {
-            Ok(totals) => Ok(Reduced { totals, costs }),
-            Err(error) => {
-                links.give_up();
-                Err(error)
-            }
-        }
+        })?;
+        Ok(Reduced { totals, costs })
     }
 
     /// The cost of the whole batch, its blocks added in their order; and the first gradient that a rank found not finite.

@@ -1,5 +1,6 @@
 //! All parameters in one row, and how the row is cut into buckets and slices.
 
+use crate::model::groups;
 use core::ops::Range;
 use fused_dense::Network;
 
@@ -66,22 +67,10 @@ impl Layout {
         self.layers[layers.start][0]..self.layers[layers.end - 1][2]
     }
 
-    /// Layers from the last to the first in groups of at least so many parameters: what is left at the end goes to the last
-    /// group.
+    /// The layers that are reduced together where groups of so many parameters are wanted.
     pub(crate) fn buckets(&self, parameters: usize) -> Vec<Range<usize>> {
-        let mut buckets: Vec<Range<usize>> = Vec::new();
-        let mut end = self.layers();
-        for start in (0..self.layers()).rev() {
-            if self.range(&(start..end)).len() >= parameters.max(1) {
-                buckets.push(start..end);
-                end = start;
-            }
-        }
-        match buckets.last_mut() {
-            Some(last) => last.start = 0,
-            None => buckets.push(0..end),
-        }
-        buckets
+        let lens: Vec<usize> = self.layers.iter().map(|layer| layer[2] - layer[0]).collect();
+        groups(&lens, parameters)
     }
 
     /// The pieces of arrays that a range of the row is made of.

@@ -16,12 +16,13 @@ mod options;
 mod plan;
 mod reduce;
 mod shared;
+mod sum;
 mod tags;
 
 pub use distributed::Distributed;
 pub use engine::Step;
 pub use error::{Difference, Error};
-pub use model::{Job, LogGp, Reduction};
+pub use model::{Job, LogGp, Reduction, groups};
 pub use mpi;
 pub use options::{Options, State, Way};
 pub use plan::Plan;

@@ -249,9 +249,15 @@ impl<'u> Links<'u> {
         Ok(())
     }
 
-    /// Gives the ranks up: what is under way is of no use.
-    pub(crate) fn give_up(&mut self) {
-        self.is_broken = true;
+    /// Runs a part of a call in which every rank waits for the others: an error here, which the others do not know of, is the
+    /// end of their work together.
+    ///
+    /// # Errors
+    /// Those of the part.
+    pub(crate) fn keep_together<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let result = part(self);
+        self.is_broken |= result.is_err();
+        result
     }
 
     /// Whether the ranks can no longer work together.

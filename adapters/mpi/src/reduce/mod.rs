@@ -122,6 +122,17 @@ impl<'r> Reduce<'r> {
         self.advance(links)
     }
 
+    /// Takes the sums of a block for all parameters at a time.
+    ///
+    /// # Errors
+    /// [`Error::Mpi`]
+    pub(crate) fn take_block(&mut self, links: &mut Links<'_>, block: usize, sums: &[f32]) -> Result<(), Error> {
+        let place = self.common.sums(block, &(0..self.common.len));
+        // SAFETY: the sums of a block are taken once, and sent only behind `made` below.
+        unsafe { links.memory().values_mut(place) }.copy_from_slice(sums);
+        self.buckets.iter_mut().try_for_each(|bucket| bucket.made(links, block))
+    }
+
     fn advance(&mut self, links: &mut Links<'_>) -> Result<(), Error> {
         self.buckets.iter_mut().try_for_each(|bucket| bucket.advance(links))
     }

@@ -30,6 +30,7 @@ const PARTS: &[(&str, Part)] = &[
     ("steps", steps::steps),
     ("gradients", steps::gradients),
     ("fit", steps::fit),
+    ("sums", steps::sums),
     ("idle", steps::idle),
     ("refused", errors::refused),
     ("disagree", errors::disagree),
@@ -67,6 +68,7 @@ fn trials() -> Vec<Trial> {
     }
     let mut add = |name: &str, test: fn() -> Result<(), Failed>| trials.push(Trial::test(name, test));
     add("fit_has_the_bits_of_one_machine", || launch("fit", 3, "", Expect::Success).map(drop));
+    add("sums_of_ones_own_are_in_the_order_of_the_ranks", || launch("sums", 4, "", Expect::Success).map(drop));
     add("few_samples_leave_ranks_without_work_and_say_so", || {
         launch("idle", 4, "", Expect::Success)?.says("fused-dense-mpi: 1 of 4 ranks have work: a batch has 100 samples")
     });
@@ -125,5 +127,5 @@ fn example() -> Result<(), Failed> {
     let program = std::env::current_exe()?;
     let folder = program.ancestors().nth(2).ok_or("a folder of builds")?;
     let example = folder.join("examples/mnist_mpi");
-    launch::run(&example, 4, &[("MNIST_MPI_EPOCHS", "2")], Expect::Success)?.says("% of")
+    launch::run(&example, 4, &[], Expect::Success)?.says("test digits read")
 }

@@ -1,6 +1,6 @@
 //! Steps of all ranks beside those of one machine, which each rank makes for itself.
 
-use crate::data::{Data, INPUTS, Kind, bits, gradient_bits, kinds};
+use crate::data::{Data, INPUTS, Kind, bits, gradient_bits, kinds, values};
 use core::ops::Range;
 use fused_dense::{Fit, Network, SUM_BLOCK};
 use fused_dense_mpi::{Distributed, Options, State, Way};
@@ -158,5 +158,31 @@ pub(crate) fn idle(universe: &Universe, _: &str) {
             assert_eq!((step.ranks, own.is_empty()), (workers, distributed.rank() >= workers));
         }
         assert_eq!(data.x.len(), 300 * INPUTS);
+    }
+}
+
+/// Sums of values that have nothing to do with the network.
+pub(crate) fn sums(universe: &Universe, _: &str) {
+    for way in WAYS {
+        let mut distributed = distributed(universe, &kinds()[0], Options::new().way(way));
+        let (rank, ranks) = (distributed.rank(), distributed.size());
+        for len in [0, 1, 3, 1000, 100_000] {
+            assert_eq!(distributed.plan_of_sum(len).way, way);
+            let of = |rank: usize| values(len, 77 + rank as u64);
+            let mut expected = of(0);
+            for rank in 1..ranks {
+                expected.iter_mut().zip(of(rank)).for_each(|(sum, value)| *sum += value);
+            }
+            let mut found = of(rank);
+            distributed.ordered_sum(&mut found).expect("a sum");
+            assert!(
+                found.iter().zip(&expected).all(|(found, expected)| found.to_bits() == expected.to_bits()),
+                "{len}"
+            );
+        }
+        let mut other = vec![1.0; 3 + rank];
+        let found = distributed.ordered_sum(&mut other).expect_err("different numbers of values");
+        assert!(matches!(found, fused_dense_mpi::Error::OutOfStep { rank: 1, .. }), "{found}");
+        assert!(other.iter().all(|value| *value == 1.0));
     }
 }
