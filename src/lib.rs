@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activation;
 mod cost;
@@ -44,12 +45,13 @@ pub use layer::{
     Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, RectanglePlan, Saved, Update,
     Upstream, Weights,
 };
-pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
+pub use matrix::{Input, MatrixView, MatrixViewMut, Output, Unfit};
 pub use network::{
     BlockSums, Epoch, Evaluation, Fit, FitEnd, FitSteps, History, Layer, Network, NetworkBuilder, Part, Samples,
     WholeBatch, add_block_sums,
 };
 pub use optimizer::{Adam, Optimizer, Sgd};
+pub use random::Shuffle;
 pub use sample_rows::SampleRows;
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use targets::{Classes, Targets};

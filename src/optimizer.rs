@@ -41,11 +41,16 @@ pub(crate) const STATE_OF_B: [&[Operand]; MOST_STATE + 1] = [&[], &[Operand::VB]
 /// # Ok::<(), fused_dense::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Sgd {
-    pub(crate) learning_rate: f32,
-    pub(crate) momentum: f32,
-    pub(crate) nesterov: bool,
-    pub(crate) weight_decay: f32,
+    /// The learning rate `η`.
+    pub learning_rate: f32,
+    /// The share `μ` of the velocity that a step keeps.
+    pub momentum: f32,
+    /// Whether momentum is Nesterov's.
+    pub nesterov: bool,
+    /// The weight decay `λ`.
+    pub weight_decay: f32,
 }
 
 impl Sgd {
@@ -122,12 +127,18 @@ impl Sgd {
 /// # Ok::<(), fused_dense::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Adam {
-    pub(crate) learning_rate: f32,
-    pub(crate) betas: (f32, f32),
-    pub(crate) epsilon: f32,
-    pub(crate) weight_decay: f32,
-    pub(crate) is_decoupled: bool,
+    /// The learning rate `η`.
+    pub learning_rate: f32,
+    /// The shares `β₁` and `β₂` of the moments that a step keeps.
+    pub betas: (f32, f32),
+    /// Added to the denominator.
+    pub epsilon: f32,
+    /// The weight decay `λ`.
+    pub weight_decay: f32,
+    /// Whether weight decay is that of AdamW, apart from the gradient.
+    pub is_decoupled: bool,
 }
 
 impl Adam {

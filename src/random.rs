@@ -43,8 +43,19 @@ fn below(generator: &mut impl Rng, bound: u64) -> u64 {
 }
 
 /// The order in which an epoch shows samples: a permutation, by seed and epoch alone, in memory that is used again.
+///
+/// [`Network::fit`](crate::Network::fit) goes through its samples in this order, so that a training loop of your own can do the
+/// same. It holds out the last samples in the order of epoch 0.
+///
+/// ```
+/// use fused_dense::Shuffle;
+///
+/// let mut shuffle = Shuffle::default();
+/// assert_eq!(shuffle.order(12, 0, 1)?, [11, 10, 5, 0, 4, 8, 9, 2, 3, 6, 7, 1]);
+/// # Ok::<(), fused_dense::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shuffle {
+pub struct Shuffle {
     order: Vec<usize>,
 }
 
@@ -54,7 +65,7 @@ impl Shuffle {
     ///
     /// # Errors
     /// [`Error::TooLarge`] where there is no memory for it.
-    pub(crate) fn order(&mut self, samples: usize, seed: u64, epoch: u64) -> Result<&[usize], Error> {
+    pub fn order(&mut self, samples: usize, seed: u64, epoch: u64) -> Result<&[usize], Error> {
         self.order.clear();
         self.order.try_reserve_exact(samples).map_err(|_| Error::TooLarge { operand: Operand::X })?;
         self.order.extend(0..samples);

@@ -6,6 +6,7 @@ use fused_dense::{
     Activation, Adam, Cost, Error, Fit, FitSteps, Network, NetworkBuilder, Operand, Optimizer, SUM_BLOCK, Samples, Sgd,
     Summation, Targets, WholeBatch, add_block_sums,
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::{isas, values};
 
 const INPUTS: usize = 23;
@@ -15,6 +16,7 @@ const CUTS: &[(usize, &[usize])] = &[
     (0, &[0, 0]),
     (5, &[0, 5]),
     (256, &[256, 0]),
+    (258, &[256, 2]),
     (261, &[256, 5]),
     (600, &[512, 0, 88]),
     (600, &[256, 256, 88]),
@@ -199,7 +201,11 @@ fn a_caller_ends_the_pass() {
     assert_eq!(network.apply_gradients(), Err(Error::NoGradients));
     // Batches of its own count as such again.
     let mut fresh = builders().remove(0).build().unwrap();
-    assert_eq!(network.forward(data.x(0..5)).unwrap(), fresh.forward(data.x(0..5)).unwrap());
+    assert_eq!(network.forward(data.x(0..2)).unwrap(), fresh.forward(data.x(0..2)).unwrap());
+    let panics =
+        || network.sums_by_block(&part, WholeBatch::new(600), |_| -> Result<(), Error> { panic!("on purpose") });
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    assert_eq!(network.forward(data.x(0..2)).unwrap(), fresh.forward(data.x(0..2)).unwrap());
 }
 
 #[test]

@@ -207,6 +207,24 @@ fn the_guard_refuses_and_leaves_everything() {
     }
 }
 
+/// A cost of the caller's own may panic: the network then is as it was, and goes on.
+#[test]
+fn a_cost_that_panics_leaves_everything() {
+    let (x, labels) = samples(6);
+    let (mut network, mut other) = (classifier().build().unwrap(), classifier().build().unwrap());
+    let before = state(&network);
+    for by_z in [false, true] {
+        let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let cost = |_: &[f32], _: &mut [f32]| panic!("no cost");
+            if by_z { network.step_with_d_z(&x, cost) } else { network.step_with_d_a(&x, cost) }
+        }));
+        assert!(panics.is_err());
+        assert_eq!((state(&network), network.steps()), (before.clone(), 0));
+    }
+    assert_eq!(network.step(&x, &labels), other.step(&x, &labels));
+    assert_eq!(state(&network), state(&other));
+}
+
 /// Where sizes alone cannot rule an overflow out, the gradients are made and looked at: finite ones are applied with the
 /// bits of an unguarded step, an overflow is refused.
 #[test]

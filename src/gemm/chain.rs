@@ -211,7 +211,7 @@ unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
             let totals = if plan.totals != Totals::InPlace {
                 let row_stride = kernels.vectors(panel.cols.len()) * kernels.lanes;
                 let staging = Sink::rows(staging.as_mut_ptr(), row_stride);
-                if gemm.add && plan.totals == Totals::Staged {
+                if gemm.finish.add && plan.totals == Totals::Staged {
                     collect(gemm.c, panel.rows.clone(), panel.cols.clone(), staging);
                 }
                 staging
@@ -319,8 +319,8 @@ impl PanelCall<'_> {
         let Self { gemm, plan, updated, .. } = *self;
         let is_last = first + depth == gemm.k;
         Around {
-            is_passing: updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.add,
-            is_collected: plan.totals == Totals::StagedByRuns && first == 0 && gemm.add,
+            is_passing: updated.is_some() && gemm.k <= SUM_BLOCK && !gemm.finish.add,
+            is_collected: plan.totals == Totals::StagedByRuns && first == 0 && gemm.finish.add,
             is_activated: is_last && plan.totals == Totals::InPlace && gemm.has_epilogue(),
             is_finished: plan.totals == Totals::StagedByRuns && is_last && updated.is_none(),
             updated: updated.filter(|_| is_last),

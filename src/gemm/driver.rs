@@ -276,7 +276,7 @@ unsafe fn outer_update(
             let to = Sink::rows(scratch.as_mut_ptr(), piece.cols.len());
             // SAFETY: the piece lies inside the part, for which the caller vouches, and has room in the scratch.
             unsafe {
-                if gemm.add {
+                if gemm.finish.add {
                     collect(gemm.c, piece.rows.clone(), piece.cols.clone(), to);
                 }
                 outer_product(kernels, gemm, plan, &piece, to);

@@ -20,7 +20,7 @@ use crate::summation::Summation;
 use core::ops::Range;
 use update::Parameter;
 
-/// `c = g(start + scale · a · b)`, or `c += scale · a · b`, or an update by `scale · a · b` (with `add`, `c + scale · a · b`): `c` is `m × n`, the sums have `k` terms.
+/// `c = g(start + scale · a · b)`, or `c += scale · a · b`, or an update by one of them: `c` is `m × n`, the sums have `k` terms.
 #[derive(Clone, Copy)]
 pub(crate) struct Gemm<'g> {
     pub(crate) m: usize,
@@ -34,8 +34,8 @@ pub(crate) struct Gemm<'g> {
     /// Where the pre-activation is kept, if it is.
     pub(crate) z: Option<Sink>,
     pub(crate) start: Start,
-    pub(crate) scale: f32,
-    pub(crate) add: bool,
+    /// Of the first block's sums.
+    pub(crate) finish: Finish,
     pub(crate) activation: Activation,
     /// The parameters that the product is the gradient of, to be updated by it; it is not written to `c` then.
     pub(crate) update: Option<Updated<'g>>,
@@ -131,7 +131,7 @@ impl Gemm<'_> {
     /// The finish of the sums of the block from term `first` on: each is added to those before.
     #[inline(always)]
     fn finish(&self, first: usize) -> Finish {
-        Finish { scale: self.scale, add: self.add || first > 0 }
+        if first == 0 { self.finish } else { self.finish.of_next_block() }
     }
 
     /// Where partial sums stand until the last block: the kept pre-activation, or else the output itself.

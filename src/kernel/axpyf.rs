@@ -5,7 +5,7 @@
 //!     for each strip of columns
 //!         s = start, or zero, in the block's first group, else sums
 //!         for each term p of the group, ascending:  s = fma(broadcast a[p], b[p], s)
-//!         c = scale · s, or fma(scale, s, c), in the block's last group, else sums = s
+//!         c = scale · s, or fma(weight, scale · s, c), in the block's last group, else sums = s
 //! ```
 //!
 //! A tile keeps its sums in registers for all terms and so reads the right operand in columns of short pieces, of which
@@ -148,12 +148,14 @@ unsafe fn strip<S: Simd, const N: usize, const CUT: bool>(
             return;
         }
         let (c, scale) = (row.c.ptr.add(j), simd.splat(row.finish.scale));
+        let weight = simd.splat(row.finish.weight);
         let mut old = [simd.splat(0.0); N];
         if row.finish.add {
             load::<S, N, CUT>(simd, c, tail, &mut old);
         }
         for v in 0..N {
-            s[v] = if row.finish.add { simd.mul_add(scale, s[v], old[v]) } else { simd.mul(scale, s[v]) };
+            let scaled = simd.mul(scale, s[v]);
+            s[v] = if row.finish.add { simd.mul_add(weight, scaled, old[v]) } else { scaled };
         }
         store::<S, N, CUT>(simd, c, tail, &s);
     }

@@ -7,7 +7,7 @@
 //!         b[NV] = row p of the right panel
 //!         for i in 0..MR
 //!             acc[i] = fma(a[i, p], b, acc[i])
-//!     c = scale · acc, or fma(scale, acc, c)
+//!     c = scale · acc, or fma(weight, scale · acc, c)
 //! ```
 //!
 //! Runs, because the sums over a small batch are so short that a call for each tile would take a quarter of the time.
@@ -253,17 +253,15 @@ unsafe fn chain_tile<S: Simd, K: Kind, const MR: usize, const NV: usize>(
             sum::<S, K, One, MR, NV>(simd, run, columns, &mut place, &mut acc);
         }
 
-        let scale = simd.splat(run.finish.scale);
+        let (scale, weight) = (simd.splat(run.finish.scale), simd.splat(run.finish.weight));
         let group = tile.c;
         for i in 0..MR {
             let row = group.add(i * run.c.row_stride);
             // All of a row is read before any of it is written, since the last two vectors may overlap.
             for v in 0..NV {
-                acc[i][v] = if run.finish.add {
-                    simd.mul_add(scale, acc[i][v], columns.load(simd, row, v))
-                } else {
-                    simd.mul(scale, acc[i][v])
-                };
+                let scaled = simd.mul(scale, acc[i][v]);
+                acc[i][v] =
+                    if run.finish.add { simd.mul_add(weight, scaled, columns.load(simd, row, v)) } else { scaled };
             }
             for v in 0..NV {
                 columns.store(simd, row, v, acc[i][v]);

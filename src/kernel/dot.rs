@@ -147,7 +147,7 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
 ) {
     const { assert!(FOLDED <= S::LANES) };
     let tail = simd.tail(count);
-    let scale = simd.splat(tile.finish.scale);
+    let (scale, weight) = (simd.splat(tile.finish.scale), simd.splat(tile.finish.weight));
     // SAFETY: the caller vouches for bias and output at these places; the tail reaches no further than the sums do, and
     // strided columns are touched one at a time.
     unsafe {
@@ -167,6 +167,9 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
                 }
             }
         }
+        for i in 0..MR {
+            sums[i] = simd.mul(scale, sums[i]);
+        }
         if tile.c.col_stride != 1 {
             for i in 0..MR {
                 let mut values = [0.0; FOLDED];
@@ -174,10 +177,10 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
                     for s in 0..count {
                         values[s] = *row(i).add(s * tile.c.col_stride);
                     }
-                    let value = simd.mul_add(scale, sums[i], simd.load_tail(values.as_ptr(), tail));
+                    let value = simd.mul_add(weight, sums[i], simd.load_tail(values.as_ptr(), tail));
                     simd.store_tail(values.as_mut_ptr(), value, tail);
                 } else {
-                    simd.store_tail(values.as_mut_ptr(), simd.mul(scale, sums[i]), tail);
+                    simd.store_tail(values.as_mut_ptr(), sums[i], tail);
                 }
                 for s in 0..count {
                     *row(i).add(s * tile.c.col_stride) = values[s];
@@ -185,11 +188,11 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
             }
         } else if tile.finish.add {
             for i in 0..MR {
-                simd.store_tail(row(i), simd.mul_add(scale, sums[i], simd.load_tail(row(i), tail)), tail);
+                simd.store_tail(row(i), simd.mul_add(weight, sums[i], simd.load_tail(row(i), tail)), tail);
             }
         } else {
             for i in 0..MR {
-                simd.store_tail(row(i), simd.mul(scale, sums[i]), tail);
+                simd.store_tail(row(i), sums[i], tail);
             }
         }
     }

@@ -6,7 +6,7 @@
 //!         b[t] = row p + t of the right operand, in every quad                t = 0..4
 //!         for each vector:  a = terms p..p + 4 of its rows, a quad each
 //!             for each t:   acc = fma(lane t of each quad of a, b[t], acc)
-//!     c = scale · acc, or fma(scale, acc, c)
+//!     c = scale · acc, or fma(weight, scale · acc, c)
 //! ```
 //!
 //! A tile one vector wide loads a factor for every multiply-add, of which most lanes are empty. Here a load brings four
@@ -100,12 +100,13 @@ unsafe fn rows<S: Quads, const NV: usize>(simd: S, call: &Narrow, first: usize) 
                 _ => terms::<S, NV, 3>(simd, call, p, &factors, cols, &mut acc),
             }
         }
-        let scale = simd.splat(call.finish.scale);
+        let (scale, weight) = (simd.splat(call.finish.scale), simd.splat(call.finish.weight));
         let c = Lines::<NV>::new::<S>(call.c.ptr.add(first * call.c.row_stride), call.c.row_stride, left);
         for v in 0..NV {
+            let scaled = simd.mul(scale, acc[v]);
             let value = match call.finish.add {
-                true => simd.mul_add(scale, acc[v], simd.load_quads_tail(c.quads(v), cols)),
-                false => simd.mul(scale, acc[v]),
+                true => simd.mul_add(weight, scaled, simd.load_quads_tail(c.quads(v), cols)),
+                false => scaled,
             };
             simd.store_quads(c.quads(v).map(<*const f32>::cast_mut), value, cols);
         }

@@ -93,10 +93,38 @@ impl Start {
     }
 }
 
-/// The use of a block's sum `s`: `scale · s`, or `fma(scale, s, c)`.
+/// The use of a block's sum `s`: `scale · s`, or `fma(weight, scale · s, c)`.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
     pub(crate) scale: f32,
+    /// The factor of the scaled sum where it is added.
+    pub(crate) weight: f32,
     /// Whether to add to the output `c`; where not, the output is never read.
     pub(crate) add: bool,
+}
+
+impl Finish {
+    /// `scale · s`
+    #[inline(always)]
+    pub(crate) fn overwrite(scale: f32) -> Self {
+        Self { scale, weight: 1.0, add: false }
+    }
+
+    /// `fma(scale, s, c)`: a product with 1 is exact.
+    #[inline(always)]
+    pub(crate) fn add(scale: f32) -> Self {
+        Self { scale: 1.0, weight: scale, add: true }
+    }
+
+    /// `fma(-rate, scale · s, c)`: gradient descent.
+    #[inline(always)]
+    pub(crate) fn descend(rate: f32, scale: f32) -> Self {
+        Self { scale, weight: -rate, add: true }
+    }
+
+    /// Of the sum of a further block of the same product, which is added to those before.
+    #[inline(always)]
+    pub(crate) fn of_next_block(self) -> Self {
+        if self.add { self } else { Self::add(self.scale) }
+    }
 }

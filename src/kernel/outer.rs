@@ -5,7 +5,7 @@
 //!     for each vector of columns
 //!         s = 0
 //!         for each term p:  s = fma(a[i, p], b[p], s)
-//!         c[i] = scale · s, or fma(scale, s, c[i])
+//!         c[i] = scale · s, or fma(weight, scale · s, c[i])
 //! ```
 //!
 //! The output is written in one stream from end to end, row by row. Where the right operand is longer than eight vectors,
@@ -85,7 +85,7 @@ unsafe fn outer_to<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
 unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Outer) {
     let last = (N - 1) * S::LANES;
     let tail = simd.tail(outer.cols - last);
-    let scale = simd.splat(outer.finish.scale);
+    let (scale, weight) = (simd.splat(outer.finish.scale), simd.splat(outer.finish.weight));
     // SAFETY: i < rows; all vectors but the last, cut to its columns, are whole.
     unsafe {
         let mut b = [simd.splat(0.0); N];
@@ -98,11 +98,11 @@ unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Oute
             let c = outer.c.ptr.add(i * outer.c.row_stride);
             for v in 0..N {
                 let (at, is_last) = (c.add(v * S::LANES), v == N - 1);
-                let sum = simd.mul_add(a, b[v], simd.splat(0.0));
+                let scaled = simd.mul(scale, simd.mul_add(a, b[v], simd.splat(0.0)));
                 let value = match (ADD, is_last) {
-                    (false, _) => simd.mul(scale, sum),
-                    (true, false) => simd.mul_add(scale, sum, simd.load(at)),
-                    (true, true) => simd.mul_add(scale, sum, simd.load_tail(at, tail)),
+                    (false, _) => scaled,
+                    (true, false) => simd.mul_add(weight, scaled, simd.load(at)),
+                    (true, true) => simd.mul_add(weight, scaled, simd.load_tail(at, tail)),
                 };
                 if is_last { simd.store_tail(at, value, tail) } else { simd.store(at, value) }
             }
@@ -116,7 +116,7 @@ unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Oute
 /// As [`outer`].
 #[inline(always)]
 unsafe fn broad<S: Simd, const K: usize, const ADD: bool>(simd: S, outer: &Outer) {
-    let scale = simd.splat(outer.finish.scale);
+    let (scale, weight) = (simd.splat(outer.finish.scale), simd.splat(outer.finish.weight));
     for i in 0..outer.rows {
         // SAFETY: i < rows; a row's vectors lie below `cols`, or are cut to what is left of it.
         unsafe {
@@ -124,7 +124,7 @@ unsafe fn broad<S: Simd, const K: usize, const ADD: bool>(simd: S, outer: &Outer
             for p in 0..K {
                 a[p] = simd.splat(*outer.a.ptr.add(i * outer.a.row_stride + p * outer.a.col_stride));
             }
-            let row = Row::<S, K, ADD> { a, outer, c: outer.c.ptr.add(i * outer.c.row_stride), scale };
+            let row = Row::<S, K, ADD> { a, outer, c: outer.c.ptr.add(i * outer.c.row_stride), scale, weight };
             // Where nothing is added, what is left over may be written again with its neighbours, which takes no mask.
             let overlaps = !ADD && outer.cols >= S::LANES;
             let mut j = 0;
@@ -157,6 +157,7 @@ struct Row<'o, S: Simd, const K: usize, const ADD: bool> {
     outer: &'o Outer,
     c: *mut f32,
     scale: S::V,
+    weight: S::V,
 }
 
 impl<S: Simd, const K: usize, const ADD: bool> Row<'_, S, K, ADD> {
@@ -173,8 +174,8 @@ impl<S: Simd, const K: usize, const ADD: bool> Row<'_, S, K, ADD> {
                 sum = simd.mul_add(self.a[p], simd.load(self.outer.b.ptr.add(p * self.outer.b.row_stride + j)), sum);
             }
             let c = self.c.add(j);
-            let value = if ADD { simd.mul_add(self.scale, sum, simd.load(c)) } else { simd.mul(self.scale, sum) };
-            simd.store(c, value);
+            let scaled = simd.mul(self.scale, sum);
+            simd.store(c, if ADD { simd.mul_add(self.weight, scaled, simd.load(c)) } else { scaled });
         }
     }
 
@@ -193,8 +194,8 @@ impl<S: Simd, const K: usize, const ADD: bool> Row<'_, S, K, ADD> {
                 sum = simd.mul_add(self.a[p], b, sum);
             }
             let c = self.c.add(j);
-            let value =
-                if ADD { simd.mul_add(self.scale, sum, simd.load_tail(c, tail)) } else { simd.mul(self.scale, sum) };
+            let scaled = simd.mul(self.scale, sum);
+            let value = if ADD { simd.mul_add(self.weight, scaled, simd.load_tail(c, tail)) } else { scaled };
             simd.store_tail(c, value, tail);
         }
     }

@@ -57,6 +57,11 @@ impl Moments {
 }
 
 impl Rule {
+    /// Whether it is plain gradient descent, which a product can do as it adds to what stands there.
+    pub(crate) fn is_plain_descent(&self) -> bool {
+        matches!(self.kind, Kind::Descent) && self.weight_decay == 0.0
+    }
+
     /// The same for a parameter that does not decay.
     pub(crate) fn without_decay(self) -> Self {
         Self { weight_decay: 0.0, moments: Moments { kept: 1.0, ..self.moments }, ..self }

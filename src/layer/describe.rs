@@ -6,7 +6,7 @@ use crate::gemm::driver::kernel_name;
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, HowToCompute};
 use crate::isa::{Isa, Target};
-use crate::kernel::{Sink, Source, Start};
+use crate::kernel::{Finish, Sink, Source, Start};
 use crate::plan::{self, Asked, BatchShape, Question, Rectangle, RightOperand, Route, TileLoops, TileOrder, Totals};
 use crate::summation::Summation;
 use core::fmt;
@@ -155,12 +155,13 @@ impl Dense {
             d_w: true,
             d_a_prev: true,
             has_room: true,
+            descends: false,
         };
         let workers = plan::schedule(target, &shape, || budget).workers;
         let rows = batch.min(layout.chunk_rows);
         let (d_a_prev, order) = self.a_prev_product(batch, rows, matrix(outputs), w, output(inputs), false);
         let d_a_prev = describe(&d_a_prev, order, workers);
-        let d_w = self.w_product(rows, matrix(outputs), matrix(inputs), output(inputs), 1.0, false);
+        let d_w = self.w_product(rows, matrix(outputs), matrix(inputs), output(inputs), Finish::overwrite(1.0));
         let d_w = describe(&d_w, Summation::Chain, workers);
         let (isa, tuning) = (target.kernels.isa, target.tuning.name());
         let (threads, threads_source) = (budget.workers, budget.source);

@@ -5,7 +5,7 @@ use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, HowToCompute, driver};
 use crate::isa::Target;
-use crate::kernel::{Sink, Source, Start};
+use crate::kernel::{Finish, Sink, Source, Start};
 use crate::matrix::Input;
 use crate::plan::{self, Slot};
 use crate::summation::Summation;
@@ -151,8 +151,7 @@ impl Dense {
             c: a,
             z,
             start,
-            scale: 1.0,
-            add: false,
+            finish: Finish::overwrite(1.0),
             activation: self.activation,
             update: None,
         };

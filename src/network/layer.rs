@@ -116,12 +116,11 @@ impl Layer {
     pub(super) fn output_len(&self, batch: usize) -> usize {
         batch * self.dense.outputs()
     }
+}
 
-    /// The pre-activation of `batch` samples, where it was kept or is the activation.
-    pub(super) fn z(&self, batch: usize) -> &[f32] {
-        let len = self.output_len(batch);
-        if self.dense.activation() == Activation::Identity { &self.a[..len] } else { &self.z[..len] }
-    }
+/// The first `len` values of the pre-activation, where it was kept or is the activation.
+pub(super) fn z_of<'l>(dense: &Dense, z: &'l Values, a: &'l Values, len: usize) -> &'l [f32] {
+    if dense.activation() == Activation::Identity { &a[..len] } else { &z[..len] }
 }
 
 /// Whether a backward pass through the layer needs `z`.

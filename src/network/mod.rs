@@ -182,6 +182,20 @@ impl Network {
         self.batches
     }
 
+    /// Sets the number of the next epoch, counted from 1, beside the steps and the state of a network that training goes on with.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Network};
+    ///
+    /// let mut network = Network::builder(1).layer(1, Activation::Identity).build()?;
+    /// network.set_next_epoch(4);
+    /// assert_eq!(network.next_epoch(), 4);
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    pub fn set_next_epoch(&mut self, number: usize) {
+        (self.epochs, self.batches) = (number.saturating_sub(1), 0);
+    }
+
     /// The most samples in one call that trains.
     pub fn max_batch(&self) -> usize {
         self.max_batch

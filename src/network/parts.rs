@@ -204,14 +204,14 @@ impl Network {
         }
         self.forget_gradients();
         self.set_whole_batch(whole.samples());
-        let result = (0..part.blocks()).try_for_each(|block| {
+        // Also where the caller panics.
+        let network = InPart(self);
+        (0..part.blocks()).try_for_each(|block| {
             let (x, targets) = part.block(block);
-            self.block_pass(x, targets, |cost, layer, Layer { d_w, d_b, .. }| {
+            network.0.block_pass(x, targets, |cost, layer, Layer { d_w, d_b, .. }| {
                 each(BlockSums { block, layer, cost, d_w, d_b })
             })
-        });
-        self.set_whole_batch(0);
-        result
+        })
     }
 
     /// Each layer's gradients by weights and bias, to be set from outside: they count as made from here on, by
@@ -257,6 +257,15 @@ impl Network {
 
     fn set_whole_batch(&mut self, samples: usize) {
         self.layers.iter_mut().for_each(|layer| layer.dense.set_whole_batch(samples));
+    }
+}
+
+/// A network whose batches are parts, until this ends.
+struct InPart<'n>(&'n mut Network);
+
+impl Drop for InPart<'_> {
+    fn drop(&mut self) {
+        self.0.set_whole_batch(0);
     }
 }
 

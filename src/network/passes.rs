@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::guard::Verdict;
-use super::layer::{Layer, needs_z, saved};
+use super::layer::{Layer, needs_z, saved, z_of};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
 use crate::layer::{Gradients, Outputs, Parameter, Update, Upstream};
@@ -132,17 +132,16 @@ impl Network {
 
     /// The cost and the gradient on top.
     fn cost_pass<'t>(&mut self, batch: usize, top: &mut Top<'t>) -> Result<Cost<'t>, Error> {
-        let last = self.layers.last_mut().ok_or(Error::NoLayers)?;
-        let kernels = last.dense.target()?.kernels;
-        let len = last.output_len(batch);
-        let (mut d_a, mut d_z) = (core::mem::take(&mut last.d_a), core::mem::take(&mut last.d_z));
-        let (z, a) = (last.z(batch), &last.a[..len]);
-        let found = match top {
+        let Layer { dense, z, a, d_a, d_z, .. } = self.layers.last_mut().ok_or(Error::NoLayers)?;
+        let kernels = dense.target()?.kernels;
+        let len = batch * dense.outputs();
+        // In place: a cost of the caller's own may panic, and the memory has to be there for the next call.
+        let (z, a, d_a, d_z) = (z_of(dense, z, a, len), &a[..len], &mut d_a[..len], &mut d_z[..len]);
+        Ok(match top {
             Top::Targets(targets) => {
                 let by_z = self.objective.wants_z();
-                let d = if by_z { &mut d_z[..len] } else { &mut d_a[..len] };
                 let short_cut = self.objective.short_cut(targets);
-                let sum = self.objective.sum(kernels, targets, z, a, d);
+                let sum = self.objective.sum(kernels, targets, z, a, if by_z { d_z } else { d_a });
                 let above = match short_cut {
                     Some(y) => Above::Targets(y),
                     None if by_z => Above::ByZ,
@@ -150,11 +149,9 @@ impl Network {
                 };
                 Cost { sum, divisor: targets.divisor(), mean: self.objective.scale(targets), above }
             }
-            Top::ByA(cost) => Cost { sum: cost(a, &mut d_a[..len]), divisor: 1.0, mean: 1.0, above: Above::ByA },
-            Top::ByZ(cost) => Cost { sum: cost(z, &mut d_z[..len]), divisor: 1.0, mean: 1.0, above: Above::ByZ },
-        };
-        (last.d_a, last.d_z) = (d_a, d_z);
-        Ok(found)
+            Top::ByA(cost) => Cost { sum: cost(a, d_a), divisor: 1.0, mean: 1.0, above: Above::ByA },
+            Top::ByZ(cost) => Cost { sum: cost(z, d_z), divisor: 1.0, mean: 1.0, above: Above::ByZ },
+        })
     }
 
     /// Visits the layers from the last to the first with the gradient from above, the input, and the place of its

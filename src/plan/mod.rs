@@ -13,7 +13,7 @@ mod share;
 pub(crate) use cost::{activation_cycles, dz_cycles, product_cycles};
 pub(crate) use keep::{Asked, Plans, Slot};
 pub(crate) use schedule::{
-    BatchOrder, BatchShape, ChunkJobs, Schedule, add_up_workers, backward_cycles, chunk_jobs, schedule,
+    BatchOrder, BatchShape, ChunkJobs, Schedule, UpdateBy, add_up_workers, backward_cycles, chunk_jobs, schedule,
 };
 pub(crate) use share::{Grid, LINE, Part, below_parallel_min, share, step_pays, workers};
 

@@ -21,6 +21,8 @@ pub(crate) struct BatchShape {
     pub(crate) d_a_prev: bool,
     /// Whether sums over part of the batch may stand where `dw` goes.
     pub(crate) has_room: bool,
+    /// Whether the weights are to be updated by plain gradient descent.
+    pub(crate) descends: bool,
 }
 
 /// How a backward call goes over its batch.
@@ -30,8 +32,18 @@ pub(crate) struct Schedule {
     pub(crate) workers: usize,
     /// Cycles that one worker alone would take for the work that is shared out at once.
     pub(crate) cycles: f64,
-    /// Whether parameters are updated behind their whole gradient, instead of tile by tile.
-    pub(crate) updates_behind: bool,
+    pub(crate) update_by: UpdateBy,
+}
+
+/// How weights get their update, where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpdateBy {
+    /// The product that is their gradient is added to them.
+    Product,
+    /// Each tile of that product updates its weights.
+    Tiles,
+    /// All of them are updated behind the product, which has room to stand in.
+    WholeGradient,
 }
 
 /// The order in which the samples of a batch are taken.
@@ -75,7 +87,7 @@ pub(crate) fn backward_cycles(target: Target, rows: usize, inputs: usize, output
 pub(crate) fn schedule(target: Target, shape: &BatchShape, budget: impl FnOnce() -> ParallelBudget) -> Schedule {
     let serial = || {
         let order = if shape.batch <= shape.chunk_rows { BatchOrder::OneChunk } else { BatchOrder::Chunks };
-        Schedule { order, workers: 1, cycles: 0.0, updates_behind: updates_behind(target, shape, 1) }
+        Schedule { order, workers: 1, cycles: 0.0, update_by: update_by(target, shape, 1) }
     };
     if below_parallel_min(target, shape.batch, shape.outputs, shape.inputs) {
         return serial();
@@ -98,24 +110,31 @@ fn shared(target: Target, shape: &BatchShape, budget: &ParallelBudget) -> Option
     let chunks = shape.batch as f64 / rows.max(1) as f64;
     let chunk_cycles = chunks * shared_cycles(target, cycles(rows), moved, budget, by_chunks);
     match block_workers(target, shape, budget) {
-        Some((workers, block_cycles)) if shape.has_room && block_cycles < chunk_cycles => {
-            Some(Schedule { order: BatchOrder::Blocks, workers, cycles: cycles(shape.batch), updates_behind: true })
-        }
+        Some((workers, block_cycles)) if shape.has_room && block_cycles < chunk_cycles => Some(Schedule {
+            order: BatchOrder::Blocks,
+            workers,
+            cycles: cycles(shape.batch),
+            update_by: UpdateBy::WholeGradient,
+        }),
         _ if by_chunks == 1 => None,
         _ => {
-            let updates_behind = updates_behind(target, shape, by_chunks);
-            Some(Schedule { order: BatchOrder::Chunks, workers: by_chunks, cycles: cycles(rows), updates_behind })
+            let update_by = update_by(target, shape, by_chunks);
+            Some(Schedule { order: BatchOrder::Chunks, workers: by_chunks, cycles: cycles(rows), update_by })
         }
     }
 }
 
-/// Whether parameters are updated behind the product that is their gradient, row by row, where that has room to stand in,
-/// rather than tile by tile.
-fn updates_behind(target: Target, shape: &BatchShape, workers: usize) -> bool {
+/// How an update comes to the weights: in place where the rule is plain descent by one block's sums, since nothing but the
+/// block is added then.
+fn update_by(target: Target, shape: &BatchShape, workers: usize) -> UpdateBy {
+    if shape.descends && shape.batch <= SUM_BLOCK.min(shape.chunk_rows) {
+        return UpdateBy::Product;
+    }
     let tuning = target.tuning;
     let is_short = (2..=tuning.update_pages_max_terms).contains(&shape.batch);
     let has_pages = workers == 1 && is_short && shape.inputs >= tuning.page_stride;
-    shape.has_room && (shape.outputs.saturating_mul(shape.inputs) <= tuning.update_min_len || has_pages)
+    let is_small = shape.outputs.saturating_mul(shape.inputs) <= tuning.update_min_len;
+    if shape.has_room && (is_small || has_pages) { UpdateBy::WholeGradient } else { UpdateBy::Tiles }
 }
 
 /// How many workers finish a batch in blocks first, and in how many cycles; `None` where there are not two blocks.

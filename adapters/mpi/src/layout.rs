@@ -4,6 +4,12 @@ use crate::model::groups;
 use core::ops::Range;
 use fused_dense::Network;
 
+/// The most values of a slice, so that they stay in the second-level cache from the message to the sum.
+const SLICE: usize = 1 << 16;
+
+/// The most stretches of a network's parameters, roughly: each has tags of its own.
+const MOST_STRETCHES: usize = 8000;
+
 /// Where each layer's weights and bias stand in the row: layer by layer, the weights first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -71,6 +77,15 @@ impl Layout {
     pub(crate) fn buckets(&self, parameters: usize) -> Vec<Range<usize>> {
         let lens: Vec<usize> = self.layers.iter().map(|layer| layer[2] - layer[0]).collect();
         groups(&lens, parameters)
+    }
+
+    /// The ranges in which the parameters of some layers are exchanged, one behind the other, so that sums are added, and
+    /// totals sent, while others arrive. Each has a slice for each rank.
+    pub(crate) fn stretches(&self, layers: &Range<usize>, ranks: usize) -> Vec<Range<usize>> {
+        let range = self.range(layers);
+        let most = (ranks * SLICE).max(self.len() / MOST_STRETCHES);
+        let count = range.len().div_ceil(most).max(1);
+        (0..count).map(|stretch| slice(&range, stretch, count)).collect()
     }
 
     /// The pieces of arrays that a range of the row is made of.
@@ -144,6 +159,16 @@ mod tests {
         assert_eq!(layout.buckets(30), [0..4]);
         assert_eq!(layout.buckets(1000), [0..4]);
         assert_eq!(layout.range(&(1..3)), 11..37);
+    }
+
+    #[test]
+    fn stretches_cover_their_layers() {
+        let layout = Layout::new([[10, 1], [3_000_000, 2]].into_iter());
+        assert_eq!(layout.stretches(&(0..1), 2), [0..11]);
+        let stretches = layout.stretches(&(0..2), 2);
+        assert_eq!((stretches[0].start, stretches.last().map(|last| last.end)), (0, Some(layout.len())));
+        assert!(stretches.windows(2).all(|pair| pair[0].end == pair[1].start));
+        assert!(stretches.len() > 20 && stretches.iter().all(|stretch| stretch.len() <= 2 * SLICE));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The optimiser's state shared out: each rank's slices of each bucket.
+//! The optimiser's state shared out: each rank's slices.
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -11,8 +11,8 @@ impl Engine<'_> {
     /// A rank's slices of the parameters.
     fn slices(&self, rank: usize) -> Vec<Range<usize>> {
         let ranks = self.links.size();
-        let buckets = self.buckets.iter().map(|layers| slice(&self.layout.range(layers), rank, ranks));
-        buckets.filter(|slice| !slice.is_empty()).collect()
+        let stretches = self.buckets.iter().flat_map(|layers| self.layout.stretches(layers, ranks));
+        stretches.map(|stretch| slice(&stretch, rank, ranks)).filter(|slice| !slice.is_empty()).collect()
     }
 
     /// A rank's slices by arrays.

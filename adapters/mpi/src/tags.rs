@@ -15,12 +15,12 @@ pub(crate) const MEASURE: i32 = 6;
 /// Slices of parameters, or of the optimiser's arrays.
 pub(crate) const SLICES: i32 = 7;
 
-/// Sums of blocks, or partial totals on their way through a chain, of a bucket.
-pub(crate) fn sums(bucket: usize) -> i32 {
-    16 + 2 * bucket as i32
+/// Sums of blocks, or partial totals on their way through a chain, of a machine. MPI allows tags up to 32767 at least.
+pub(crate) fn sums(machine: usize) -> i32 {
+    16 + 2 * machine as i32
 }
 
-/// Totals of a bucket.
-pub(crate) fn totals(bucket: usize) -> i32 {
-    sums(bucket) + 1
+/// Totals of a machine.
+pub(crate) fn totals(machine: usize) -> i32 {
+    sums(machine) + 1
 }

@@ -8,7 +8,7 @@ use super::check::Destination;
 use crate::activation::Activation;
 use crate::gemm::dz::ColumnSums;
 use crate::gemm::{Gemm, driver};
-use crate::kernel::{Sink, Source, Start};
+use crate::kernel::{Finish, Sink, Source, Start};
 use crate::layer::{Dense, Scratch};
 use crate::plan::{self, Asked};
 use crate::summation::{SUM_BLOCK, Summation};
@@ -136,8 +136,7 @@ impl Call<'_> {
             c: to,
             z: None,
             start: Start::Columns(sums),
-            scale: self.scale,
-            add,
+            finish: if add { Finish::add(self.scale) } else { Finish::overwrite(self.scale) },
             activation: Activation::Identity,
             update: None,
         };
@@ -207,7 +206,7 @@ impl Blocks<'_> {
             }
             if call.d_w.is_some() {
                 let a_prev = Source { ptr: call.a_prev.at(start, 0), ..call.a_prev };
-                let gemm = layer.w_product(rows, dz, a_prev, d_w, 1.0, false);
+                let gemm = layer.w_product(rows, dz, a_prev, d_w, Finish::overwrite(1.0));
                 call.compute_unkept(&gemm, Summation::Chain, scratch);
             }
         }

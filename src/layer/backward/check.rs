@@ -8,6 +8,7 @@ use crate::kernel::Sink;
 use crate::kernel::elementwise::DzRows;
 use crate::layer::call::Gradient;
 use crate::layer::{Dense, Saved, Upstream};
+use crate::plan::UpdateBy;
 
 /// A gradient's memory, and whether to add to it.
 #[derive(Clone, Copy)]
@@ -75,7 +76,7 @@ impl<'c> Call<'c> {
             },
             scale: gradients.scale,
             step,
-            updates_behind: false,
+            update_by: UpdateBy::Tiles,
         })
     }
 }

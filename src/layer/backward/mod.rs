@@ -14,7 +14,7 @@ use crate::isa::Target;
 use crate::kernel::elementwise::DzRows;
 use crate::kernel::{Sink, Source};
 use crate::matrix::Input;
-use crate::plan::{self, BatchOrder, BatchShape, Part, Schedule};
+use crate::plan::{self, BatchOrder, BatchShape, Part, Schedule, UpdateBy};
 use crate::threads::Crew;
 use crate::workspace::Workspace;
 use check::Destination;
@@ -91,9 +91,10 @@ impl Dense {
             d_w: call.d_w.is_some() || call.step.is_some(),
             d_a_prev: call.d_a_prev.is_some(),
             has_room: call.step.is_none() || call.d_w.is_some(),
+            descends: call.step.is_some_and(|step| step.w.rule.is_plain_descent()),
         };
         let schedule = plan::schedule(target, &shape, || self.threads.here());
-        call.updates_behind = schedule.updates_behind;
+        call.update_by = schedule.update_by;
         // By reference: copying either costs a tiny layer as much as a kernel.
         let (call, scratch) = (&call, &mut scratch);
         let run = move |crew: &Crew<'_>| {
@@ -139,8 +140,8 @@ struct Call<'c> {
     /// The parameters to be updated behind everything else. `d_w` is room for partial sums then; `db`, of which only the
     /// step is told, stands in scratch memory.
     step: Option<&'c Step>,
-    /// Whether the weights' whole gradient stands in that room before they are updated.
-    updates_behind: bool,
+    /// How the weights get their update.
+    update_by: UpdateBy,
 }
 
 // SAFETY: a call may go to a pool, where workers read its inputs and write disjoint parts of its outputs.
@@ -178,7 +179,7 @@ impl Call<'_> {
                 BatchOrder::Blocks if crew.workers() > 1 => self.by_blocks(crew, scratch, db),
                 BatchOrder::Chunks | BatchOrder::Blocks => self.by_chunks(crew, scratch, db),
             }
-            if let (true, Some(step), Some(sums)) = (self.updates_behind, self.step, self.d_w) {
+            if let (UpdateBy::WholeGradient, Some(step), Some(sums)) = (self.update_by, self.step, self.d_w) {
                 let whole = Part { rows: 0..outputs, cols: 0..self.layer.inputs };
                 step.w.update(self.target.kernels, &whole, sums.sink.as_source());
             }

@@ -6,8 +6,9 @@ use crate::activation::Activation;
 use crate::gemm::dz::{ColumnSums, DzPass};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, Updated};
-use crate::kernel::{Sink, Source, Start};
+use crate::kernel::{Finish, Sink, Source, Start};
 use crate::layer::Dense;
+use crate::plan::UpdateBy;
 use crate::summation::Summation;
 
 impl Call<'_> {
@@ -27,12 +28,18 @@ impl Call<'_> {
     /// The product that rows `start..start + rows` add to `dw`, if it is wanted; or, behind the last row, the weights' update.
     #[inline(always)]
     pub(super) fn w_product(&self, start: usize, rows: usize, dz: Source) -> Option<(Gemm<'_>, Summation)> {
-        let parameter = self.step.filter(|_| start + rows == self.batch && !self.updates_behind).map(|step| &step.w);
+        let step = self.step.filter(|_| start + rows == self.batch);
+        let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
+        if let (Some(step), UpdateBy::Product) = (step, self.update_by) {
+            let finish = Finish::descend(step.w.rule.rate, self.scale);
+            return Some((self.layer.w_product(rows, dz, a_prev, step.w.sink, finish), Summation::Chain));
+        }
+        let parameter = step.filter(|_| self.update_by == UpdateBy::Tiles).map(|step| &step.w);
         // An update by a single chunk has nothing to add to.
         let unused = Sink { ptr: core::ptr::null_mut(), row_stride: 0, col_stride: 0 };
         let to = self.d_w.or(parameter.map(|_| Destination { sink: unused, add: false }))?;
-        let a_prev = Source { ptr: self.a_prev.at(start, 0), ..self.a_prev };
-        let gemm = self.layer.w_product(rows, dz, a_prev, to.sink, self.scale, to.add || start > 0);
+        let finish = if to.add || start > 0 { Finish::add(self.scale) } else { Finish::overwrite(self.scale) };
+        let gemm = self.layer.w_product(rows, dz, a_prev, to.sink, finish);
         let update = parameter.map(|parameter| Updated { parameter, is_transposed: false });
         Some((Gemm { update, ..gemm }, Summation::Chain))
     }
@@ -91,15 +98,14 @@ impl Dense {
             c: d_a_prev,
             z: None,
             start: Start::Zero,
-            scale: 1.0,
-            add,
+            finish: if add { Finish::add(1.0) } else { Finish::overwrite(1.0) },
             activation: Activation::Identity,
             update: None,
         };
         (gemm, summation)
     }
 
-    /// `dw = s · dzᵀ · a_prev` for `rows` samples of the batch, always in the chain order.
+    /// `dzᵀ · a_prev` for `rows` samples of the batch, finished into `dw` or the weights, always in the chain order.
     #[inline(always)]
     pub(in crate::layer) fn w_product(
         &self,
@@ -107,8 +113,7 @@ impl Dense {
         dz: Source,
         a_prev: Source,
         d_w: Sink,
-        scale: f32,
-        add: bool,
+        finish: Finish,
     ) -> Gemm<'static> {
         Gemm {
             m: self.outputs,
@@ -120,8 +125,7 @@ impl Dense {
             c: d_w,
             z: None,
             start: Start::Zero,
-            scale,
-            add,
+            finish,
             activation: Activation::Identity,
             update: None,
         }

@@ -2,6 +2,7 @@
 
 use super::{Epoch, Fit, FitEnd, FitSteps, History, Validation};
 use crate::error::{Error, Operand};
+use crate::matrix::Input;
 use crate::network::values::Values;
 use crate::network::{Network, Samples};
 use crate::random::Shuffle;
@@ -11,15 +12,18 @@ use crate::targets::{Gathered, Targets};
 /// Trains as the options say, in batches of so many samples.
 pub(super) fn run<S: FitSteps>(
     network: &mut Network,
-    x: &[f32],
+    x: Input<'_>,
     targets: Targets<'_>,
     mut fit: Fit<'_>,
     batch: usize,
     steps: &mut S,
 ) -> Result<History, S::Error> {
+    // The shape of a view; its elements are those of a slice from here on.
+    network.any_batch(x, targets.batch(network.outputs())?)?;
+    let x = x.as_slice(Operand::X)?;
     let mut data = Samples::new(network, x, targets)?;
     if let Validation::Given(x, targets) = fit.validation {
-        Samples::new(network, x, targets)?;
+        network.check_validation(x, targets)?;
     }
     let (rows, held_out) = split(data.len(), &fit)?;
     check_first_batch(fit.first_batch, rows.len().div_ceil(batch))?;

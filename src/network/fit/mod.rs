@@ -5,6 +5,7 @@ mod course;
 use super::evaluate::Evaluation;
 use super::{Network, Samples};
 use crate::error::Error;
+use crate::matrix::Input;
 use crate::targets::Targets;
 use core::fmt;
 use core::ops::ControlFlow;
@@ -99,7 +100,7 @@ type Callback<'a> = Box<dyn FnMut(&Epoch) -> ControlFlow<()> + 'a>;
 enum Validation<'a> {
     None,
     Share(f32),
-    Given(&'a [f32], Targets<'a>),
+    Given(Input<'a>, Targets<'a>),
 }
 
 /// The options of a [`Network::fit`].
@@ -203,8 +204,8 @@ impl<'a> Fit<'a> {
     }
 
     /// Validates on these samples after each epoch.
-    pub fn validation(self, x: &'a [f32], targets: impl Into<Targets<'a>>) -> Self {
-        Self { validation: Validation::Given(x, targets.into()), ..self }
+    pub fn validation(self, x: impl Into<Input<'a>>, targets: impl Into<Targets<'a>>) -> Self {
+        Self { validation: Validation::Given(x.into(), targets.into()), ..self }
     }
 
     /// Holds out a share of the samples, between 0 and 1 and chosen by the seed, and validates on them after each epoch.
@@ -253,14 +254,19 @@ impl<'a> Fit<'a> {
 impl Network {
     /// Trains on samples `x: samples × inputs` and their targets, by [`step`](Self::step)s on mini-batches.
     ///
-    /// Each epoch goes through the samples in an order of its own, from the seed and the epoch's number. A batch is gathered
-    /// in memory that is allocated once.
+    /// `x` is a plain slice or a view of contiguous rows. Each epoch goes through the samples in an order of its own, from
+    /// the seed and the epoch's number. A batch is gathered in memory that is allocated once.
     ///
     /// # Errors
-    /// [`Error::Setting`] and [`Error::BatchTooLarge`] for the options, those of [`step`](Self::step) for the data, before
-    /// anything is touched; [`Error::NotFinite`] where training diverges: the parameters are then those of the last step
-    /// that did not.
-    pub fn fit<'t>(&mut self, x: &[f32], targets: impl Into<Targets<'t>>, fit: Fit<'_>) -> Result<History, Error> {
+    /// [`Error::Setting`] and [`Error::BatchTooLarge`] for the options, those of [`step`](Self::step) for the data, and
+    /// [`Error::NotASlice`] where `x` is another view, before anything is touched; [`Error::NotFinite`] where training
+    /// diverges: the parameters are then those of the last step that did not.
+    pub fn fit<'a, 't>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        targets: impl Into<Targets<'t>>,
+        fit: Fit<'_>,
+    ) -> Result<History, Error> {
         self.fit_by(x, targets, fit, self.max_batch, &mut Own)
     }
 
@@ -292,16 +298,16 @@ impl Network {
     ///
     /// # Errors
     /// As [`fit`](Self::fit), and those of the steps.
-    pub fn fit_by<'t, S: FitSteps>(
+    pub fn fit_by<'a, 't, S: FitSteps>(
         &mut self,
-        x: &[f32],
+        x: impl Into<Input<'a>>,
         targets: impl Into<Targets<'t>>,
         fit: Fit<'_>,
         most: usize,
         steps: &mut S,
     ) -> Result<History, S::Error> {
         let batch = fit.check(most)?;
-        course::run(self, x, targets.into(), fit, batch, steps)
+        course::run(self, x.into(), targets.into(), fit, batch, steps)
     }
 }
 

@@ -125,6 +125,7 @@ fn blocks_are_shared_whole() {
         d_w: true,
         d_a_prev: true,
         has_room: true,
+        descends: false,
     };
     let workers = |count, most, members, cost| block_workers(target(), &blocks(count, most), &budget(members, cost));
     assert!(workers(0, 8, 8, 2e3).is_none());

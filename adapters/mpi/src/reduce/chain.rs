@@ -1,6 +1,6 @@
 //! Partial totals go from rank to rank in pieces, and the totals come back the same way.
 
-use super::{Bucket, Common};
+use super::{Common, Machine};
 use crate::error::Error;
 use crate::layout::slice;
 use crate::links::{Id, Links};
@@ -37,7 +37,7 @@ impl Place {
 pub(super) struct Chain<'r> {
     common: Common<'r>,
     place: Place,
-    bucket: usize,
+    tags: usize,
     pieces: Vec<Range<usize>>,
     /// For each piece, the partial total on its way here, where one comes.
     partial: Vec<Id>,
@@ -56,7 +56,7 @@ impl<'r> Chain<'r> {
     pub(super) fn start(
         links: &mut Links<'_>,
         common: Common<'r>,
-        bucket: usize,
+        tags: usize,
         range: Range<usize>,
         pieces: usize,
     ) -> Result<Self, Error> {
@@ -68,16 +68,16 @@ impl<'r> Chain<'r> {
             if let Some(rank) = place.partial_from {
                 let at = place_of_partial(&common, place, piece);
                 // SAFETY: the place is this message's alone, and is read once it is there.
-                partial.push(unsafe { links.receive(at, rank, tags::sums(bucket))? });
+                partial.push(unsafe { links.receive(at, rank, tags::sums(tags))? });
             }
             if let Some(rank) = place.up {
                 // SAFETY: as above; partial totals stand elsewhere where totals come from above.
-                totals.push(unsafe { links.receive(common.totals(piece), rank, tags::totals(bucket))? });
+                totals.push(unsafe { links.receive(common.totals(piece), rank, tags::totals(tags))? });
             }
         }
         // A rank without blocks has nothing to add.
         let added = if place.has_blocks { 0 } else { pieces.len() };
-        Ok(Self { common, place, bucket, pieces, partial, totals, is_made: false, added, here: 0 })
+        Ok(Self { common, place, tags, pieces, partial, totals, is_made: false, added, here: 0 })
     }
 
     /// Adds this rank's blocks to the partial total of a piece, and hands it on.
@@ -91,7 +91,7 @@ impl<'r> Chain<'r> {
         }
         if let Some(rank) = self.place.up {
             // SAFETY: nobody changes the partial total again.
-            unsafe { links.send(at, rank, tags::sums(self.bucket))? };
+            unsafe { links.send(at, rank, tags::sums(self.tags))? };
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ fn place_of_partial(common: &Common<'_>, place: Place, piece: &Range<usize>) -> 
     common.arrivals() + piece.start..common.arrivals() + piece.end
 }
 
-impl Bucket for Chain<'_> {
+impl Machine for Chain<'_> {
     fn made(&mut self, _: &mut Links<'_>, block: usize) -> Result<(), Error> {
         self.is_made = block + 1 == self.common.blocks.0[self.common.rank];
         Ok(())
@@ -130,7 +130,7 @@ impl Bucket for Chain<'_> {
             if let Some(rank) = self.place.down {
                 let totals = self.common.totals(&self.pieces[self.here]);
                 // SAFETY: nobody changes totals before the reduction is finished.
-                unsafe { links.send(totals, rank, tags::totals(self.bucket))? };
+                unsafe { links.send(totals, rank, tags::totals(self.tags))? };
             }
             self.here += 1;
         }

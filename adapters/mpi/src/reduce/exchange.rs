@@ -1,6 +1,6 @@
 //! All-to-all of slices, ordered addition, all-gather.
 
-use super::{Bucket, Common};
+use super::{Common, Machine};
 use crate::error::Error;
 use crate::layout::slice;
 use crate::links::{Id, Links};
@@ -16,11 +16,11 @@ enum Sums {
     Arrives { id: Id, at: Range<usize> },
 }
 
-/// The exchange of one bucket.
+/// The exchange of one stretch.
 pub(super) struct Exchange<'r> {
     common: Common<'r>,
     range: Range<usize>,
-    bucket: usize,
+    tags: usize,
     /// The sums of this rank's slice, in the order in which they are added.
     sums: Vec<Sums>,
     /// How many are added.
@@ -32,7 +32,7 @@ pub(super) struct Exchange<'r> {
     is_sent: bool,
 }
 
-/// Values that arrive for a bucket.
+/// Values that arrive for a stretch.
 pub(super) fn arrivals(common: &Common<'_>, range: &Range<usize>) -> usize {
     let blocks = &common.blocks.0;
     let others: usize = (0..blocks.len()).filter(|&rank| rank != common.rank).map(|rank| blocks[rank]).sum();
@@ -44,12 +44,12 @@ impl<'r> Exchange<'r> {
     pub(super) fn start(
         links: &mut Links<'_>,
         common: Common<'r>,
-        bucket: usize,
+        tags: usize,
         range: Range<usize>,
         arrivals: &mut usize,
     ) -> Result<Self, Error> {
         let mut exchange =
-            Self { common, range, bucket, sums: Vec::new(), added: 0, made: 0, totals: Vec::new(), is_sent: false };
+            Self { common, range, tags, sums: Vec::new(), added: 0, made: 0, totals: Vec::new(), is_sent: false };
         let own = exchange.slice(common.rank);
         for rank in 0..common.blocks.0.len() {
             for block in 0..common.blocks.0[rank] {
@@ -59,7 +59,7 @@ impl<'r> Exchange<'r> {
                     let at = *arrivals..*arrivals + own.len();
                     *arrivals = at.end;
                     // SAFETY: the place is this message's alone, and is read once it is there.
-                    let id = unsafe { links.receive(at.clone(), rank, tags::sums(bucket))? };
+                    let id = unsafe { links.receive(at.clone(), rank, tags::sums(tags))? };
                     exchange.sums.push(Sums::Arrives { id, at });
                 }
             }
@@ -69,7 +69,7 @@ impl<'r> Exchange<'r> {
                 let slice = exchange.slice(rank);
                 if !slice.is_empty() {
                     // SAFETY: other ranks' slices of the totals are read when the reduction is finished.
-                    let id = unsafe { links.receive(common.totals(&slice), rank, tags::totals(bucket))? };
+                    let id = unsafe { links.receive(common.totals(&slice), rank, tags::totals(tags))? };
                     exchange.totals.push(id);
                 }
             }
@@ -88,21 +88,21 @@ impl<'r> Exchange<'r> {
         if !own.is_empty() {
             for rank in links.others() {
                 // SAFETY: all sums are added, and nobody changes the totals before the reduction is finished.
-                unsafe { links.send(self.common.totals(&own), rank, tags::totals(self.bucket))? };
+                unsafe { links.send(self.common.totals(&own), rank, tags::totals(self.tags))? };
             }
         }
         Ok(())
     }
 }
 
-impl Bucket for Exchange<'_> {
+impl Machine for Exchange<'_> {
     fn made(&mut self, links: &mut Links<'_>, block: usize) -> Result<(), Error> {
         self.made = block + 1;
         for rank in links.others() {
             let slice = self.slice(rank);
             if !slice.is_empty() {
                 // SAFETY: the sums of a block are not changed once they are made.
-                unsafe { links.send(self.common.sums(block, &slice), rank, tags::sums(self.bucket))? };
+                unsafe { links.send(self.common.sums(block, &slice), rank, tags::sums(self.tags))? };
             }
         }
         Ok(())

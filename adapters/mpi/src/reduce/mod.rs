@@ -8,7 +8,8 @@
 //! arrivals  sums of other ranks' blocks, or partial totals
 //! ```
 //!
-//! Each bucket is a machine that is told which sums are made, and goes on as far as it can whenever it is asked to.
+//! Each bucket has machines: one for each stretch of an exchange, or one chain. They are told which sums are made, and go on as
+//! far as they can whenever they are asked to.
 
 mod chain;
 mod exchange;
@@ -23,7 +24,7 @@ use core::ops::Range;
 use exchange::Exchange;
 use fused_dense::BlockSums;
 
-/// The parts of a reduction that all its buckets know.
+/// The parts of a reduction that all its machines know.
 #[derive(Clone, Copy, Debug)]
 struct Common<'r> {
     rank: usize,
@@ -53,8 +54,8 @@ impl Common<'_> {
     }
 }
 
-/// The reduction of one bucket.
-trait Bucket {
+/// The reduction of a bucket, or of a stretch of one.
+trait Machine {
     /// This rank's sums of a block are made; blocks come in ascending order.
     fn made(&mut self, links: &mut Links<'_>, block: usize) -> Result<(), Error>;
 
@@ -70,7 +71,9 @@ pub(crate) struct Reduce<'r> {
     common: Common<'r>,
     layout: &'r Layout,
     plan: &'r Plan,
-    buckets: Vec<Box<dyn Bucket + 'r>>,
+    machines: Vec<Box<dyn Machine + 'r>>,
+    /// The machines of each bucket.
+    of_bucket: Vec<Range<usize>>,
     /// The bucket of each layer.
     bucket_of: Vec<usize>,
 }
@@ -89,19 +92,28 @@ impl<'r> Reduce<'r> {
         gathers: bool,
     ) -> Result<Self, Error> {
         let common = Common { rank: links.rank(), blocks, len: layout.len(), adding, gathers };
-        let mut buckets: Vec<Box<dyn Bucket + 'r>> = Vec::new();
-        let mut bucket_of = vec![0; layout.layers()];
+        let mut machines: Vec<Box<dyn Machine + 'r>> = Vec::new();
+        let (mut of_bucket, mut bucket_of) = (Vec::new(), vec![0; layout.layers()]);
         links.make_room(room(&common, plan, layout))?;
         let mut arrivals = common.arrivals();
         for (bucket, layers) in plan.buckets.iter().enumerate() {
-            let range = layout.range(layers);
             layers.clone().for_each(|layer| bucket_of[layer] = bucket);
-            buckets.push(match plan.way {
-                Way::Exchange => Box::new(Exchange::start(links, common, bucket, range, &mut arrivals)?),
-                Way::Chain => Box::new(Chain::start(links, common, bucket, range, plan.pieces[bucket])?),
-            });
+            let first = machines.len();
+            match plan.way {
+                Way::Exchange => {
+                    for stretch in layout.stretches(layers, plan.ranks) {
+                        let tags = machines.len();
+                        machines.push(Box::new(Exchange::start(links, common, tags, stretch, &mut arrivals)?));
+                    }
+                }
+                Way::Chain => {
+                    let (range, pieces) = (layout.range(layers), plan.pieces[bucket]);
+                    machines.push(Box::new(Chain::start(links, common, first, range, pieces)?));
+                }
+            }
+            of_bucket.push(first..machines.len());
         }
-        Ok(Self { common, layout, plan, buckets, bucket_of })
+        Ok(Self { common, layout, plan, machines, of_bucket, bucket_of })
     }
 
     /// Takes a layer's sums of a block, hands them on, and lets everything go on that can.
@@ -116,7 +128,8 @@ impl<'r> Reduce<'r> {
         }
         let bucket = self.bucket_of[sums.layer];
         if sums.layer == self.plan.buckets[bucket].start {
-            self.buckets[bucket].made(links, sums.block)?;
+            let machines = &mut self.machines[self.of_bucket[bucket].clone()];
+            machines.iter_mut().try_for_each(|machine| machine.made(links, sums.block))?;
         }
         links.poll()?;
         self.advance(links)
@@ -130,21 +143,21 @@ impl<'r> Reduce<'r> {
         let place = self.common.sums(block, &(0..self.common.len));
         // SAFETY: the sums of a block are taken once, and sent only behind `made` below.
         unsafe { links.memory().values_mut(place) }.copy_from_slice(sums);
-        self.buckets.iter_mut().try_for_each(|bucket| bucket.made(links, block))
+        self.machines.iter_mut().try_for_each(|machine| machine.made(links, block))
     }
 
     fn advance(&mut self, links: &mut Links<'_>) -> Result<(), Error> {
-        self.buckets.iter_mut().try_for_each(|bucket| bucket.advance(links))
+        self.machines.iter_mut().filter(|machine| !machine.is_done()).try_for_each(|machine| machine.advance(links))
     }
 
-    /// Waits for all buckets: where the totals stand. Messages to other ranks may still be under way.
+    /// Waits for all machines: where the totals stand. Messages to other ranks may still be under way.
     ///
     /// # Errors
     /// As [`Links::wait`].
     pub(crate) fn wait(mut self, links: &mut Links<'_>) -> Result<Range<usize>, Error> {
         links.wait(|links| {
             self.advance(links)?;
-            Ok(self.buckets.iter().all(|bucket| bucket.is_done()))
+            Ok(self.machines.iter().all(|machine| machine.is_done()))
         })?;
         Ok(self.common.totals(&(0..self.common.len)))
     }
@@ -153,7 +166,10 @@ impl<'r> Reduce<'r> {
 /// Values that the reduction needs.
 fn room(common: &Common<'_>, plan: &Plan, layout: &Layout) -> usize {
     let arrivals = match plan.way {
-        Way::Exchange => plan.buckets.iter().map(|layers| exchange::arrivals(common, &layout.range(layers))).sum(),
+        Way::Exchange => {
+            let stretches = plan.buckets.iter().flat_map(|layers| layout.stretches(layers, plan.ranks));
+            stretches.map(|stretch| exchange::arrivals(common, &stretch)).sum()
+        }
         Way::Chain => common.len,
     };
     common.arrivals() + arrivals

@@ -53,6 +53,13 @@ pub(crate) fn kinds() -> Vec<Kind> {
     ]
 }
 
+/// A network with more parameters in a layer than ranks exchange at a time.
+pub(crate) fn large_kind() -> Kind {
+    let builder = Network::builder(INPUTS).layer(600, Activation::Relu).layer(600, Activation::Tanh);
+    let builder = builder.layer(3, Activation::Identity).cost(Cost::SoftmaxCrossEntropy);
+    Kind { builder: builder.optimizer(Adam::new(0.001)).max_batch(4096), is_weighted: false }
+}
+
 /// Samples with targets for each cost.
 pub(crate) struct Data {
     pub(crate) x: Vec<f32>,

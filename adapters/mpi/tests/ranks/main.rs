@@ -28,6 +28,7 @@ type Part = fn(&Universe, &str);
 
 const PARTS: &[(&str, Part)] = &[
     ("steps", steps::steps),
+    ("large", steps::large),
     ("gradients", steps::gradients),
     ("fit", steps::fit),
     ("sums", steps::sums),
@@ -65,6 +66,11 @@ fn trials() -> Vec<Trial> {
         trials.push(Trial::test(format!("steps_have_the_bits_of_one_machine_on_{ranks}"), move || test().map(drop)));
         let test = move || launch("gradients", ranks, "", Expect::Success);
         trials.push(Trial::test(format!("gradients_can_be_changed_on_{ranks}"), move || test().map(drop)));
+    }
+    for ranks in [2, 3] {
+        let test = move || launch("large", ranks, "", Expect::Success);
+        trials
+            .push(Trial::test(format!("large_layers_are_exchanged_in_stretches_on_{ranks}"), move || test().map(drop)));
     }
     let mut add = |name: &str, test: fn() -> Result<(), Failed>| trials.push(Trial::test(name, test));
     add("fit_has_the_bits_of_one_machine", || launch("fit", 3, "", Expect::Success).map(drop));
