@@ -21,6 +21,8 @@ use std::path::Path;
 /// Every rank makes the same calls. A batch is the parts of all ranks in the order of their numbers; each part is whole blocks
 /// of [`SUM_BLOCK`] samples, but for the last, and may be empty. [`share`](Self::share) cuts a batch so.
 ///
+/// A rank that panics ends the job, since the others would wait for it: where this is dropped by a panic, all ranks are aborted.
+///
 /// ```no_run
 /// use fused_dense::{Activation, Network};
 /// use fused_dense_mpi::{Distributed, Options};

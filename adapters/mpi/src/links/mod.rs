@@ -15,6 +15,10 @@ use mpi::environment::Universe;
 use mpi::ffi;
 use std::time::{Duration, Instant};
 
+/// How long a rank without messages keeps its core: about as long as the next one takes to come. Then it lets others run, which
+/// may be ranks on the same core.
+const AWAKE: Duration = Duration::from_micros(100);
+
 /// A request of the current round, by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id(usize);
@@ -147,8 +151,8 @@ impl<'u> Links<'u> {
     unsafe fn post_send<T: Element>(&mut self, data: *const T, len: usize, to: usize, tag: i32) -> Result<Id, Error> {
         self.check()?;
         // SAFETY: the caller's promise.
-        let request = unsafe { self.comm.send(data, len, to, tag)? };
-        Ok(self.enter(request, Entry { peer: to, is_receive: false, is_done: false }))
+        let request = unsafe { self.comm.send(data, len, to, tag) };
+        self.enter(request, Entry { peer: to, is_receive: false, is_done: false })
     }
 
     /// # Safety
@@ -162,16 +166,18 @@ impl<'u> Links<'u> {
     ) -> Result<Id, Error> {
         self.check()?;
         // SAFETY: the caller's promise.
-        let request = unsafe { self.comm.receive(data, len, from, tag)? };
-        Ok(self.enter(request, Entry { peer: from, is_receive: true, is_done: false }))
+        let request = unsafe { self.comm.receive(data, len, from, tag) };
+        self.enter(request, Entry { peer: from, is_receive: true, is_done: false })
     }
 
-    fn enter(&mut self, request: ffi::MPI_Request, entry: Entry) -> Id {
-        self.requests.push(request);
+    /// Notes a request. Where it could not be posted, others wait for it in vain.
+    fn enter(&mut self, request: Result<ffi::MPI_Request, Error>, entry: Entry) -> Result<Id, Error> {
+        self.is_broken |= request.is_err();
+        self.requests.push(request?);
         self.entries.push(entry);
         self.under_way += 1;
         self.last_progress = Instant::now();
-        Id(self.requests.len() - 1)
+        Ok(Id(self.requests.len() - 1))
     }
 
     /// Whether a request of this round is done.
@@ -217,12 +223,14 @@ impl<'u> Links<'u> {
             if is_so(self)? {
                 return Ok(());
             }
-            if self.last_progress.elapsed() > self.patience {
+            let idle = self.last_progress.elapsed();
+            if idle > self.patience {
                 self.is_broken = true;
                 return Err(Error::Silent { ranks: self.silent(), seconds: self.patience.as_secs_f64() });
             }
-            // Ranks may share a core.
-            std::thread::yield_now();
+            if idle > AWAKE {
+                std::thread::yield_now();
+            }
         }
     }
 
@@ -284,7 +292,8 @@ impl Drop for Links<'_> {
             core::mem::take(&mut self.memory).leak();
             self.comm.leave();
         }
-        if std::thread::panicking() {
+        // The others would wait for this rank.
+        if std::thread::panicking() && self.size() > 1 {
             self.abort("the program panicked");
         }
     }
