@@ -46,7 +46,10 @@ pub use layer::{
     Upstream, Weights,
 };
 pub use matrix::{Input, MatrixView, MatrixViewMut, Output, Unfit};
-pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder, Samples};
+pub use network::{
+    BlockSums, Epoch, Evaluation, Fit, FitEnd, FitSteps, History, Layer, Network, NetworkBuilder, Part, Samples,
+    WholeBatch, add_block_sums,
+};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use random::Shuffle;
 pub use sample_rows::SampleRows;
@@ -56,3 +59,6 @@ pub use threads::{Team, Threads};
 pub use tuning::Tuning;
 pub use workspace::Workspace;
 pub use workspace_pool::{PooledWorkspace, WorkspacePool};
+
+/// The version of this crate: where programs work together, they can compare theirs.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

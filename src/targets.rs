@@ -109,6 +109,15 @@ impl<'a> Targets<'a> {
 
     /// All that can be wrong with targets for a batch and a cost.
     pub(crate) fn check(self, cost: Cost, batch: usize, outputs: usize) -> Result<Checked<'a>, Error> {
+        let checked = self.check_part(cost, batch, outputs)?;
+        if self.sample_weights.is_some() {
+            check_weight_sum(batch, checked.weight)?;
+        }
+        Ok(checked)
+    }
+
+    /// [`check`](Self::check) for a part of a batch: its weights may have any sum.
+    pub(crate) fn check_part(self, cost: Cost, batch: usize, outputs: usize) -> Result<Checked<'a>, Error> {
         let rows = self.rows()?;
         match rows {
             Rows::Values(y) => {
@@ -130,10 +139,11 @@ impl<'a> Targets<'a> {
                 }
             }
         }
-        let weight = match self.sample_weights {
-            None => batch as f64,
-            Some(weights) => check_sample_weights(weights, batch)?,
-        };
+        if let Some(weights) = self.sample_weights {
+            check_len(Operand::SampleWeights, weights.len(), batch, 1)?;
+            check_weights(Operand::SampleWeights, weights)?;
+        }
+        let weight = self.weight(batch);
         Ok(Checked { rows, sample_weights: self.sample_weights, batch, outputs, weight })
     }
 }
@@ -157,17 +167,13 @@ fn check_values(cost: Cost, y: &[f32], outputs: usize) -> Result<(), Error> {
     }
 }
 
-/// The sum of the weights; all must be finite and at least 0, and their sum one to divide by.
-fn check_sample_weights(weights: &[f32], batch: usize) -> Result<f64, Error> {
-    let operand = Operand::SampleWeights;
-    check_len(operand, weights.len(), batch, 1)?;
-    check_weights(operand, weights)?;
-    let found: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+/// Whether the weights of a batch have a sum to divide by.
+pub(crate) fn check_weight_sum(batch: usize, found: f64) -> Result<(), Error> {
     let is_normal = |x: f64| (x as f32).is_normal();
     if batch == 0 || is_normal(found) && is_normal(1.0 / found) {
-        Ok(found)
+        Ok(())
     } else {
-        Err(Error::WeightSum { operand, found })
+        Err(Error::WeightSum { operand: Operand::SampleWeights, found })
     }
 }
 

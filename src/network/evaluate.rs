@@ -69,7 +69,8 @@ impl Network {
         let len = last.output_len(targets.batch);
         let Session { output, z, gradient, .. } = session;
         let kernels = last.dense.target()?.kernels;
-        Ok(self.objective.run(kernels, targets, &z[..len], &output[..len], &mut gradient[..len]))
+        let sum = self.objective.sum(kernels, targets, &z[..len], &output[..len], &mut gradient[..len]);
+        Ok(sum / targets.divisor())
     }
 
     /// Whether samples to validate on fit, and are finite where a guard asks for it.

@@ -1,6 +1,7 @@
 //! Targets of chosen samples: those of a shuffled batch, or of a part of one.
 
 use super::{Checked, Classes, Rows, Targets};
+use crate::summation::SUM_BLOCK;
 
 /// Memory for the targets of a batch, used again for the next one.
 #[derive(Debug, Default)]
@@ -43,11 +44,13 @@ impl Gathered {
 }
 
 impl Targets<'_> {
-    /// `Σ s` over so many samples: their number, where they have no weights.
+    /// `Σ s` over so many samples: their number, where they have no weights. Sums of blocks of [`SUM_BLOCK`] samples are added
+    /// in ascending order, so that parts of whole blocks add up to the bits of the whole.
     pub(crate) fn weight(&self, samples: usize) -> f64 {
+        let sum = |weights: &[f32]| weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
         match self.sample_weights {
             None => samples as f64,
-            Some(weights) => weights.iter().map(|&weight| f64::from(weight)).sum(),
+            Some(weights) => weights.chunks(SUM_BLOCK).map(sum).sum(),
         }
     }
 

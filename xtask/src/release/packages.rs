@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub const CORE: &str = "fused-dense";
 
 /// Folders of workspaces; those that are not there are left out.
-const WORKSPACES: [&str; 3] = ["", "adapters", "python"];
+const WORKSPACES: [&str; 4] = ["", "adapters", "adapters/mpi", "python"];
 
 /// The files that a licence stands in.
 const LICENCE_FILES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
