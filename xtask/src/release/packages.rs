@@ -202,6 +202,9 @@ mod tests {
         let package = Package::from(metadata.packages.into_iter().next().unwrap());
         assert_eq!((package.licence.as_str(), package.goes_to_the_registry), ("", false));
         assert_eq!((&package.takes[..], package.folder()), (&["^1.0.0".to_string()][..], Path::new("/a")));
-        assert_eq!(warnings("warning: a\n   Packaged 1 file\nwarning: profile package spec `c`\nwarning: b\n"), ["a", "b"]);
+        assert_eq!(
+            warnings("warning: a\n   Packaged 1 file\nwarning: profile package spec `c`\nwarning: b\n"),
+            ["a", "b"]
+        );
     }
 }
