@@ -127,6 +127,36 @@ pub enum Error {
         /// The slice's length.
         found: usize,
     },
+    /// A matrix view from raw parts spans more memory than an allocation can have.
+    ViewTooLarge {
+        /// `(rows, cols)` of the view.
+        shape: (usize, usize),
+        /// `(row_stride, col_stride)` of the view.
+        strides: (usize, usize),
+    },
+    /// A matrix view from raw parts begins at no address that an `f32` can have.
+    Address {
+        /// The address.
+        found: usize,
+    },
+    /// An array has no dimension, or another number of strides than of dimensions.
+    Dimensions {
+        /// Dimensions of the array.
+        dims: usize,
+        /// Strides that were given.
+        strides: usize,
+    },
+    /// Two leading dimensions of an array do not join: its rows have no common stride.
+    NotJoined {
+        /// The dimension in front, counted from 0.
+        outer: usize,
+        /// The dimension behind it, but for those of one element.
+        inner: usize,
+        /// The stride of the one in front that would join them.
+        expected: usize,
+        /// Its stride.
+        found: usize,
+    },
     /// Two elements of a mutable matrix view would share one place in memory.
     Overlapping {
         /// `(rows, cols)` of the view.
@@ -136,7 +166,7 @@ pub enum Error {
     },
     /// An array view runs backwards along an axis; matrix views only run forwards.
     NegativeStride {
-        /// The axis: 0 for rows, 1 for columns.
+        /// The axis, counted from 0.
         axis: usize,
         /// Its stride.
         found: isize,
@@ -163,7 +193,7 @@ pub enum Error {
         /// The activation with its parameter.
         found: Activation,
     },
-    /// A stand-alone activation was given a matrix view; it takes plain slices.
+    /// A call that takes plain slices, or views of contiguous rows, was given a view of another layout.
     NotASlice {
         /// Which operand.
         operand: Operand,
@@ -395,6 +425,25 @@ impl fmt::Display for Error {
             Self::OutOfBounds { expected: None, found } => {
                 write!(f, "matrix view: its shape and strides need more elements than usize counts, found {found}")
             }
+            Self::ViewTooLarge { shape: (r, c), strides: (rs, cs) } => write!(
+                f,
+                "matrix view: expected a span of at most isize::MAX bytes, found {r}×{c} elements with row stride {rs} and \
+                 column stride {cs}"
+            ),
+            Self::Address { found } => write!(
+                f,
+                "matrix view: expected an address that is not null and a multiple of {}, found {found:#x}",
+                align_of::<f32>()
+            ),
+            Self::Dimensions { dims, strides } => write!(
+                f,
+                "array: expected at least one dimension and a stride for each, found {dims} dimensions and {strides} strides"
+            ),
+            Self::NotJoined { outer, inner, expected, found } => write!(
+                f,
+                "array: expected a stride of {expected} along dimension {outer}, with which it joins dimension {inner} to \
+                 rows, found {found}"
+            ),
             Self::Overlapping { shape: (r, c), strides: (rs, cs) } => write!(
                 f,
                 "mutable matrix view: expected strides that keep the elements of {r}×{c} apart, found \
@@ -415,7 +464,9 @@ impl fmt::Display for Error {
             Self::ActivationParameter { found } => {
                 write!(f, "activation: expected a finite parameter of 0 or more, found {found}")
             }
-            Self::NotASlice { operand } => write!(f, "{operand}: expected a plain slice, found a matrix view"),
+            Self::NotASlice { operand } => {
+                write!(f, "{operand}: expected a plain slice or contiguous rows, found another layout")
+            }
             Self::PackedForIsa { expected, found } => {
                 write!(f, "packed weights: expected weights packed for {expected}, found {found}")
             }

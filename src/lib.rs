@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activation;
 mod cost;
@@ -44,8 +45,11 @@ pub use layer::{
     Bias, Dense, Description, Gradients, Outputs, PackedWeights, Parameter, ProductPlan, RectanglePlan, Saved, Update,
     Upstream, Weights,
 };
-pub use matrix::{Input, MatrixView, MatrixViewMut, Output};
-pub use network::{Epoch, Evaluation, Fit, FitEnd, History, Layer, Network, NetworkBuilder, Samples};
+pub use matrix::{Input, MatrixView, MatrixViewMut, Output, Unfit};
+pub use network::{
+    BlockSums, Epoch, Evaluation, Fit, FitEnd, FitSteps, History, Layer, Network, NetworkBuilder, Part, Samples,
+    WholeBatch, add_block_sums,
+};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use random::Shuffle;
 pub use sample_rows::SampleRows;
@@ -55,3 +59,6 @@ pub use threads::{Team, Threads};
 pub use tuning::Tuning;
 pub use workspace::Workspace;
 pub use workspace_pool::{PooledWorkspace, WorkspacePool};
+
+/// The version of this crate: where programs work together, they can compare theirs.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

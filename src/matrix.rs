@@ -1,19 +1,19 @@
-//! Strided matrix views, and the arguments that take either a view or a plain slice.
+//! Strided matrix views; `operand` has the arguments that take either a view or a plain slice.
 
-use crate::error::{Error, Operand};
-use crate::kernel::{Sink, Source};
+mod dims;
+mod operand;
+mod raw;
+
+pub(crate) use dims::Fault;
+#[cfg(feature = "ndarray")]
+pub(crate) use dims::{Joined, join};
+pub(crate) use operand::check_len;
+pub use operand::{Input, Output, Unfit};
+
+use crate::error::Error;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-
-/// Elements that a `rows × cols` view with these strides spans, from its first to its last; `None` on overflow.
-fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Option<usize> {
-    if rows == 0 || cols == 0 {
-        return Some(0);
-    }
-    let last_row = (rows - 1).checked_mul(row_stride)?;
-    let last_col = (cols - 1).checked_mul(col_stride)?;
-    last_row.checked_add(last_col)?.checked_add(1)
-}
+use dims::span;
 
 /// The strides that count. Along an axis of one element, or of an empty matrix, nothing follows, and whatever its stride is
 /// said to be cannot show: it becomes what it is where rows stand one behind the other, as in a slice.
@@ -25,7 +25,7 @@ fn counting(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> (
 }
 
 fn check_bounds(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<(), Error> {
-    let expected = span(rows, cols, row_stride, col_stride);
+    let expected = span(&[rows, cols], &[row_stride, col_stride]);
     match expected {
         Some(needed) if needed <= len => Ok(()),
         _ => Err(Error::OutOfBounds { expected, found: len }),
@@ -112,6 +112,15 @@ impl<'a> MatrixView<'a> {
         Self { first, rows: count, row_stride, col_stride, ..self }
     }
 
+    /// The elements, where they stand one behind the other.
+    fn as_slice(&self) -> Option<&'a [f32]> {
+        (self.row_stride == self.cols && self.col_stride == 1).then(|| {
+            // SAFETY: the places of the elements, which are valid for reads for `'a`, are all of these, and memory has
+            // them, so that their number does not overflow. Of an empty matrix there are none.
+            unsafe { core::slice::from_raw_parts(self.first, self.rows * self.cols) }
+        })
+    }
+
     /// Element `(row, col)`, or `None` outside the matrix.
     pub fn get(&self, row: usize, col: usize) -> Option<f32> {
         (row < self.rows && col < self.cols).then(|| {
@@ -188,7 +197,7 @@ impl<'a> MatrixViewMut<'a> {
     ) -> Result<Self, Error> {
         check_bounds(data.len(), rows, cols, row_stride, col_stride)?;
         // SAFETY: every element lies inside `data`, which is initialised and exclusively borrowed for `'a`.
-        unsafe { Self::from_raw(data.as_mut_ptr(), rows, cols, row_stride, col_stride) }
+        Ok(unsafe { Self::from_raw(data.as_mut_ptr(), rows, cols, row_stride, col_stride)? })
     }
 
     /// A contiguous row-major view.
@@ -221,7 +230,7 @@ impl<'a> MatrixViewMut<'a> {
     /// A view of initialised memory from the address of its first element.
     ///
     /// # Errors
-    /// [`Error::Overlapping`] where the strides do not keep the elements apart.
+    /// [`Fault::Overlapping`] where the strides do not keep the elements apart.
     ///
     /// # Safety
     /// Every element's place must be valid for writes, and nobody else may use it, for `'a`; the span of all must not
@@ -232,7 +241,7 @@ impl<'a> MatrixViewMut<'a> {
         cols: usize,
         row_stride: usize,
         col_stride: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Fault> {
         let are_apart = |outer: usize, outer_stride: usize, inner: usize, inner_stride: usize| {
             // `span` of the inner axis alone cannot overflow: it is at most the checked span of both.
             (inner == 1 || inner_stride > 0) && (outer == 1 || outer_stride > (inner - 1) * inner_stride)
@@ -245,7 +254,7 @@ impl<'a> MatrixViewMut<'a> {
             let (row_stride, col_stride) = counting(rows, cols, row_stride, col_stride);
             Ok(Self { first, data: PhantomData, initialised: true, rows, cols, row_stride, col_stride })
         } else {
-            Err(Error::Overlapping { shape: (rows, cols), strides: (row_stride, col_stride) })
+            Err(Fault::Overlapping { shape: (rows, cols), strides: (row_stride, col_stride) })
         }
     }
 
@@ -257,6 +266,23 @@ impl<'a> MatrixViewMut<'a> {
         Self { rows, cols, row_stride, col_stride, ..self }
     }
 
+    /// `count` rows from `start` on, which the view has.
+    fn rows_from(&mut self, start: usize, count: usize) -> MatrixViewMut<'_> {
+        debug_assert!(start + count <= self.rows);
+        let (row_stride, col_stride) = counting(count, self.cols, self.row_stride, self.col_stride);
+        let first = self.first.wrapping_add(start * self.row_stride);
+        MatrixViewMut { first, rows: count, row_stride, col_stride, ..*self }
+    }
+
+    /// The elements, where they stand one behind the other and are initialised.
+    fn as_slice_mut(&mut self) -> Option<&mut [f32]> {
+        (self.initialised && self.row_stride == self.cols && self.col_stride == 1).then(|| {
+            // SAFETY: the places of the elements, which are initialised and the view's alone for `'a`, are all of these,
+            // and memory has them, so that their number does not overflow. Of an empty matrix there are none.
+            unsafe { core::slice::from_raw_parts_mut(self.first, self.rows * self.cols) }
+        })
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -265,172 +291,5 @@ impl<'a> MatrixViewMut<'a> {
     /// Number of columns.
     pub fn cols(&self) -> usize {
         self.cols
-    }
-}
-
-/// An input: a plain contiguous row-major slice, or a [`MatrixView`].
-///
-/// Calls take `impl Into<Input>`, so that `&vec`, `&array`, a slice and a view all fit.
-///
-/// ```
-/// use fused_dense::{Input, MatrixView};
-///
-/// let data = vec![1.0, 2.0, 3.0, 4.0];
-/// assert!(matches!(Input::from(&data), Input::Slice(_)));
-/// assert!(matches!(Input::from(MatrixView::row_major(&data, 2, 2)?), Input::View(_)));
-/// # Ok::<(), fused_dense::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Input<'a> {
-    /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
-    Slice(&'a [f32]),
-    /// A view with its own shape and strides.
-    View(MatrixView<'a>),
-}
-
-impl<'a> Input<'a> {
-    /// Rows of `cols` elements that the input holds; `None` where `cols` is 0 and a slice cannot tell.
-    #[inline(always)]
-    pub(crate) fn batch(&self, operand: Operand, cols: usize) -> Result<Option<usize>, Error> {
-        match self {
-            Self::Slice(data) => whole_rows(operand, data.len(), cols),
-            Self::View(view) => Ok(Some(view.rows)),
-        }
-    }
-
-    /// `count` rows of `cols` elements from row `start` on, which the input has.
-    pub(crate) fn rows(self, start: usize, count: usize, cols: usize) -> Self {
-        match self {
-            Self::Slice(data) => Self::Slice(&data[start * cols..(start + count) * cols]),
-            Self::View(view) => Self::View(view.rows_from(start, count)),
-        }
-    }
-
-    /// The input as the kernels see it, once its shape is found to be `rows × cols`: readable, for `'a`, at the place of
-    /// every element.
-    #[inline(always)]
-    pub(crate) fn source(&self, operand: Operand, rows: usize, cols: usize) -> Result<Source, Error> {
-        match self {
-            Self::Slice(data) => {
-                check_len(operand, data.len(), rows, cols)?;
-                Ok(Source { ptr: data.as_ptr(), row_stride: cols, col_stride: 1 })
-            }
-            Self::View(view) => {
-                check_shape(operand, (rows, cols), (view.rows, view.cols))?;
-                Ok(Source { ptr: view.first, row_stride: view.row_stride, col_stride: view.col_stride })
-            }
-        }
-    }
-}
-
-/// An output: a plain contiguous row-major slice, or a [`MatrixViewMut`].
-///
-/// Calls take `impl Into<Output>`, so that `&mut vec`, `&mut array`, a slice and a view all fit.
-///
-/// ```
-/// use fused_dense::{MatrixViewMut, Output};
-///
-/// let mut data = vec![0.0; 4];
-/// assert!(matches!(Output::from(&mut data), Output::Slice(_)));
-/// assert!(matches!(Output::from(MatrixViewMut::row_major(&mut data, 2, 2)?), Output::View(_)));
-/// # Ok::<(), fused_dense::Error>(())
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Output<'a> {
-    /// Contiguous rows; the shape follows from the layer and the batch, and the length must fit it exactly.
-    Slice(&'a mut [f32]),
-    /// A view with its own shape and strides.
-    View(MatrixViewMut<'a>),
-}
-
-impl<'a> Output<'a> {
-    /// Rows of `cols` elements that the output holds; `None` where `cols` is 0 and a slice cannot tell.
-    #[inline(always)]
-    pub(crate) fn batch(&self, operand: Operand, cols: usize) -> Result<Option<usize>, Error> {
-        match self {
-            Self::Slice(data) => whole_rows(operand, data.len(), cols),
-            Self::View(view) => Ok(Some(view.rows)),
-        }
-    }
-
-    /// The output as the kernels see it, once its shape is found to be `rows × cols`: writable, for `'a`, at the place of
-    /// every element, of which no two are one. Memory that may be uninitialised is refused where it is to be
-    /// read, or may be left as it is: `needs_values`.
-    #[inline(always)]
-    pub(crate) fn sink(
-        &mut self,
-        operand: Operand,
-        rows: usize,
-        cols: usize,
-        needs_values: bool,
-    ) -> Result<Sink, Error> {
-        match self {
-            Self::Slice(data) => {
-                check_len(operand, data.len(), rows, cols)?;
-                Ok(Sink { ptr: data.as_mut_ptr(), row_stride: cols, col_stride: 1 })
-            }
-            Self::View(view) => {
-                check_shape(operand, (rows, cols), (view.rows, view.cols))?;
-                if needs_values && !view.initialised {
-                    return Err(Error::Uninitialised { operand });
-                }
-                Ok(Sink { ptr: view.first, row_stride: view.row_stride, col_stride: view.col_stride })
-            }
-        }
-    }
-}
-
-// The checks below stand in every call, and a small layer takes no longer than a few of them: they are inlined, and
-// what only a failure needs is not.
-
-#[inline(always)]
-fn whole_rows(operand: Operand, len: usize, cols: usize) -> Result<Option<usize>, Error> {
-    match len.checked_rem(cols) {
-        None => check_len(operand, len, 0, cols).map(|()| None),
-        Some(0) => Ok(Some(len / cols)),
-        Some(_) => Err(Error::NotWholeRows { operand, row_len: cols, found: len }),
-    }
-}
-
-#[inline(always)]
-pub(crate) fn check_len(operand: Operand, found: usize, rows: usize, cols: usize) -> Result<(), Error> {
-    let expected = rows.checked_mul(cols).ok_or(Error::TooLarge { operand })?;
-    if found == expected { Ok(()) } else { Err(Error::Length { operand, expected, found }) }
-}
-
-#[inline(always)]
-fn check_shape(operand: Operand, expected: (usize, usize), found: (usize, usize)) -> Result<(), Error> {
-    if found == expected { Ok(()) } else { Err(Error::Shape { operand, expected, found }) }
-}
-
-macro_rules! slices_are_operands {
-    ($([$($generics:tt)*] $source:ty),+ $(,)?) => {$(
-        impl<'a, $($generics)*> From<&'a $source> for Input<'a> {
-            fn from(data: &'a $source) -> Self {
-                Self::Slice(data)
-            }
-        }
-
-        impl<'a, $($generics)*> From<&'a mut $source> for Output<'a> {
-            fn from(data: &'a mut $source) -> Self {
-                Self::Slice(data)
-            }
-        }
-    )+};
-}
-
-slices_are_operands!([] [f32], [] Vec<f32>, [const N: usize] [f32; N]);
-
-impl<'a> From<MatrixView<'a>> for Input<'a> {
-    fn from(view: MatrixView<'a>) -> Self {
-        Self::View(view)
-    }
-}
-
-impl<'a> From<MatrixViewMut<'a>> for Output<'a> {
-    fn from(view: MatrixViewMut<'a>) -> Self {
-        Self::View(view)
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Operand};
 use crate::isa::Kernels;
 use crate::loss;
 use crate::matrix::check_len;
+use crate::summation::SUM_BLOCK;
 use crate::targets::{Checked, Row, Rows, Targets, check_weights};
 
 /// A cost, the weights `c` of the outputs or classes, and the weight `w` of the positive class in binary cross-entropy.
@@ -66,15 +67,56 @@ impl Objective {
         targets.check(self.cost, batch, outputs)
     }
 
+    /// [`check`](Self::check) for a part of a batch, whose samples may all weigh nothing.
+    pub(crate) fn check_part<'t>(
+        &self,
+        targets: Targets<'t>,
+        samples: usize,
+        outputs: usize,
+    ) -> Result<Checked<'t>, Error> {
+        targets.check_part(self.cost, samples, outputs)
+    }
+
+    /// The weight of each output or class.
+    pub(crate) fn class_weights(&self) -> Option<&[f32]> {
+        self.class_weights.as_deref()
+    }
+
+    /// The weight of the positive class in binary cross-entropy.
+    pub(crate) fn positive_weight(&self) -> f32 {
+        self.positive_weight
+    }
+
     /// Whether [`run`](Self::run) writes the gradient by `z`; if not, by `a`.
     pub(crate) fn wants_z(&self) -> bool {
         self.cost != Cost::Quadratic
     }
 
     /// The cost, and in `d` the gradient of `Σ s·L`; but `d` is left alone where there is a [short cut](Self::short_cut).
+    #[cfg(test)]
     pub(crate) fn run(&self, kernels: &Kernels, targets: &Checked<'_>, z: &[f32], a: &[f32], d: &mut [f32]) -> f64 {
+        self.sum(kernels, targets, z, a, d) / targets.divisor()
+    }
+
+    /// `Σ s·L`, and in `d` its gradient; but `d` is left alone where there is a [short cut](Self::short_cut).
+    ///
+    /// The sums of blocks of [`SUM_BLOCK`] samples are added in ascending order, so that parts of whole blocks add up to the
+    /// bits of the whole.
+    pub(crate) fn sum(&self, kernels: &Kernels, targets: &Checked<'_>, z: &[f32], a: &[f32], d: &mut [f32]) -> f64 {
+        let mut sum = 0.0;
+        for start in (0..targets.batch).step_by(SUM_BLOCK) {
+            let count = SUM_BLOCK.min(targets.batch - start);
+            let outputs = start * targets.outputs..(start + count) * targets.outputs;
+            let [z, a] = [z, a].map(|values| &values[outputs.clone()]);
+            sum += self.block_sum(kernels, &targets.samples(start, count), [z, a], &mut d[outputs]);
+        }
+        sum
+    }
+
+    /// [`sum`](Self::sum) of a single block.
+    fn block_sum(&self, kernels: &Kernels, targets: &Checked<'_>, [z, a]: [&[f32]; 2], d: &mut [f32]) -> f64 {
         let weight = f64::from(self.positive_weight);
-        let sum = match self.cost {
+        match self.cost {
             Cost::SoftmaxCrossEntropy => {
                 loss::softmax_sum_and_gradient(kernels, targets, self.class_weights.as_deref(), z, Some(d))
             }
@@ -92,16 +134,12 @@ impl Objective {
                 self.each(targets, a, |weight, a, y| sum += loss::times(weight, || loss::half_square(a, y)));
                 sum
             }
-        };
-        sum / targets.divisor()
+        }
     }
 
     /// `1/Σ s`, by which `dw` and `db` are scaled; 1 for an empty batch.
     pub(crate) fn scale(&self, targets: &Checked<'_>) -> f32 {
-        match targets.sample_weights {
-            None => 1.0 / targets.batch.max(1) as f32,
-            Some(_) => (1.0 / targets.divisor()) as f32,
-        }
+        scale(targets.batch, targets.sample_weights.map(|_| targets.divisor()))
     }
 
     /// The values from which the backward pass makes `dz = a - y` itself: those of binary cross-entropy without any weights.
@@ -159,6 +197,14 @@ impl Objective {
                 }
             }
         }
+    }
+}
+
+/// The factor that makes means of sums over so many samples, or over samples of so much weight; 1 for an empty batch.
+pub(crate) fn scale(samples: usize, weight: Option<f64>) -> f32 {
+    match weight {
+        None => 1.0 / samples.max(1) as f32,
+        Some(weight) => (1.0 / weight) as f32,
     }
 }
 

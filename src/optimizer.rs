@@ -376,22 +376,49 @@ impl Optimizer {
     ) -> Result<(), Error> {
         self.check()?;
         check_step(step)?;
-        let (len, names) = (parameter.len(), STATE_OF_W[self.state_arrays()]);
-        check_len(Operand::DW, gradient.len(), 1, len)?;
+        let names = STATE_OF_W[self.state_arrays()];
+        let row = |slice: &mut [f32]| Sink { ptr: slice.as_mut_ptr(), row_stride: slice.len(), col_stride: 1 };
+        check_len(Operand::DW, gradient.len(), 1, parameter.len())?;
         check_state_arrays(Operand::W, names.len(), state.len())?;
-        let row = |slice: &mut [f32]| Sink { ptr: slice.as_mut_ptr(), row_stride: len, col_stride: 1 };
         let mut sinks = [Parameter::NO_STATE; MOST_STATE];
         for ((sink, state), &name) in sinks.iter_mut().zip(state.iter_mut()).zip(names) {
-            check_len(name, state.len(), 1, len)?;
+            check_len(name, state.len(), 1, parameter.len())?;
             *sink = row(state);
         }
         let parameter = Parameter { sink: row(parameter), state: sinks, rule: self.rule(step, true) };
-        let gradient = Source { ptr: gradient.as_ptr(), row_stride: len, col_stride: 1 };
-        // SAFETY: `select` returned the kernels; all slices have `len` elements, there are as many as the rule keeps, and
+        // SAFETY: `select` returned the kernels; all slices have one length, there are as many as the rule keeps, and
         // the borrows keep them apart.
-        unsafe { parameter.update(kernels, &Part { rows: 0..1, cols: 0..len }, gradient) };
+        unsafe { update_row(kernels, &parameter, gradient) };
         Ok(())
     }
+}
+
+/// `total = fma(scale, values, total)`, element by element.
+///
+/// # Errors
+/// [`Error::Length`]
+pub(crate) fn add_scaled(kernels: &Kernels, scale: f32, values: &[f32], total: &mut [f32]) -> Result<(), Error> {
+    check_len(Operand::PartialSums, values.len(), 1, total.len())?;
+    // A step of gradient descent is `fma(-rate, gradient, parameter)`.
+    let rule = Rule { kind: Kind::Descent, rate: -scale, weight_decay: 0.0, momentum: 0.0, moments: Moments::NONE };
+    let sink = Sink { ptr: total.as_mut_ptr(), row_stride: total.len(), col_stride: 1 };
+    let parameter = Parameter { sink, state: [Parameter::NO_STATE; MOST_STATE], rule };
+    // SAFETY: `select` returned the kernels; both slices have one length, descent keeps no state, and the borrows keep the
+    // slices apart.
+    unsafe { update_row(kernels, &parameter, values) };
+    Ok(())
+}
+
+/// Updates as many parameters, one behind the other, as there are gradients.
+///
+/// # Safety
+/// The parameters and the state that the rule keeps must be readable and writable at as many places; none overlaps another.
+/// `kernels` is a row that `isa::select` returned.
+unsafe fn update_row(kernels: &Kernels, parameter: &Parameter, gradient: &[f32]) {
+    let len = gradient.len();
+    let gradient = Source { ptr: gradient.as_ptr(), row_stride: len, col_stride: 1 };
+    // SAFETY: the caller's promise.
+    unsafe { parameter.update(kernels, &Part { rows: 0..1, cols: 0..len }, gradient) };
 }
 
 /// # Errors

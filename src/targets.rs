@@ -39,7 +39,10 @@ const SUM_TOLERANCE: f64 = 1e-3;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Targets<'a> {
-    rows: Rows<'a>,
+    /// None of an array that is not contiguous, which the call that it is given to refuses.
+    rows: Option<Rows<'a>>,
+    /// Values in a row of an array, where there was one with rows.
+    columns: Option<usize>,
     sample_weights: Option<&'a [f32]>,
 }
 
@@ -52,15 +55,21 @@ pub(crate) enum Rows<'a> {
     Classes(Classes<'a>),
 }
 
+impl<'a> From<Rows<'a>> for Targets<'a> {
+    fn from(rows: Rows<'a>) -> Self {
+        Self { rows: Some(rows), columns: None, sample_weights: None }
+    }
+}
+
 impl<'a> Targets<'a> {
     /// A value for each output: `y: batch × outputs`.
     pub fn values(y: &'a [f32]) -> Self {
-        Self { rows: Rows::Values(y), sample_weights: None }
+        Rows::Values(y).into()
     }
 
     /// A class for each sample.
     pub fn classes(labels: impl Into<Classes<'a>>) -> Self {
-        Self { rows: Rows::Classes(labels.into()), sample_weights: None }
+        Rows::Classes(labels.into()).into()
     }
 
     /// A weight `s` for each sample, finite and at least 0: the cost is `Σ s·L / Σ s` instead of the mean.
@@ -71,12 +80,28 @@ impl<'a> Targets<'a> {
         Self { sample_weights: Some(weights), ..self }
     }
 
+    /// An array that is not contiguous.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn unfit() -> Self {
+        Self { rows: None, columns: None, sample_weights: None }
+    }
+
+    /// Those of an array with rows of so many elements.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn columns(self, columns: usize) -> Self {
+        Self { columns: Some(columns), ..self }
+    }
+
+    fn rows(&self) -> Result<Rows<'a>, Error> {
+        self.rows.ok_or(Error::NotASlice { operand: Operand::Targets })
+    }
+
     /// Samples, as far as the targets tell: `None` where values have no outputs.
     ///
     /// # Errors
-    /// [`Error::NotWholeRows`] where values are no whole number of rows.
+    /// [`Error::NotWholeRows`] where values are no whole number of rows, [`Error::NotASlice`].
     pub(crate) fn batch(&self, outputs: usize) -> Result<Option<usize>, Error> {
-        match self.rows {
+        match self.rows()? {
             Rows::Values(y) => Input::Slice(y).batch(Operand::Targets, outputs),
             Rows::Classes(labels) => Ok(Some(labels.len())),
         }
@@ -84,8 +109,22 @@ impl<'a> Targets<'a> {
 
     /// All that can be wrong with targets for a batch and a cost.
     pub(crate) fn check(self, cost: Cost, batch: usize, outputs: usize) -> Result<Checked<'a>, Error> {
-        match self.rows {
+        let checked = self.check_part(cost, batch, outputs)?;
+        if self.sample_weights.is_some() {
+            check_weight_sum(batch, checked.weight)?;
+        }
+        Ok(checked)
+    }
+
+    /// [`check`](Self::check) for a part of a batch: its weights may have any sum.
+    pub(crate) fn check_part(self, cost: Cost, batch: usize, outputs: usize) -> Result<Checked<'a>, Error> {
+        let rows = self.rows()?;
+        match rows {
             Rows::Values(y) => {
+                if let Some(columns) = self.columns.filter(|columns| *columns != outputs) {
+                    let found = (y.len().checked_div(columns).unwrap_or(0), columns);
+                    return Err(Error::Shape { operand: Operand::Targets, expected: (batch, outputs), found });
+                }
                 check_len(Operand::Targets, y.len(), batch, outputs)?;
                 check_values(cost, y, outputs)?;
             }
@@ -100,11 +139,12 @@ impl<'a> Targets<'a> {
                 }
             }
         }
-        let weight = match self.sample_weights {
-            None => batch as f64,
-            Some(weights) => check_sample_weights(weights, batch)?,
-        };
-        Ok(Checked { rows: self.rows, sample_weights: self.sample_weights, batch, outputs, weight })
+        if let Some(weights) = self.sample_weights {
+            check_len(Operand::SampleWeights, weights.len(), batch, 1)?;
+            check_weights(Operand::SampleWeights, weights)?;
+        }
+        let weight = self.weight(batch);
+        Ok(Checked { rows, sample_weights: self.sample_weights, batch, outputs, weight })
     }
 }
 
@@ -127,17 +167,13 @@ fn check_values(cost: Cost, y: &[f32], outputs: usize) -> Result<(), Error> {
     }
 }
 
-/// The sum of the weights; all must be finite and at least 0, and their sum one to divide by.
-fn check_sample_weights(weights: &[f32], batch: usize) -> Result<f64, Error> {
-    let operand = Operand::SampleWeights;
-    check_len(operand, weights.len(), batch, 1)?;
-    check_weights(operand, weights)?;
-    let found: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+/// Whether the weights of a batch have a sum to divide by.
+pub(crate) fn check_weight_sum(batch: usize, found: f64) -> Result<(), Error> {
     let is_normal = |x: f64| (x as f32).is_normal();
     if batch == 0 || is_normal(found) && is_normal(1.0 / found) {
-        Ok(found)
+        Ok(())
     } else {
-        Err(Error::WeightSum { operand, found })
+        Err(Error::WeightSum { operand: Operand::SampleWeights, found })
     }
 }
 

@@ -271,8 +271,6 @@ pub(crate) struct Handover {
     pub(crate) patience: Duration,
     pub(crate) least_patience: Duration,
     pub(crate) held_patience: Duration,
-    /// How long a pool's worker waits awake for its call's next job.
-    pub(crate) pool_patience: Duration,
     /// How long the leader stays awake for the last parts, and how long anybody asks without offering its core to others.
     pub(crate) leader_patience: Duration,
     pub(crate) spin: Duration,
@@ -290,18 +288,12 @@ pub(crate) struct Handover {
     pub(crate) backward_factor: f64,
     /// Cycles of work from which on a sleeping worker is woken for one call alone, and a chain of calls is shared.
     pub(crate) wake_cycles: f64,
-    /// Cycles of a handover to a pool whose workers sleep, and of another one in the same call.
-    pub(crate) pool_cost: f64,
-    pub(crate) awake_pool_cost: f64,
-    /// Cycles to read an element that another worker of a pool has written.
-    pub(crate) pool_move_cost: f64,
 }
 
 pub(crate) const HANDOVER: Handover = Handover {
     patience: Duration::from_micros(100),
     least_patience: Duration::from_micros(5),
     held_patience: Duration::from_millis(1),
-    pool_patience: Duration::from_millis(1),
     leader_patience: Duration::from_micros(200),
     spin: Duration::from_micros(20),
     timed_every: 8,
@@ -312,7 +304,24 @@ pub(crate) const HANDOVER: Handover = Handover {
     cycles_per_move: 2500.0,
     backward_factor: 3.5,
     wake_cycles: COSTS as f64 * 100.0e3,
-    pool_cost: COSTS as f64 * 60.0e3,
-    awake_pool_cost: COSTS as f64 * 4.0e3,
-    pool_move_cost: COSTS as f64 * 0.5,
+};
+
+/// Handing work over to a rayon pool.
+#[cfg(feature = "rayon")]
+pub(crate) struct PoolHandover {
+    /// How long a worker waits awake for its call's next job.
+    pub(crate) patience: Duration,
+    /// Cycles of a handover to workers that sleep, and of another one in the same call.
+    pub(crate) cost: f64,
+    pub(crate) awake_cost: f64,
+    /// Cycles to read an element that another worker has written.
+    pub(crate) move_cost: f64,
+}
+
+#[cfg(feature = "rayon")]
+pub(crate) const POOL_HANDOVER: PoolHandover = PoolHandover {
+    patience: Duration::from_millis(1),
+    cost: COSTS as f64 * 60.0e3,
+    awake_cost: COSTS as f64 * 4.0e3,
+    move_cost: COSTS as f64 * 0.5,
 };

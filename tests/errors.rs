@@ -271,7 +271,7 @@ fn activations_alone_take_slices_of_one_length() {
             assert_eq!(g.backward_with_isa(isa, Saved::z(&[0.0; 2]), &d_a, &mut out), error(Operand::Z));
             assert_eq!(g.backward(Saved::z(&[0.0; 3]), &d_a, &mut out[..2]), error(Operand::DZ));
 
-            let view = MatrixView::row_major(&d_a, 1, 3).expect("a valid view");
+            let view = MatrixView::new(&[0.0; 6], 1, 3, 6, 2).expect("a valid view");
             let not_a_slice = |operand| Err(Error::NotASlice { operand });
             assert_eq!(g.backward(Saved::z(view), &d_a, &mut out), not_a_slice(Operand::Z));
             if !g.needs_z() {
@@ -280,6 +280,8 @@ fn activations_alone_take_slices_of_one_length() {
                 assert_eq!(g.backward(view, &d_a, &mut out), not_a_slice(Operand::A));
             }
             assert!(out.into_iter().all(is_canary));
+            let rows = MatrixView::row_major(&d_a, 3, 1).expect("a valid view");
+            assert_eq!(g.backward(Saved::z(rows), &[1.0; 3], &mut out), Ok(()), "rows without gaps are a slice");
         }
     }
 }
@@ -423,9 +425,6 @@ fn sizes_that_overflow() {
         assert_eq!(layer.workspace_len(), Err(w.clone()), "{inputs}→{outputs}");
         assert!(layer.forward(&[], &[], Bias::None, &mut []).is_err());
     }
-    let with_workers =
-        |max| Dense::new(8, 8, Activation::Sigmoid).with_threads(Threads::CurrentPool { max }).workspace_len();
-    assert_eq!(with_workers(usize::MAX), with_workers(Team::MAX_THREADS), "no call has more workers");
     assert_eq!(Dense::new(usize::MAX, 2, Activation::Tanh).forward(&[], &[], Bias::None, &mut []), Err(w));
 
     // More than memory can hold, though it fits `usize`.
@@ -449,12 +448,24 @@ fn sizes_that_overflow() {
     assert!(a.into_iter().all(is_canary));
 }
 
+#[test]
+#[cfg(feature = "rayon")]
+fn no_call_has_more_workers_than_a_team() {
+    let with_workers =
+        |max| Dense::new(8, 8, Activation::Sigmoid).with_threads(Threads::CurrentPool { max }).workspace_len();
+    assert_eq!(with_workers(usize::MAX), with_workers(Team::MAX_THREADS));
+}
+
 /// No number is too large to be asked about: what does not fit is an error, also with threads.
 #[test]
 fn numbers_as_large_as_they_come() {
     const MAX: usize = usize::MAX;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
-    let threads = [Threads::Serial, Threads::Team(Team::new(2)), Threads::Pool(pool.into())];
+    let threads = [
+        Threads::Serial,
+        Threads::Team(Team::new(2)),
+        #[cfg(feature = "rayon")]
+        Threads::Pool(rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool").into()),
+    ];
     let sizes = [0, 1, 3, 1000, MAX / 64, MAX / 16, MAX / 5, MAX / 4, MAX / 4 + 1, MAX / 2, MAX - 1, MAX];
     for threads in threads {
         for (inputs, outputs) in sizes.into_iter().flat_map(|inputs| sizes.map(|outputs| (inputs, outputs))) {
@@ -612,7 +623,10 @@ fn messages() {
             Error::NetworkTooLarge { layer: 1, max_batch: 9 },
             "network: expected a layer 1 that fits memory with batches of 9 samples, found one that does not",
         ),
-        (Error::NotASlice { operand: Operand::Z }, "z: expected a plain slice, found a matrix view"),
+        (
+            Error::NotASlice { operand: Operand::Z },
+            "z: expected a plain slice or contiguous rows, found another layout",
+        ),
         (Error::WorkspaceTooSmall { expected: 9, found: 8 }, "workspace: expected at least 9 elements, found 8"),
         (
             Error::UnknownIsa { found: "sse9" },

@@ -4,7 +4,7 @@
 
 use fused_dense::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 #[path = "../examples/support/mod.rs"]
@@ -30,13 +30,29 @@ fn an_error_is_shown_in_its_own_words() {
     assert!(!text.contains("UnknownIsa"), "{text}");
 }
 
-#[test]
-fn every_example_ends_so() {
+/// The examples' files.
+fn programs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let programs: Vec<_> = files.filter(|path| path.is_file()).collect();
+    let programs: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).collect();
     assert!(!programs.is_empty());
-    for program in programs {
+    programs
+}
+
+#[test]
+fn the_index_lists_every_example() {
+    let index = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/README.md")).expect("text");
+    let is_listed = |program: &PathBuf| {
+        let name = program.file_stem().expect("a name").to_string_lossy().into_owned();
+        index.contains(&format!("| [`{name}`]({name}.rs) |")) && index.contains(&format!("--example {name}"))
+    };
+    let missing: Vec<_> = programs().into_iter().filter(|program| !is_listed(program)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_example_ends_so() {
+    for program in programs() {
         let text = fs::read_to_string(&program).expect("text");
         assert!(text.contains("fn main() -> ExitCode {\n    support::end(run())\n}"), "{}", program.display());
     }

@@ -8,7 +8,9 @@ mod patience;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{Activation, Bias, Dense, Gradients, Team, Threads, Upstream};
 use patience::wait_until;
-use std::sync::{Arc, Mutex};
+#[cfg(feature = "rayon")]
+use std::sync::Arc;
+use std::sync::Mutex;
 
 /// The control register, its bits that flush subnormal numbers to zero, and those that round towards zero.
 #[cfg(target_arch = "x86_64")]
@@ -114,7 +116,6 @@ fn shared_calls_have_the_bits_of_a_serial_call_in_the_same_mode() {
     let expected = modes.map(|mode| in_mode(mode, || calls(&mut layer(Threads::Serial))));
     assert!(expected[0] != expected[1] && expected[0] != expected[2], "the modes differ");
 
-    let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("a pool"));
     let check = |threads: Threads| {
         let mut layer = layer(threads);
         assert!(layer.describe(SHAPE.0).expect("a plan").forward.workers > 1, "nothing is shared");
@@ -126,6 +127,10 @@ fn shared_calls_have_the_bits_of_a_serial_call_in_the_same_mode() {
         }
     };
     check(Team::new(4).into());
-    check(Arc::clone(&pool).into());
-    pool.install(|| check(Threads::CurrentPool { max: 4 }));
+    #[cfg(feature = "rayon")]
+    {
+        let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("a pool"));
+        check(Arc::clone(&pool).into());
+        pool.install(|| check(Threads::CurrentPool { max: 4 }));
+    }
 }

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{Activation, Bias, Dense, Team, Threads};
 use patience::{PATIENCE, wait_until};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "rayon")]
 use std::sync::Arc;
 
 const BATCH: usize = 64;
@@ -44,16 +45,23 @@ fn count(team: &Team) -> usize {
     count.into_inner()
 }
 
+fn layer(threads: Threads) -> Dense {
+    Dense::new(300, 333, Activation::Tanh).with_threads(threads)
+}
+
+fn bits(layer: &mut Dense) -> Vec<u32> {
+    let (x, w) = (vec![0.25; BATCH * 300], (0..333 * 300).map(|i| (i % 17) as f32 - 8.0).collect::<Vec<f32>>());
+    let mut a = vec![0.0_f32; BATCH * 333];
+    layer.forward(&x, &w, Bias::None, &mut a).expect("a valid call");
+    a.into_iter().map(f32::to_bits).collect()
+}
+
+fn all_sleep() {
+    wait_until("all threads sleep", || asleep::others().into_iter().all(asleep::is_asleep));
+}
+
 #[test]
 fn children_compute_by_themselves() {
-    let (x, w) = (vec![0.25; BATCH * 300], (0..333 * 300).map(|i| (i % 17) as f32 - 8.0).collect::<Vec<f32>>());
-    let layer = |threads: Threads| Dense::new(300, 333, Activation::Tanh).with_threads(threads);
-    let bits = |layer: &mut Dense| {
-        let mut a = vec![0.0_f32; BATCH * 333];
-        layer.forward(&x, &w, Bias::None, &mut a).expect("a valid call");
-        a.into_iter().map(f32::to_bits).collect::<Vec<_>>()
-    };
-    let all_sleep = || wait_until("all threads sleep", || asleep::others().into_iter().all(asleep::is_asleep));
     let expected = bits(&mut layer(Threads::Serial));
 
     for sleeps in [false, true, false, true] {
@@ -87,6 +95,12 @@ fn children_compute_by_themselves() {
         assert_eq!(team.as_ref().map(count), Some(100));
     }
 
+    #[cfg(feature = "rayon")]
+    check_pools(&expected);
+}
+
+#[cfg(feature = "rayon")]
+fn check_pools(expected: &[u32]) {
     let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool"));
     let mut in_pool = layer(Arc::clone(&pool).into());
     assert!(in_pool.describe(BATCH).expect("a plan").forward.workers > 1, "nothing is shared");

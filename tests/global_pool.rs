@@ -1,7 +1,7 @@
 //! Outside of any pool a layer never starts rayon's global one. Alone in its binary: the global pool is one per
 //! process.
 
-#![cfg(not(miri))]
+#![cfg(all(feature = "rayon", not(miri)))]
 
 mod support;
 

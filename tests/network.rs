@@ -6,6 +6,7 @@ use fused_dense::{
     Activation, Cost, Dense, Error, Gradients, Input, MatrixView, Network, Operand, Outputs, Sgd, Team, Threads,
     Upstream, loss,
 };
+#[cfg(feature = "rayon")]
 use std::sync::Arc;
 
 const SIZES: [(usize, usize, Activation); 3] =
@@ -96,15 +97,30 @@ fn step_by_hand(network: &Network, x: &[f32], y: &[f32], batch: usize, learning_
 #[test]
 fn threads_do_not_show_in_a_step() {
     let team = || Threads::from(Team::new(3));
-    let pool = || Threads::from(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap()));
-    let (one_team, one_pool) = (team(), pool());
+    let one_team = team();
     let choices = [
         [const { Threads::Serial }; 3].map(|_| one_team.clone()),
-        [const { Threads::Serial }; 3].map(|_| one_pool.clone()),
         [Threads::Serial, one_team.clone(), Threads::Serial],
-        [team(), pool(), team()],
+        [team(), one_team.clone(), team()],
+    ];
+    check_steps_on(choices);
+}
+
+#[test]
+#[cfg(feature = "rayon")]
+fn pools_do_not_show_in_a_step() {
+    let pool = || Threads::from(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap()));
+    let (one_team, one_pool) = (Threads::from(Team::new(3)), pool());
+    let choices = [
+        [const { Threads::Serial }; 3].map(|_| one_pool.clone()),
+        [one_team.clone(), pool(), one_team.clone()],
         [one_pool.clone(), one_team.clone(), Threads::CurrentPool { max: 2 }],
     ];
+    check_steps_on(choices);
+}
+
+/// Steps of a network with these threads for its layers, against those of one on a single thread.
+fn check_steps_on(choices: impl IntoIterator<Item = [Threads; 3]>) {
     let batch = 700;
     let (x, y) = (values(batch * 7, 1, -1.0, 1.0), values(batch * 5, 2, 0.0, 1.0));
     let mut serial = network(Cost::Quadratic, batch);

@@ -8,11 +8,10 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fused_dense::{
     Activation, Adam, Bias, Cost, Dense, Error, Gradients, Isa, MatrixView, MatrixViewMut, Network, Outputs, Parameter,
-    Saved, Summation, Team, Threads, Update, Upstream, Workspace, WorkspacePool,
+    Saved, Summation, Team, Update, Upstream, Workspace, WorkspacePool,
 };
 use patience::wait_until;
 use std::alloc::System;
-use std::sync::Arc;
 use std::time::Duration;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -84,6 +83,7 @@ impl Operands {
     }
 
     /// The most calls of [`call_all`](Self::call_all).
+    #[cfg(feature = "rayon")]
     const CALLS: usize = 7;
 
     /// Forward and backward, in every variant.
@@ -139,6 +139,7 @@ fn main() {
     calls_do_not_allocate();
     with_a_pool_of_workspaces();
     in_a_team();
+    #[cfg(feature = "rayon")]
     in_a_rayon_pool();
     println!("no call allocates");
 }
@@ -273,7 +274,11 @@ fn in_a_team() {
 
 /// rayon allocates a box for each helper of a call that it sends for, and now and then more room for its queues. Nothing
 /// else is allocated once a thread has called.
+#[cfg(feature = "rayon")]
 fn in_a_rayon_pool() {
+    use fused_dense::Threads;
+    use std::sync::Arc;
+
     const WORKERS: usize = 4;
     let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build().expect("a pool"));
     let check = |threads: Threads| {

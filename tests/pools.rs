@@ -1,6 +1,8 @@
 //! Calls from inside a rayon pool's own tasks, which hold locks and borrowed memory over a call: a call that waits runs
 //! none of the caller's other tasks.
 
+#![cfg(feature = "rayon")]
+
 #[path = "support/patience.rs"]
 mod patience;
 

@@ -57,6 +57,14 @@ fn problem(
     Problem::new(isas::layer(isa, summation, inputs, outputs, activation), batch)
 }
 
+/// Room for so many threads: of a pool, outside of which the call is made, or of a team.
+fn on(threads: usize) -> Threads {
+    #[cfg(feature = "rayon")]
+    return Threads::CurrentPool { max: threads };
+    #[cfg(not(feature = "rayon"))]
+    return fused_dense::Team::new(threads).into();
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig { cases: if cfg!(miri) { 10 } else { 300 }, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -92,7 +100,7 @@ proptest! {
     ) {
         let layout = |operand: Operand| layouts[operand as usize];
         let mut problem = problem(isa, summation, shape, activation);
-        problem.layer = problem.layer.with_threads(Threads::CurrentPool { max: threads });
+        problem.layer = problem.layer.with_threads(on(threads));
         problem.check_update(&backward, &update, &Placement::views(&layout));
     }
 
@@ -111,7 +119,7 @@ proptest! {
     ) {
         let one = problem(isas.0, summation, shape, activation);
         let mut other = problem(isas.1, summation, shape, activation);
-        other.layer = other.layer.with_threads(Threads::CurrentPool { max: threads });
+        other.layer = other.layer.with_threads(on(threads));
         other.packed = packed;
         let layout = |operand: Operand| layouts[operand as usize];
         let placement = Placement::views(&layout);

@@ -1,5 +1,7 @@
 //! Scratch memory: how it grows with the threads, that it suffices for all of them, and that nobody touches it in vain.
 
+#![cfg(feature = "rayon")]
+
 mod support;
 
 use fused_dense::{Activation, Dense, Summation, Threads, Workspace};

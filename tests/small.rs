@@ -11,7 +11,6 @@ use fused_dense::{
     Activation, Bias, Cost, Dense, Gradients, Isa, MatrixView, MatrixViewMut, Network, Saved, Sgd, Team, Threads,
     Upstream, loss,
 };
-use std::sync::Arc;
 use support::isas;
 use support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
 use support::problem::Problem;
@@ -203,8 +202,9 @@ fn calls_shared_in_a_team() {
 }
 
 #[test]
+#[cfg(feature = "rayon")]
 #[cfg_attr(miri, ignore = "a pool's queues, crossbeam-epoch, break the rule of stacked borrows")]
 fn calls_shared_in_a_pool() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
-    check_shared(Arc::new(pool).into());
+    check_shared(std::sync::Arc::new(pool).into());
 }

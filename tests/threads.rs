@@ -4,9 +4,8 @@
 
 mod support;
 
-use fused_dense::{
-    Activation, Dense, Description, Gradients, Isa, Outputs, Summation, Team, Threads, Upstream, Workspace,
-};
+use fused_dense::{Activation, Dense, Description, Gradients, Outputs, Summation, Team, Threads, Upstream, Workspace};
+#[cfg(feature = "rayon")]
 use std::sync::Arc;
 use support::compare::assert_bits;
 use support::isas::{self, SUMMATIONS};
@@ -15,7 +14,7 @@ use support::problem::{Problem, Results};
 use support::stored::Placement;
 
 /// Fewer and more threads than the machine has.
-const POOLS: [usize; 4] = [1, 2, 5, 16];
+const SIZES: [usize; 4] = [1, 2, 5, 16];
 
 /// `(batch, inputs, outputs)`: not worth sharing with anybody.
 const TINY: (usize, usize, usize) = (3, 5, 7);
@@ -25,8 +24,10 @@ const SMALL: [(usize, usize, usize); 6] =
     [(40, 90, 133), (700, 20, 24), (17, 400, 30), (1, 600, 310), (1030, 35, 20), (257, 2, 900)];
 
 /// Worth sharing with a rayon pool.
+#[cfg(feature = "rayon")]
 const LARGE: [(usize, usize, usize); 3] = [(64, 300, 333), (1030, 130, 70), (17, 1200, 530)];
 
+#[cfg(feature = "rayon")]
 fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
     Arc::new(rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool"))
 }
@@ -74,8 +75,9 @@ fn bits_do_not_depend_on_a_team() {
 }
 
 #[test]
+#[cfg(feature = "rayon")]
 fn bits_do_not_depend_on_a_pool() {
-    let pools = POOLS.map(pool);
+    let pools = SIZES.map(pool);
     let shapes: Vec<_> = LARGE.into_iter().chain([TINY]).collect();
     check_bits(&shapes, |serial, check| {
         let inside = with_threads(serial, Threads::CurrentPool { max: 16 });
@@ -90,6 +92,7 @@ fn bits_do_not_depend_on_a_pool() {
 }
 
 #[test]
+#[cfg(feature = "rayon")]
 fn bits_do_not_depend_on_the_limit() {
     let (batch, inputs, outputs) = LARGE[0];
     let serial = Problem::new(Dense::new(inputs, outputs, Activation::Sigmoid), batch);
@@ -129,24 +132,34 @@ fn workers(plan: &Description) -> [usize; 3] {
     [plan.forward.workers, plan.d_w.workers, plan.d_a_prev.workers]
 }
 
-/// The shapes above are shared out where they are meant to be, up to the pool's size and the caller's limit.
+fn describe(threads: &Threads, (batch, inputs, outputs): (usize, usize, usize)) -> Description {
+    let layer = Dense::new(inputs, outputs, Activation::Sigmoid).with_threads(threads.clone());
+    layer.describe(batch).expect("a plan")
+}
+
+/// These shapes are shared out to at most so many, and a tiny one to nobody.
+fn check_shared(kind: &Threads, threads: usize, shapes: &[(usize, usize, usize)]) {
+    let tiny = describe(kind, TINY);
+    assert_eq!((workers(&tiny), tiny.threads), ([1; 3], threads), "{tiny}");
+    for shape in shapes {
+        let plan = describe(kind, *shape);
+        let range = threads.min(2)..=threads;
+        assert!(workers(&plan).iter().all(|count| range.contains(count)), "{shape:?}: {plan}");
+    }
+}
+
 #[test]
-fn large_shapes_are_shared_and_small_ones_are_not() {
-    let describe = |threads: &Threads, (batch, inputs, outputs): (usize, usize, usize)| {
-        let layer = Dense::new(inputs, outputs, Activation::Sigmoid).with_threads(threads.clone());
-        layer.describe(batch).expect("a plan")
-    };
-    for threads in POOLS {
-        let kinds = [(Threads::from(Team::new(threads)), &SMALL[..]), (Threads::from(pool(threads)), &LARGE[..])];
-        for (kind, shapes) in kinds {
-            let tiny = describe(&kind, TINY);
-            assert_eq!((workers(&tiny), tiny.threads), ([1; 3], threads), "{tiny}");
-            for shape in shapes {
-                let plan = describe(&kind, *shape);
-                let range = threads.min(2)..=threads;
-                assert!(workers(&plan).iter().all(|count| range.contains(count)), "{shape:?}: {plan}");
-            }
-        }
+fn a_team_shares_what_is_worth_it() {
+    for threads in SIZES {
+        check_shared(&Team::new(threads).into(), threads, &SMALL);
+    }
+}
+
+#[test]
+#[cfg(feature = "rayon")]
+fn a_pool_shares_what_is_worth_it_up_to_the_limit() {
+    for threads in SIZES {
+        check_shared(&pool(threads).into(), threads, &LARGE);
         let pool = pool(threads);
         for max in 0..5 {
             let plan = pool.install(|| describe(&Threads::CurrentPool { max }, LARGE[0]));
@@ -157,6 +170,7 @@ fn large_shapes_are_shared_and_small_ones_are_not() {
 }
 
 #[test]
+#[cfg(feature = "rayon")]
 fn a_serial_layer_stays_on_its_thread() {
     let plan = pool(8).install(|| Dense::new(500, 500, Activation::Tanh).describe(500)).expect("a plan");
     assert_eq!((workers(&plan), plan.threads, plan.threads_source), ([1; 3], 1, "serial"));
@@ -200,9 +214,10 @@ fn callers_share_a_layer() {
 
 /// A call from inside a task of the pool, next to others, does not wait for a worker that waits for it.
 #[test]
+#[cfg(feature = "rayon")]
 fn calls_nest_in_a_busy_pool() {
     let problem = {
-        let layer = isas::layer(Isa::available()[0], Summation::Auto, 300, 333, Activation::Sigmoid);
+        let layer = isas::layer(fused_dense::Isa::available()[0], Summation::Auto, 300, 333, Activation::Sigmoid);
         Problem::new(layer.with_threads(Threads::CurrentPool { max: 4 }), 64)
     };
     let expected = both_passes(&problem);

@@ -23,6 +23,7 @@ impl Dense {
             outputs,
             activation,
             summation: Summation::Auto,
+            whole_batch: 0,
             threads: Threads::Serial.into(),
             target: activation.checked().and_then(|_| isa::select_default()),
             layout: Ok(WorkspaceLayout::default()),

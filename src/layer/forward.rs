@@ -139,7 +139,7 @@ impl Dense {
         a: Sink,
         z: Option<Sink>,
     ) -> (Gemm<'static>, Summation) {
-        let summation = self.summation.resolve(batch, self.outputs, self.inputs, w.along_inputs);
+        let summation = self.summation.resolve(batch.max(self.whole_batch), self.outputs, self.inputs, w.along_inputs);
         let (b, is_prepacked) = w.for_forward(summation);
         let gemm = Gemm {
             m: batch,

@@ -74,6 +74,8 @@ pub struct Dense {
     outputs: usize,
     activation: Activation,
     summation: Summation,
+    /// Samples of the whole batch that the samples of a call are a part of, if they are.
+    whole_batch: usize,
     threads: Sharing,
     target: Result<Target, Error>,
     layout: Result<WorkspaceLayout, Error>,
@@ -99,6 +101,12 @@ impl Dense {
     /// The order of summation that was asked for.
     pub fn summation(&self) -> Summation {
         self.summation
+    }
+
+    /// Lets the calls to come take the orders of sums that a batch of so many samples has, of which theirs are a part; 0 for
+    /// a batch of their own.
+    pub(crate) fn set_whole_batch(&mut self, samples: usize) {
+        self.whole_batch = samples;
     }
 
     /// Elements (`f32`) of scratch memory that a call of this layer needs, whatever the batch.

@@ -51,12 +51,12 @@ impl Activation {
     }
 
     /// `dz = dA ⊙ g'(z)`, element by element, with the kernels that layers use; `saved` is `&a`, or
-    /// [`Saved::z`]`(&z)`, as a plain slice.
+    /// [`Saved::z`]`(&z)`, as a plain slice or a view of contiguous rows.
     ///
     /// # Errors
     /// [`Error::Length`] where `saved` or `d_z` is not as long as `d_a`, [`Error::NotASlice`] where `saved` is
-    /// a view, [`Error::NeedsZ`] where it is `a` and the derivative [needs `z`](Self::needs_z), and what is wrong with the
-    /// parameter or the instruction set.
+    /// a view with gaps or of columns, [`Error::NeedsZ`] where it is `a` and the derivative
+    /// [needs `z`](Self::needs_z), and what is wrong with the parameter or the instruction set.
     pub fn backward<'a>(self, saved: impl Into<Saved<'a>>, d_a: &[f32], d_z: &mut [f32]) -> Result<(), Error> {
         self.checked()?.backward_on(isa::select_default()?.kernels, saved.into(), d_a, d_z)
     }
@@ -81,9 +81,7 @@ impl Activation {
             Saved::A(a) => (kernels.dz_from_a[self.index()].ok_or(Error::NeedsZ { found: self })?, a, Operand::A),
             Saved::Z(z) => (kernels.dz_from_z[self.index()], z, Operand::Z),
         };
-        let Input::Slice(saved) = saved else {
-            return Err(Error::NotASlice { operand });
-        };
+        let saved = saved.as_slice(operand)?;
         check_len(operand, cols, saved.len())?;
         check_len(Operand::DZ, cols, d_z.len())?;
         let call = DzRows {

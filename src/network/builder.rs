@@ -217,6 +217,7 @@ impl NetworkBuilder {
             optimizer: self.optimizer,
             steps: 0,
             epochs: 0,
+            batches: 0,
             max_batch: self.max_batch,
             places,
             is_guarded: self.is_guarded,

@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::predict::{Session, class_of};
-use crate::error::Error;
+use crate::error::{Error, Operand};
 use crate::matrix::Input;
 use crate::targets::{Checked, Targets};
 
@@ -69,6 +69,19 @@ impl Network {
         let len = last.output_len(targets.batch);
         let Session { output, z, gradient, .. } = session;
         let kernels = last.dense.target()?.kernels;
-        Ok(self.objective.run(kernels, targets, &z[..len], &output[..len], &mut gradient[..len]))
+        let sum = self.objective.sum(kernels, targets, &z[..len], &output[..len], &mut gradient[..len]);
+        Ok(sum / targets.divisor())
+    }
+
+    /// Whether samples to validate on fit, and are finite where a guard asks for it.
+    pub(super) fn check_validation(&self, x: Input<'_>, targets: Targets<'_>) -> Result<(), Error> {
+        let batch = self.any_batch(x, targets.batch(self.outputs())?)?;
+        self.objective.check(targets, batch, self.outputs())?;
+        let first = &self.layers.first().ok_or(Error::NoLayers)?.dense;
+        if !self.is_guarded || first.largest(x, batch, self.inputs())?.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::NotFinite { layer: None, operand: Operand::X })
+        }
     }
 }

@@ -8,6 +8,7 @@ mod files;
 mod fit;
 mod guard;
 mod layer;
+mod parts;
 mod passes;
 mod predict;
 mod samples;
@@ -15,8 +16,9 @@ mod values;
 
 pub use builder::NetworkBuilder;
 pub use evaluate::Evaluation;
-pub use fit::{Epoch, Fit, FitEnd, History};
+pub use fit::{Epoch, Fit, FitEnd, FitSteps, History};
 pub use layer::Layer;
+pub use parts::{BlockSums, Part, WholeBatch, add_block_sums};
 pub use samples::Samples;
 
 use crate::activation::Activation;
@@ -64,6 +66,8 @@ pub struct Network {
     steps: u64,
     /// The number of the last epoch that `fit` has gone through.
     epochs: usize,
+    /// Batches that `fit` has gone through of the epoch behind it.
+    batches: usize,
     max_batch: usize,
     /// Each layer's inputs and outputs, which a layer that takes its place has to have.
     places: Vec<(usize, usize)>,
@@ -92,6 +96,21 @@ impl Network {
     /// The cost that a step descends.
     pub fn cost(&self) -> Cost {
         self.objective.cost()
+    }
+
+    /// The weight of each output or class in the cost, where they have any.
+    pub fn class_weights(&self) -> Option<&[f32]> {
+        self.objective.class_weights()
+    }
+
+    /// The weight of targets of 1 in binary cross-entropy: 1 where none was set.
+    pub fn positive_weight(&self) -> f32 {
+        self.objective.positive_weight()
+    }
+
+    /// Whether a step is refused where the cost or a gradient is infinite or NaN.
+    pub fn is_guarded(&self) -> bool {
+        self.is_guarded
     }
 
     /// The optimiser, with the learning rate of the next step.
@@ -157,6 +176,12 @@ impl Network {
         self.epochs.saturating_add(1)
     }
 
+    /// The batches of that epoch that a [`fit`](Self::fit) has gone through already, where it was stopped within the epoch:
+    /// [`Fit::first_batch`] takes them.
+    pub fn next_batch(&self) -> usize {
+        self.batches
+    }
+
     /// Sets the number of the next epoch, counted from 1, beside the steps and the state of a network that training goes on with.
     ///
     /// ```
@@ -168,7 +193,7 @@ impl Network {
     /// # Ok::<(), fused_dense::Error>(())
     /// ```
     pub fn set_next_epoch(&mut self, number: usize) {
-        self.epochs = number.saturating_sub(1);
+        (self.epochs, self.batches) = (number.saturating_sub(1), 0);
     }
 
     /// The most samples in one call that trains.
@@ -317,7 +342,7 @@ impl Network {
     }
 
     /// Runs passes as one session of the threads that the layers share: of those of the first layer that has any.
-    fn in_session<R>(&mut self, batch: usize, passes: impl FnOnce(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
+    fn in_session<R>(&mut self, batch: usize, passes: impl FnOnce(&mut Self) -> R) -> R {
         let sharing = self.layers.iter().map(|layer| &layer.dense).find(|dense| dense.threads().max() > 1);
         let Some(sharing) = sharing else { return passes(self) };
         let cycles = self.layers.iter().map(|layer| layer.dense.step_cycles(batch)).sum();

@@ -77,7 +77,8 @@ impl Network {
         }
         self.in_session(batch, |network| {
             network.forward_pass(x, batch, top.wants_z(network))?;
-            let (cost, mean, above) = network.cost_pass(batch, top)?;
+            let Cost { sum, divisor, mean, above } = network.cost_pass(batch, top)?;
+            let cost = sum / divisor;
             match aim {
                 Aim::Gradients => network.gradients_pass(x, batch, above, mean, false)?,
                 Aim::Sum { scale, add } => {
@@ -88,6 +89,27 @@ impl Network {
                 Aim::Step => network.step_pass(x, batch, above, mean)?,
             }
             Ok(cost)
+        })
+    }
+
+    /// The sums of one block of a larger batch: `Σ s·L`, and each layer's sums in its memory for gradients, which `each` gets
+    /// from the last layer to the first, as soon as they are there.
+    pub(super) fn block_pass<E: From<Error>>(
+        &mut self,
+        x: Input<'_>,
+        targets: Checked<'_>,
+        mut each: impl FnMut(f64, usize, &Layer) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let batch = targets.batch;
+        let mut top = Top::Targets(targets);
+        self.in_session(batch, |network| {
+            network.forward_pass(x, batch, top.wants_z(network))?;
+            let Cost { sum, above, .. } = network.cost_pass(batch, &mut top)?;
+            let mut above = Some(above);
+            Self::descend(&mut network.layers, x, batch, |index, layer, a_prev, d_a_prev| {
+                layer.gradients(a_prev, batch, above.take().unwrap_or(Above::ByA), d_a_prev, (1.0, false))?;
+                each(sum, index, layer)
+            })
         })
     }
 
@@ -108,8 +130,8 @@ impl Network {
         Ok(())
     }
 
-    /// The cost, the factor that makes sums over the batch means, and the gradient on top.
-    fn cost_pass<'t>(&mut self, batch: usize, top: &mut Top<'t>) -> Result<(f64, f32, Above<'t>), Error> {
+    /// The cost and the gradient on top.
+    fn cost_pass<'t>(&mut self, batch: usize, top: &mut Top<'t>) -> Result<Cost<'t>, Error> {
         let Layer { dense, z, a, d_a, d_z, .. } = self.layers.last_mut().ok_or(Error::NoLayers)?;
         let kernels = dense.target()?.kernels;
         let len = batch * dense.outputs();
@@ -119,27 +141,27 @@ impl Network {
             Top::Targets(targets) => {
                 let by_z = self.objective.wants_z();
                 let short_cut = self.objective.short_cut(targets);
-                let cost = self.objective.run(kernels, targets, z, a, if by_z { d_z } else { d_a });
+                let sum = self.objective.sum(kernels, targets, z, a, if by_z { d_z } else { d_a });
                 let above = match short_cut {
                     Some(y) => Above::Targets(y),
                     None if by_z => Above::ByZ,
                     None => Above::ByA,
                 };
-                (cost, self.objective.scale(targets), above)
+                Cost { sum, divisor: targets.divisor(), mean: self.objective.scale(targets), above }
             }
-            Top::ByA(cost) => (cost(a, d_a), 1.0, Above::ByA),
-            Top::ByZ(cost) => (cost(z, d_z), 1.0, Above::ByZ),
+            Top::ByA(cost) => Cost { sum: cost(a, d_a), divisor: 1.0, mean: 1.0, above: Above::ByA },
+            Top::ByZ(cost) => Cost { sum: cost(z, d_z), divisor: 1.0, mean: 1.0, above: Above::ByZ },
         })
     }
 
     /// Visits the layers from the last to the first with the gradient from above, the input, and the place of its
     /// gradient; nobody asks for the gradient by `x`.
-    pub(super) fn descend(
+    pub(super) fn descend<E>(
         layers: &mut [Layer],
         x: Input<'_>,
         batch: usize,
-        mut visit: impl FnMut(usize, &mut Layer, Input<'_>, Option<&mut [f32]>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut visit: impl FnMut(usize, &mut Layer, Input<'_>, Option<&mut [f32]>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut rest = layers;
         let mut index = rest.len();
         while let Some((layer, below)) = rest.split_last_mut() {
@@ -168,18 +190,7 @@ impl Network {
     ) -> Result<(), Error> {
         let mut above = Some(top);
         Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, d_a_prev| {
-            let Layer { dense, w, b: _, d_w, d_b, z, a, d_a, d_z, .. } = layer;
-            let gradients = Gradients::new().scale(scale);
-            let (d_w, d_b) = (&mut **d_w, &mut **d_b);
-            let gradients = if add { gradients.add_to_w(d_w).add_to_b(d_b) } else { gradients.w(d_w).b(d_b) };
-            let gradients = match d_a_prev {
-                None => gradients,
-                Some(d_a_prev) => gradients.a_prev(d_a_prev),
-            };
-            let len = batch * dense.outputs();
-            let upstream = above.take().unwrap_or(Above::ByA).upstream(&d_a[..len], &d_z[..len]);
-            let saved = saved(dense, z, a, batch);
-            dense.backward(a_prev, &**w, saved, upstream, gradients)
+            layer.gradients(a_prev, batch, above.take().unwrap_or(Above::ByA), d_a_prev, (scale, add))
         })?;
         self.has_gradients = true;
         Ok(())
@@ -240,6 +251,16 @@ impl Network {
     }
 }
 
+/// The cost of a batch and the gradient on top.
+struct Cost<'t> {
+    /// The cost before it is divided: of the network's own `Σ s·L`.
+    sum: f64,
+    divisor: f64,
+    /// The factor that makes sums over the batch means.
+    mean: f32,
+    above: Above<'t>,
+}
+
 /// A step of the optimiser.
 #[derive(Clone, Copy)]
 struct Next {
@@ -249,6 +270,28 @@ struct Next {
 }
 
 impl Layer {
+    /// The gradients by the parameters, times a scale and added to what is there if wanted, and the gradient by the input.
+    fn gradients(
+        &mut self,
+        a_prev: Input<'_>,
+        batch: usize,
+        above: Above<'_>,
+        d_a_prev: Option<&mut [f32]>,
+        (scale, add): (f32, bool),
+    ) -> Result<(), Error> {
+        let Self { dense, w, d_w, d_b, z, a, d_a, d_z, .. } = self;
+        let gradients = Gradients::new().scale(scale);
+        let (d_w, d_b) = (&mut **d_w, &mut **d_b);
+        let gradients = if add { gradients.add_to_w(d_w).add_to_b(d_b) } else { gradients.w(d_w).b(d_b) };
+        let gradients = match d_a_prev {
+            None => gradients,
+            Some(d_a_prev) => gradients.a_prev(d_a_prev),
+        };
+        let len = batch * dense.outputs();
+        let upstream = above.upstream(&d_a[..len], &d_z[..len]);
+        dense.backward(a_prev, &**w, saved(dense, z, a, batch), upstream, gradients)
+    }
+
     /// The layer's `dz`, and the gradient by its input.
     fn make_dz(
         &mut self,

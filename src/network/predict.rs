@@ -6,7 +6,7 @@ use crate::cost::Cost;
 use crate::error::{Error, Operand};
 use crate::layer::Outputs;
 use crate::loss;
-use crate::matrix::{Input, check_len};
+use crate::matrix::{Input, Output, check_len};
 use crate::pool::Pool;
 use crate::summation::SUM_BLOCK;
 use crate::workspace::Workspace;
@@ -56,15 +56,14 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Exchanged`], and where `x` or `a` has the wrong size or shape; `a` is not touched then.
-    pub fn predict<'a>(&self, x: impl Into<Input<'a>>, a: &mut [f32]) -> Result<(), Error> {
-        let x = x.into();
+    pub fn predict<'a, 'o>(&self, x: impl Into<Input<'a>>, a: impl Into<Output<'o>>) -> Result<(), Error> {
+        let (x, mut a) = (x.into(), a.into());
         let outputs = self.outputs();
-        let batch = self.any_batch(x, a.len().checked_div(outputs))?;
-        check_len(Operand::A, a.len(), batch, outputs)?;
+        let batch = self.any_batch(x, a.whole_rows(outputs))?;
+        a.sink(Operand::A, batch, outputs, false)?;
         let mut session = self.sessions.0.take();
-        self.chunks(&mut session, x, batch, |_, session, x, rows| {
-            let (start, count) = rows;
-            self.forward_chunk(session, x, count, Some(&mut a[start * outputs..(start + count) * outputs]))
+        self.chunks(&mut session, x, batch, |_, session, x, (start, count)| {
+            self.forward_chunk(session, x, count, Some(a.rows(start, count, outputs)))
         })
     }
 
@@ -72,15 +71,21 @@ impl Network {
     /// [softmax cross-entropy](Cost::SoftmaxCrossEntropy) the softmax of its rows, of any other the output itself.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict).
-    pub fn predict_probabilities<'a>(&self, x: impl Into<Input<'a>>, p: &mut [f32]) -> Result<(), Error> {
-        let x = x.into();
+    /// As [`predict`](Self::predict), and [`Error::NotASlice`] where `p` is a view of anything but contiguous rows of
+    /// initialised memory.
+    pub fn predict_probabilities<'a, 'o>(
+        &self,
+        x: impl Into<Input<'a>>,
+        p: impl Into<Output<'o>>,
+    ) -> Result<(), Error> {
+        let (x, mut p) = (x.into(), p.into());
+        let outputs = self.outputs();
+        let batch = self.any_batch(x, p.whole_rows(outputs))?;
+        p.sink(Operand::A, batch, outputs, false)?;
+        let p = p.as_slice_mut(Operand::A)?;
         if self.cost() != Cost::SoftmaxCrossEntropy {
             return self.predict(x, p);
         }
-        let outputs = self.outputs();
-        let batch = self.any_batch(x, p.len().checked_div(outputs))?;
-        check_len(Operand::A, p.len(), batch, outputs)?;
         let mut session = self.sessions.0.take();
         self.chunks(&mut session, x, batch, |_, session, x, (start, count)| {
             self.forward_chunk(session, x, count, None)?;
@@ -204,7 +209,7 @@ impl Network {
         session: &mut Session,
         x: Input<'_>,
         rows: usize,
-        a: Option<&mut [f32]>,
+        a: Option<Output<'_>>,
     ) -> Result<(), Error> {
         let Session { workspaces, activations: [before, after], output, z, .. } = session;
         let (mut before, mut after) = (before, after);

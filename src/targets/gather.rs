@@ -1,6 +1,7 @@
 //! Targets of chosen samples: those of a shuffled batch, or of a part of one.
 
 use super::{Checked, Classes, Rows, Targets};
+use crate::summation::SUM_BLOCK;
 
 /// Memory for the targets of a batch, used again for the next one.
 #[derive(Debug, Default)]
@@ -19,15 +20,17 @@ impl Gathered {
         self.classes.clear();
         self.sample_weights.clear();
         match targets.rows {
-            Rows::Values(y) => {
+            Some(Rows::Values(y)) => {
                 samples.iter().for_each(|&i| self.values.extend_from_slice(&y[i * outputs..(i + 1) * outputs]));
             }
-            Rows::Classes(labels) => self.classes.extend(samples.iter().map(|&i| labels.class(i))),
+            Some(Rows::Classes(labels)) => self.classes.extend(samples.iter().map(|&i| labels.class(i))),
+            // Of an array that does not fit.
+            None => {}
         }
         if let Some(weights) = targets.sample_weights {
             self.sample_weights.extend(samples.iter().map(|&i| weights[i]));
         }
-        self.are_classes = matches!(targets.rows, Rows::Classes(_));
+        self.are_classes = targets.are_classes();
         self.are_weighted = targets.sample_weights.is_some();
         self.targets()
     }
@@ -36,16 +39,18 @@ impl Gathered {
     pub(crate) fn targets(&self) -> Targets<'_> {
         let rows =
             if self.are_classes { Rows::Classes(Classes::from(&self.classes)) } else { Rows::Values(&self.values) };
-        Targets { rows, sample_weights: self.are_weighted.then_some(&self.sample_weights[..]) }
+        Targets { sample_weights: self.are_weighted.then_some(&self.sample_weights[..]), ..rows.into() }
     }
 }
 
 impl Targets<'_> {
-    /// `Σ s` over so many samples: their number, where they have no weights.
+    /// `Σ s` over so many samples: their number, where they have no weights. Sums of blocks of [`SUM_BLOCK`] samples are added
+    /// in ascending order, so that parts of whole blocks add up to the bits of the whole.
     pub(crate) fn weight(&self, samples: usize) -> f64 {
+        let sum = |weights: &[f32]| weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
         match self.sample_weights {
             None => samples as f64,
-            Some(weights) => weights.iter().map(|&weight| f64::from(weight)).sum(),
+            Some(weights) => weights.chunks(SUM_BLOCK).map(sum).sum(),
         }
     }
 
@@ -59,7 +64,7 @@ impl Targets<'_> {
 
     /// Whether each sample has a class, rather than a value for each output.
     pub(crate) fn are_classes(&self) -> bool {
-        matches!(self.rows, Rows::Classes(_))
+        matches!(self.rows, Some(Rows::Classes(_)))
     }
 }
 
@@ -72,7 +77,7 @@ impl Checked<'_> {
             Rows::Classes(labels) => Rows::Classes(labels.part(start..end)),
         };
         let sample_weights = self.sample_weights.map(|weights| &weights[start..end]);
-        let weight = Targets { rows, sample_weights }.weight(count);
+        let weight = Targets { sample_weights, ..rows.into() }.weight(count);
         Self { rows, sample_weights, batch: count, outputs: self.outputs, weight }
     }
 

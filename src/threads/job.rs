@@ -14,7 +14,7 @@ use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, 
 use crate::simd::FloatMode;
 use crate::tuning::HANDOVER;
 use core::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
 
 /// Members that share a post, as cores share a cache: a line that all members of a large machine wrote to would go from
@@ -74,6 +74,13 @@ pub(crate) struct Jobs {
     posts: [Post; MOST_POSTS],
     rest: Rest,
 }
+
+/// A panic of a part, a helper's or the leader's, unwinds from [`Jobs::lead`] when no part is open or claimed any more, and
+/// what the helpers have left behind is taken out: whoever comes next finds the jobs at rest.
+impl UnwindSafe for Jobs {}
+
+/// As above: a panic does not leave through a shared reference earlier.
+impl RefUnwindSafe for Jobs {}
 
 /// A member's place in its group.
 fn place(member: usize) -> (usize, usize) {

@@ -8,6 +8,7 @@ mod handover;
 mod job;
 mod payload;
 mod process;
+#[cfg(feature = "rayon")]
 mod rayon_pool;
 mod sync;
 mod team;
@@ -16,9 +17,11 @@ mod thread_scratch;
 pub use team::Team;
 
 use crate::tuning::HANDOVER;
+#[cfg(feature = "rayon")]
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use handover::HandoverCost;
-use job::{Jobs, MAX_MEMBERS};
-use process::Process;
+use job::Jobs;
+#[cfg(feature = "rayon")]
 use std::sync::Arc;
 use thread_scratch::ThreadScratch;
 
@@ -43,7 +46,7 @@ use thread_scratch::ThreadScratch;
 /// use fused_dense::{Activation, Dense, Team, Threads};
 ///
 /// let team = Team::new(2);
-/// for threads in [Threads::Serial, Threads::CurrentPool { max: 4 }, Threads::from(&team)] {
+/// for threads in [Threads::Serial, Threads::from(&team)] {
 ///     let mut layer = Dense::new(1, 1, Activation::Identity).with_threads(threads);
 ///     let mut a = [0.0];
 ///     layer.forward(&[2.0], &[3.0], &[1.0], &mut a)?;
@@ -57,22 +60,32 @@ pub enum Threads {
     /// On the calling thread.
     #[default]
     Serial,
-    /// Shared out in the rayon pool that the caller runs in, to at most this many of its workers; on the calling
-    /// thread where it runs in none. The global pool is never started. The helpers are tasks of the pool, for each of
-    /// which rayon allocates a few bytes; a thread's first such call allocates besides, and one in another pool, or of
-    /// another number of workers at most, than its last one may.
+    /// With the feature `rayon`: shared out in the rayon pool that the caller runs in, to at most this many of its
+    /// workers; on the calling thread where it runs in none. The global pool is never started. The helpers are tasks of
+    /// the pool, for each of which rayon allocates a few bytes; a thread's first such call allocates besides, and one in
+    /// another pool, or of another number of workers at most, than its last one may.
+    #[cfg(feature = "rayon")]
     CurrentPool {
         /// The most workers to use, up to [`Team::MAX_THREADS`]. The workspace grows with it.
         max: usize,
     },
-    /// Shared out in this rayon pool, wherever the caller runs, which takes the place of one of the pool's workers:
-    /// in a pool of one, nobody else works. Workers that sleep take some ten microseconds to come. Allocates as
-    /// `CurrentPool` does, and rayon's queue for calls from outside of the pool now and then.
+    /// With the feature `rayon`: shared out in this rayon pool, wherever the caller runs, which takes the place of one of
+    /// the pool's workers: in a pool of one, nobody else works. Workers that sleep take some ten microseconds to come.
+    /// Allocates as `CurrentPool` does, and rayon's queue for calls from outside of the pool now and then.
+    #[cfg(feature = "rayon")]
     Pool(Arc<rayon::ThreadPool>),
     /// Shared out in this team, the fastest way by far. A call that finds the team at work for another caller stays on
     /// the calling thread.
     Team(Team),
 }
+
+/// A pool is as it was behind a panic, as `rayon_pool` says; all else is so by itself.
+#[cfg(feature = "rayon")]
+impl UnwindSafe for Threads {}
+
+/// As above.
+#[cfg(feature = "rayon")]
+impl RefUnwindSafe for Threads {}
 
 impl From<Team> for Threads {
     fn from(team: Team) -> Self {
@@ -86,6 +99,8 @@ impl From<&Team> for Threads {
     }
 }
 
+/// With the feature `rayon`.
+#[cfg(feature = "rayon")]
 impl From<Arc<rayon::ThreadPool>> for Threads {
     fn from(pool: Arc<rayon::ThreadPool>) -> Self {
         Self::Pool(pool)
@@ -94,15 +109,23 @@ impl From<Arc<rayon::ThreadPool>> for Threads {
 
 /// A layer's choice of threads.
 #[derive(Clone, Debug)]
-pub(crate) struct Sharing {
-    threads: Threads,
-    /// Where the choice was made: the workers of a pool that a parent process had are not there.
-    process: Process,
+pub(crate) enum Sharing {
+    Serial,
+    #[cfg(feature = "rayon")]
+    Pool(rayon_pool::Pool),
+    Team(Team),
 }
 
 impl From<Threads> for Sharing {
     fn from(threads: Threads) -> Self {
-        Self { threads, process: Process::current() }
+        match threads {
+            Threads::Serial => Self::Serial,
+            #[cfg(feature = "rayon")]
+            Threads::CurrentPool { max } => Self::Pool(rayon_pool::Pool::around_the_call(max)),
+            #[cfg(feature = "rayon")]
+            Threads::Pool(pool) => Self::Pool(rayon_pool::Pool::of(pool)),
+            Threads::Team(team) => Self::Team(team),
+        }
     }
 }
 
@@ -126,16 +149,6 @@ impl ParallelBudget {
         Self { workers: 1, cost: 0.0, backward_cost: 0.0, move_cost: 0.0, source }
     }
 
-    fn rayon(workers: usize, source: &'static str) -> Self {
-        let cost = HANDOVER.pool_cost;
-        Self { workers, cost, backward_cost: cost, move_cost: HANDOVER.pool_move_cost, source }
-    }
-
-    /// Workers that a call has already.
-    fn rayon_awake(workers: usize) -> Self {
-        Self { cost: HANDOVER.awake_pool_cost, ..Self::rayon(workers, "") }
-    }
-
     fn team(workers: usize, handover: &HandoverCost) -> Self {
         let cost = handover.cost();
         Self {
@@ -151,25 +164,22 @@ impl ParallelBudget {
 impl Sharing {
     /// The most workers that a call may use, which is how many thread_scratch of scratch it needs.
     pub(crate) fn max(&self) -> usize {
-        match &self.threads {
-            Threads::Serial => 1,
-            Threads::CurrentPool { max } => (*max).clamp(1, MAX_MEMBERS),
-            Threads::Pool(pool) => pool.current_num_threads().min(MAX_MEMBERS),
-            Threads::Team(team) => team.threads(),
+        match self {
+            Self::Serial => 1,
+            #[cfg(feature = "rayon")]
+            Self::Pool(pool) => pool.max(),
+            Self::Team(team) => team.threads(),
         }
     }
 
     /// The workers that a call made here and now may use.
     #[inline]
     pub(crate) fn here(&self) -> ParallelBudget {
-        match &self.threads {
-            Threads::Serial => ParallelBudget::serial("serial"),
-            Threads::CurrentPool { .. } if rayon::current_thread_index().is_some() => {
-                ParallelBudget::rayon(rayon::current_num_threads().min(self.max()), "the rayon pool around the call")
-            }
-            Threads::CurrentPool { .. } => ParallelBudget::serial("outside of any rayon pool"),
-            Threads::Pool(_) => ParallelBudget::rayon(self.max(), "a rayon pool"),
-            Threads::Team(team) => ParallelBudget::team(team.threads(), team.handover()),
+        match self {
+            Self::Serial => ParallelBudget::serial("serial"),
+            #[cfg(feature = "rayon")]
+            Self::Pool(pool) => pool.here(),
+            Self::Team(team) => ParallelBudget::team(team.threads(), team.handover()),
         }
     }
 
@@ -178,14 +188,16 @@ impl Sharing {
     /// Light work, and in a team all that does not pay, stays on this thread: what one call writes the next one reads, and
     /// would have to be fetched from other cores each time.
     pub(crate) fn session<R>(&self, cycles: f64, pays: bool, work: impl FnOnce() -> R) -> R {
-        match &self.threads {
-            Threads::Team(team) if cycles >= HANDOVER.wake_cycles && pays => team.hold(work),
-            Threads::Team(team) => {
+        match self {
+            Self::Team(team) if cycles >= HANDOVER.wake_cycles && pays => team.hold(work),
+            Self::Team(team) => {
                 // The calls find the team taken.
                 let _lead = team.lead();
                 work()
             }
-            Threads::Serial | Threads::CurrentPool { .. } | Threads::Pool(_) => work(),
+            Self::Serial => work(),
+            #[cfg(feature = "rayon")]
+            Self::Pool(_) => work(),
         }
     }
 
@@ -200,12 +212,11 @@ impl Sharing {
 
     #[inline(never)]
     fn with_members<R>(&self, workers: usize, cycles: f64, call: impl FnOnce(&Crew<'_>) -> R) -> R {
-        match &self.threads {
-            Threads::Serial => call(&Crew::Serial),
-            Threads::CurrentPool { .. } | Threads::Pool(_) if self.process.is_past() => call(&Crew::Serial),
-            Threads::CurrentPool { .. } => rayon_pool::with_crew(None, self.here().workers, workers, call),
-            Threads::Pool(pool) => rayon_pool::with_crew(Some(pool), self.max(), workers, call),
-            Threads::Team(team) => match team.lead() {
+        match self {
+            Self::Serial => call(&Crew::Serial),
+            #[cfg(feature = "rayon")]
+            Self::Pool(pool) => pool.with_crew(workers, call),
+            Self::Team(team) => match team.lead() {
                 Some(lead) => call(&Crew::Team { lead, workers, is_light: cycles < HANDOVER.wake_cycles }),
                 None => call(&Crew::Serial),
             },
@@ -216,8 +227,16 @@ impl Sharing {
 /// The threads that work together on a call.
 pub(crate) enum Crew<'t> {
     Serial,
-    Rayon { jobs: &'t Jobs, workers: usize },
-    Team { lead: team::Lead<'t>, workers: usize, is_light: bool },
+    #[cfg(feature = "rayon")]
+    Rayon {
+        jobs: &'t Jobs,
+        workers: usize,
+    },
+    Team {
+        lead: team::Lead<'t>,
+        workers: usize,
+        is_light: bool,
+    },
 }
 
 impl Crew<'_> {
@@ -225,7 +244,9 @@ impl Crew<'_> {
     pub(crate) fn workers(&self) -> usize {
         match self {
             Self::Serial => 1,
-            Self::Rayon { workers, .. } | Self::Team { workers, .. } => *workers,
+            #[cfg(feature = "rayon")]
+            Self::Rayon { workers, .. } => *workers,
+            Self::Team { workers, .. } => *workers,
         }
     }
 
@@ -234,6 +255,7 @@ impl Crew<'_> {
     pub(crate) fn members(&self, most: usize) -> usize {
         match self {
             Self::Serial => 1,
+            #[cfg(feature = "rayon")]
             Self::Rayon { workers, .. } => *workers,
             Self::Team { .. } => most,
         }
@@ -243,7 +265,8 @@ impl Crew<'_> {
     pub(crate) fn budget(&self) -> ParallelBudget {
         match self {
             Self::Serial => ParallelBudget::serial(""),
-            Self::Rayon { workers, .. } => ParallelBudget::rayon_awake(*workers),
+            #[cfg(feature = "rayon")]
+            Self::Rayon { workers, .. } => rayon_pool::budget_awake(*workers),
             Self::Team { workers, lead, .. } => ParallelBudget::team(*workers, lead.handover()),
         }
     }
@@ -285,6 +308,7 @@ impl Crew<'_> {
             let work = |member: usize, part: usize| work(first + part, unsafe { thread_scratch.get(member) });
             match self {
                 Self::Serial => {}
+                #[cfg(feature = "rayon")]
                 // SAFETY: the jobs are this crew's, which shares one after the other.
                 Self::Rayon { jobs, .. } => unsafe { jobs.lead(workers, parts, || (), &work) },
                 Self::Team { lead, is_light, .. } => lead.share(workers, parts, *is_light, &work),

@@ -5,13 +5,77 @@
 //! next, and one of the caller's own tasks may want the very lock, or the thread-local scratch memory, that the caller
 //! holds during the call.
 
-use super::Crew;
 use super::job::{Jobs, MAX_MEMBERS};
+use super::process::Process;
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
-use crate::tuning::HANDOVER;
+use super::{Crew, ParallelBudget};
+use crate::tuning::{POOL_HANDOVER, PoolHandover};
 use core::cell::Cell;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use rayon::ThreadPool;
 use std::sync::Arc;
+
+/// A layer's choice of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    /// None for the one that a call is made in.
+    pool: Option<Arc<ThreadPool>>,
+    most: usize,
+    /// Where the choice was made: the workers of a pool that a parent process had are not there.
+    process: Process,
+}
+
+/// rayon runs a task, and what is installed, behind a `catch_unwind` of its own: no panic leaves its queues half changed.
+impl UnwindSafe for Pool {}
+
+/// As above: a shared reference does no more than to send tasks.
+impl RefUnwindSafe for Pool {}
+
+impl Pool {
+    pub(super) fn of(pool: Arc<ThreadPool>) -> Self {
+        let most = pool.current_num_threads().min(MAX_MEMBERS);
+        Self { pool: Some(pool), most, process: Process::current() }
+    }
+
+    pub(super) fn around_the_call(most: usize) -> Self {
+        Self { pool: None, most: most.clamp(1, MAX_MEMBERS), process: Process::current() }
+    }
+
+    /// The most workers that a call may use.
+    pub(super) fn max(&self) -> usize {
+        self.most
+    }
+
+    /// The workers that a call made here and now may use.
+    pub(super) fn here(&self) -> ParallelBudget {
+        match self.pool {
+            Some(_) => budget(self.most, "a rayon pool"),
+            None if rayon::current_thread_index().is_some() => {
+                budget(rayon::current_num_threads().min(self.most), "the rayon pool around the call")
+            }
+            None => ParallelBudget::serial("outside of any rayon pool"),
+        }
+    }
+
+    /// Calls `call` with a crew of at most `workers`.
+    pub(super) fn with_crew<R>(&self, workers: usize, call: impl FnOnce(&Crew<'_>) -> R) -> R {
+        match &self.pool {
+            _ if self.process.is_past() => call(&Crew::Serial),
+            Some(pool) => with_crew(Some(pool), self.most, workers, call),
+            None => with_crew(None, self.here().workers, workers, call),
+        }
+    }
+}
+
+fn budget(workers: usize, source: &'static str) -> ParallelBudget {
+    let PoolHandover { cost, move_cost, .. } = POOL_HANDOVER;
+    ParallelBudget { workers, cost, backward_cost: cost, move_cost, source }
+}
+
+/// Of workers that a call has already.
+pub(super) fn budget_awake(workers: usize) -> ParallelBudget {
+    ParallelBudget { cost: POOL_HANDOVER.awake_cost, ..budget(workers, "") }
+}
 
 /// Shared by a caller with the tasks that help it. A task may come when its call, or the pool's last handle, is long
 /// gone: it owns what it looks at, finds nothing to do, and is as welcome in a later call of the same thread.
@@ -54,12 +118,7 @@ thread_local! {
 /// workers of the pool, or of the one that this thread is a worker of.
 ///
 /// A place that no worker takes up is left to the caller, which by then has done all parts.
-pub(super) fn with_crew<R>(
-    pool: Option<&ThreadPool>,
-    most: usize,
-    workers: usize,
-    call: impl FnOnce(&Crew<'_>) -> R,
-) -> R {
+fn with_crew<R>(pool: Option<&ThreadPool>, most: usize, workers: usize, call: impl FnOnce(&Crew<'_>) -> R) -> R {
     assert!(workers <= most, "{workers} of {most} members");
     let place = Place::take(Home { pool: pool.map_or(0, |pool| core::ptr::from_ref(pool).addr()), most });
     let camp = &place.camp;
@@ -156,7 +215,7 @@ impl Camp {
         let Some(member) = self.sit() else { return false };
         let is_over = || !self.is_open.load(Ordering::Relaxed);
         let is_called = || self.jobs.is_open_to(member) || is_over();
-        while wait_awake(HANDOVER.pool_patience, is_called) && !is_over() {
+        while wait_awake(POOL_HANDOVER.patience, is_called) && !is_over() {
             self.jobs.help(member);
         }
         self.stand(member);

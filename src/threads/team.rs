@@ -8,6 +8,7 @@ use super::process::Process;
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence, wait_awake};
 use crate::tuning::HANDOVER;
 use core::fmt;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
@@ -42,7 +43,8 @@ pub struct Team(Arc<Workers>);
 /// Ends the threads when it is dropped.
 struct Workers {
     shared: Arc<Shared>,
-    handles: Vec<JoinHandle<()>>,
+    /// Nobody but `drop` does more than count them, so that no panic leaves one half used.
+    handles: AssertUnwindSafe<Vec<JoinHandle<()>>>,
 }
 
 /// Shared by the threads.
@@ -140,7 +142,7 @@ impl Team {
         let handles: Vec<_> = handles.collect();
         // Nobody else sets it.
         let _ = shared.threads.set(handles.iter().map(|handle| handle.thread().clone()).collect());
-        Self(Arc::new(Workers { shared, handles }))
+        Self(Arc::new(Workers { shared, handles: AssertUnwindSafe(handles) }))
     }
 
     /// Threads that share a job, the caller's among them.
@@ -237,7 +239,7 @@ impl Eq for Team {}
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        let handles = core::mem::take(&mut self.handles);
+        let handles = core::mem::take(&mut *self.handles);
         if self.shared.process.is_past() {
             // The workers are the parent's. Even to detach them would name threads that are not there.
             core::mem::forget(handles);

@@ -8,20 +8,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The library's dependencies without features, and theirs.
-const LEAN: [&str; 12] = [
-    "rayon",
-    "rayon-core",
-    "crossbeam-deque",
-    "crossbeam-epoch",
-    "crossbeam-utils",
-    "either",
-    "wide",
-    "safe_arch",
-    "bytemuck",
-    "rand_core",
-    "rand_xoshiro",
-    "libm",
-];
+const LEAN: [&str; 6] = ["wide", "safe_arch", "bytemuck", "rand_core", "rand_xoshiro", "libm"];
+
+/// The default feature `rayon`'s.
+const RAYON: [&str; 6] = ["rayon", "rayon-core", "crossbeam-deque", "crossbeam-epoch", "crossbeam-utils", "either"];
 
 /// The licences of which each dependency has to offer one.
 const LICENCES: [&str; 3] = ["Apache-2.0", "MIT", "Zlib"];
@@ -45,13 +35,14 @@ pub struct Args {
 pub fn main(args: &Args) -> anyhow::Result<()> {
     let mut summary = Summary::default();
     summary.step("names", || {
-        let tree = tree(&[])?;
-        let strangers: Vec<_> = tree.iter().filter(|one| !LEAN.contains(&one.name.as_str())).collect();
+        let lean = tree(&["--no-default-features"])?;
+        let default = tree(&[])?;
+        let found = [strangers(&lean, &LEAN), strangers(&default, &[LEAN, RAYON].concat())].concat();
         ensure!(
-            strangers.is_empty(),
-            "the library depends on more than rayon, wide, bytemuck, rand_xoshiro, libm and theirs: {strangers:?}"
+            found.is_empty(),
+            "the library depends on more than wide, bytemuck, rand_xoshiro, libm, by default rayon, and theirs: {found:?}"
         );
-        Ok(Outcome::Ran(format!("{} crates without features", tree.len())))
+        Ok(Outcome::Ran(format!("{} crates without features, {} by default", lean.len(), default.len())))
     });
     summary.step("licences, sources and duplicates", || {
         let tree = tree(&["--all-features"])?;
@@ -96,6 +87,11 @@ fn dependencies(text: &str) -> Vec<Dependency> {
     found.sort();
     found.dedup();
     found
+}
+
+/// Those of a tree that are not expected there.
+fn strangers<'t>(tree: &'t [Dependency], expected: &[&str]) -> Vec<&'t Dependency> {
+    tree.iter().filter(|one| !expected.contains(&one.name.as_str())).collect()
 }
 
 /// All that is wrong with a tree.

@@ -14,6 +14,7 @@ mod lockfile;
 mod machine;
 mod model;
 mod peers;
+mod release;
 mod sanitize;
 mod spills;
 mod summary;
@@ -52,6 +53,7 @@ enum Task {
     /// Install or list the libraries to compare with
     #[command(subcommand)]
     Peers(peers::install::Action),
+    Release(release::Args),
     /// Run the tests under the address and the thread sanitizer, and small ones in Miri
     Sanitize(sanitize::Args),
     /// Show that the micro-kernels' loops keep everything in registers
@@ -75,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Model => model::main(),
         Task::Peers(action) => peers::install::main(&action),
+        Task::Release(args) => release::main(&args),
         Task::Sanitize(args) => sanitize::main(&args),
         Task::Spills => spills::main(),
         Task::Sweep(args) => sweep::main(&args),

@@ -86,7 +86,7 @@ impl Dense {
         d_a_prev: Sink,
         add: bool,
     ) -> (Gemm<'static>, Summation) {
-        let summation = self.summation.resolve(batch, self.inputs, self.outputs, !w.along_inputs);
+        let summation = self.summation.resolve(batch.max(self.whole_batch), self.inputs, self.outputs, !w.along_inputs);
         let (b, is_prepacked) = w.for_a_prev(summation);
         let gemm = Gemm {
             m: rows,

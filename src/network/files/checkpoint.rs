@@ -10,7 +10,7 @@ use std::path::Path;
 
 impl Network {
     /// Writes all that training goes on from: the parameters, the optimiser with its settings and arrays, the steps taken and
-    /// the epoch.
+    /// the epoch and batch.
     ///
     /// The file is one of [`save`](Self::save) with more in it, and [`load`](Self::load) reads its parameters. The arrays have
     /// the names that PyTorch's optimisers give them, behind those of their parameters:
@@ -20,14 +20,16 @@ impl Network {
     /// training.0.weight.exp_avg              the first moment
     /// training.0.weight.exp_avg_sq           the second moment
     /// training.steps                         steps taken, U64
-    /// training.epochs                        the last epoch's number, U64
+    /// training.epochs                        the last whole epoch's number, U64
+    /// training.batches                       batches of the epoch behind it, U64
     /// ```
     ///
     /// and so do those of each bias. The settings are metadata. The rest is the builder's: the cost and its weights, threads
     /// and batches. Gradients that were [accumulated](Self::accumulate) for a step to come are not in the file.
     ///
     /// Training that goes on from a checkpoint has the bits of training that never stopped, on processors with fused
-    /// multiply-add and with the same calls. [`next_epoch`](Self::next_epoch) tells [`fit`](Self::fit) where it was:
+    /// multiply-add and with the same calls. [`next_epoch`](Self::next_epoch) tells [`fit`](Self::fit) where it was, and within
+    /// an epoch [`next_batch`](Self::next_batch):
     ///
     /// ```
     /// use fused_dense::{Activation, Fit, Network, Sgd};
@@ -63,9 +65,9 @@ impl Network {
     /// As [`save`](Self::save).
     pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         self.check_layers()?;
-        let (steps, epochs) = ([self.steps], [self.epochs as u64]);
+        let (steps, epochs, batches) = ([self.steps], [self.epochs as u64], [self.batches as u64]);
         let mut tensors = self.arrays();
-        for (name, count) in [(steps_name(), &steps), (epochs_name(), &epochs)] {
+        for (name, count) in [(steps_name(), &steps), (epochs_name(), &epochs), (batches_name(), &batches)] {
             tensors.push(Tensor { name, shape: Vec::new(), data: Data::Integers(count) });
         }
         let mut metadata = self.description();
@@ -99,17 +101,22 @@ impl Network {
         let expected = self.arrays();
         let found: Vec<_> =
             expected.iter().map(|tensor| file.floats(&tensor.name, &tensor.shape)).collect::<Result<_, _>>()?;
-        let (steps_name, epochs_name) = (steps_name(), epochs_name());
+        let [steps_name, epochs_name, batches_name] = [steps_name(), epochs_name(), batches_name()];
         let steps = count(&file, &steps_name, i64::MAX as u64)?;
         let epochs = count(&file, &epochs_name, isize::MAX as u64)?;
+        // Files of versions that stopped behind whole epochs alone have no such number.
+        let has_batches = file.names().any(|name| name == batches_name);
+        let batches = if has_batches { count(&file, &batches_name, isize::MAX as u64)? } else { 0 };
         let known: BTreeSet<&str> = expected.iter().map(|tensor| &tensor.name[..]).collect();
-        let is_known = |name: &&str| known.contains(name) || [&steps_name[..], &epochs_name].contains(name);
+        let is_known =
+            |name: &&str| known.contains(name) || [&steps_name[..], &epochs_name, &batches_name].contains(name);
         if let Some(name) = file.names().find(|name| !is_known(name)) {
             return Err(FileError::Unexpected { tensor: name.to_string() });
         }
 
         self.arrays_mut().zip(found).for_each(|(array, values)| fill(array, values));
-        (self.optimizer, self.steps, self.epochs) = (optimizer, steps, epochs as usize);
+        (self.optimizer, self.steps) = (optimizer, steps);
+        (self.epochs, self.batches) = (epochs as usize, batches as usize);
         self.has_gradients = false;
         Ok(())
     }
@@ -150,6 +157,10 @@ fn steps_name() -> String {
 
 fn epochs_name() -> String {
     format!("{OF_TRAINING}epochs")
+}
+
+fn batches_name() -> String {
+    format!("{OF_TRAINING}batches")
 }
 
 /// A single number, from which as many more can be counted.

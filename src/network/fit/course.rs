@@ -1,7 +1,8 @@
 //! The loop itself: epochs over the training samples, the validation behind each, and the best state to go back to.
 
-use super::{Epoch, Fit, FitEnd, History, Validation};
+use super::{Epoch, Fit, FitEnd, FitSteps, History, Validation};
 use crate::error::{Error, Operand};
+use crate::matrix::Input;
 use crate::network::values::Values;
 use crate::network::{Network, Samples};
 use crate::random::Shuffle;
@@ -9,18 +10,23 @@ use crate::sample_rows::SampleRows;
 use crate::targets::{Gathered, Targets};
 
 /// Trains as the options say, in batches of so many samples.
-pub(super) fn run(
+pub(super) fn run<S: FitSteps>(
     network: &mut Network,
-    x: &[f32],
+    x: Input<'_>,
     targets: Targets<'_>,
     mut fit: Fit<'_>,
     batch: usize,
-) -> Result<History, Error> {
+    steps: &mut S,
+) -> Result<History, S::Error> {
+    // The shape of a view; its elements are those of a slice from here on.
+    network.any_batch(x, targets.batch(network.outputs())?)?;
+    let x = x.as_slice(Operand::X)?;
     let mut data = Samples::new(network, x, targets)?;
     if let Validation::Given(x, targets) = fit.validation {
-        Samples::new(network, x, targets)?;
+        network.check_validation(x, targets)?;
     }
     let (rows, held_out) = split(data.len(), &fit)?;
+    check_first_batch(fit.first_batch, rows.len().div_ceil(batch))?;
     let held_out = HeldOut::new(network, x, targets, &held_out)?;
     let mut shuffle = Shuffle::default();
     let mut order = rows.clone();
@@ -35,8 +41,9 @@ pub(super) fn run(
             let places = shuffle.order(rows.len(), fit.seed, number as u64)?;
             order.iter_mut().zip(places).for_each(|(sample, &place)| *sample = rows[place]);
         }
-        let cost = train(network, &mut data, &order, batch)?;
-        network.epochs = number;
+        let first = if number == fit.first_epoch { fit.first_batch } else { 0 };
+        let cost = train(network, &mut data, Batches { order: &order, batch, first, epoch: number }, steps)?;
+        (network.epochs, network.batches) = (number, 0);
         let validation = match fit.validation {
             Validation::None => None,
             Validation::Given(x, targets) => Some(network.evaluate(x, targets)?),
@@ -50,7 +57,8 @@ pub(super) fn run(
         let epoch = Epoch { number, cost, validation, is_best };
         history.epochs.push(epoch);
         history.best = best.epoch;
-        if fit.on_epoch.as_mut().is_some_and(|callback| callback(&epoch).is_break()) {
+        let wants_to_end = fit.on_epoch.as_mut().is_some_and(|callback| callback(&epoch).is_break());
+        if steps.ends(network, wants_to_end)? {
             history.end = FitEnd::Callback;
             break;
         }
@@ -63,6 +71,16 @@ pub(super) fn run(
         best.go_back(network);
     }
     Ok(history)
+}
+
+/// Whether the first epoch has a batch that is not left out.
+fn check_first_batch(first: usize, batches: usize) -> Result<(), Error> {
+    let expected = "less than the batches of an epoch";
+    if first == 0 || first < batches {
+        Ok(())
+    } else {
+        Err(Error::Setting { name: "first_batch", expected, found: first as f32 })
+    }
 }
 
 /// The samples to train on, and those held out.
@@ -92,17 +110,39 @@ impl HeldOut {
     }
 }
 
-/// One step for each batch of these samples: the mean of the cost over all of them.
-fn train(network: &mut Network, samples: &mut Samples<'_>, order: &[usize], batch: usize) -> Result<f64, Error> {
+/// The batches of an epoch.
+struct Batches<'o> {
+    /// The samples, in the epoch's order.
+    order: &'o [usize],
+    /// How many make a batch.
+    batch: usize,
+    /// The first batch to train on.
+    first: usize,
+    /// The epoch's number.
+    epoch: usize,
+}
+
+/// One step for each batch from the first that is wanted on: the mean of the cost over all of them.
+fn train<S: FitSteps>(
+    network: &mut Network,
+    samples: &mut Samples<'_>,
+    Batches { order, batch, first, epoch }: Batches<'_>,
+    steps: &mut S,
+) -> Result<f64, S::Error> {
     let (mut sum, mut weight) = (0.0, 0.0);
-    let mut following = order.chunks(batch).skip(1);
-    for rows in order.chunks(batch) {
+    let last = order.len().div_ceil(batch).saturating_sub(1);
+    let mut following = order.chunks(batch).skip(first.saturating_add(1));
+    for (number, rows) in order.chunks(batch).enumerate().skip(first) {
         samples.prefetch(following.next().unwrap_or_default());
         let of_batch = samples.weight(rows)?;
         // A batch whose samples all weigh nothing teaches nothing.
         if of_batch > 0.0 {
-            sum += network.step_on(samples, rows)? * of_batch;
+            sum += steps.step(network, samples, rows)? * of_batch;
             weight += of_batch;
+            // An epoch whose last batch is done is done itself.
+            (network.epochs, network.batches) =
+                if number == last { (epoch, 0) } else { (epoch.saturating_sub(1), number + 1) };
+            steps.after_step(network)?;
         }
     }
     Ok(if weight > 0.0 { sum / weight } else { 0.0 })
@@ -132,7 +172,7 @@ impl Best {
             for (array, kept) in network.arrays_mut().zip(&self.arrays) {
                 array.copy_from_slice(kept);
             }
-            (network.steps, network.epochs) = (self.steps, self.epoch);
+            (network.steps, network.epochs, network.batches) = (self.steps, self.epoch, 0);
         }
     }
 }

@@ -2,9 +2,10 @@
 
 mod course;
 
-use super::Network;
 use super::evaluate::Evaluation;
+use super::{Network, Samples};
 use crate::error::Error;
+use crate::matrix::Input;
 use crate::targets::Targets;
 use core::fmt;
 use core::ops::ControlFlow;
@@ -99,7 +100,7 @@ type Callback<'a> = Box<dyn FnMut(&Epoch) -> ControlFlow<()> + 'a>;
 enum Validation<'a> {
     None,
     Share(f32),
-    Given(&'a [f32], Targets<'a>),
+    Given(Input<'a>, Targets<'a>),
 }
 
 /// The options of a [`Network::fit`].
@@ -126,6 +127,7 @@ enum Validation<'a> {
 pub struct Fit<'a> {
     epochs: usize,
     first_epoch: usize,
+    first_batch: usize,
     batch: Option<usize>,
     seed: u64,
     shuffles: bool,
@@ -153,6 +155,7 @@ impl<'a> Fit<'a> {
         Self {
             epochs: 10,
             first_epoch: 1,
+            first_batch: 0,
             batch: None,
             seed: 0,
             shuffles: true,
@@ -174,9 +177,20 @@ impl<'a> Fit<'a> {
         Self { first_epoch: number, ..self }
     }
 
+    /// Leaves out so many batches of the first epoch: those that training went through before it was stopped
+    /// ([`Network::next_batch`]). The cost of that epoch is then the mean over the rest of it.
+    pub fn first_batch(self, batches: usize) -> Self {
+        Self { first_batch: batches, ..self }
+    }
+
     /// Samples in a batch. The last one of an epoch has those that are left.
     pub fn batch(self, samples: usize) -> Self {
         Self { batch: Some(samples), ..self }
+    }
+
+    /// As [`batch`](Self::batch), where no batch was set.
+    pub fn batch_or(self, samples: usize) -> Self {
+        Self { batch: self.batch.or(Some(samples)), ..self }
     }
 
     /// The seed of the samples' order, the same on every platform.
@@ -190,8 +204,8 @@ impl<'a> Fit<'a> {
     }
 
     /// Validates on these samples after each epoch.
-    pub fn validation(self, x: &'a [f32], targets: impl Into<Targets<'a>>) -> Self {
-        Self { validation: Validation::Given(x, targets.into()), ..self }
+    pub fn validation(self, x: impl Into<Input<'a>>, targets: impl Into<Targets<'a>>) -> Self {
+        Self { validation: Validation::Given(x.into(), targets.into()), ..self }
     }
 
     /// Holds out a share of the samples, between 0 and 1 and chosen by the seed, and validates on them after each epoch.
@@ -220,10 +234,10 @@ impl<'a> Fit<'a> {
         Self { on_epoch: Some(Box::new(callback)), ..self }
     }
 
-    fn check(&self, max_batch: usize) -> Result<usize, Error> {
-        let batch = self.batch.unwrap_or(max_batch);
-        if batch > max_batch {
-            return Err(Error::BatchTooLarge { max: max_batch, found: batch });
+    fn check(&self, most: usize) -> Result<usize, Error> {
+        let batch = self.batch.unwrap_or(most);
+        if batch > most {
+            return Err(Error::BatchTooLarge { max: most, found: batch });
         }
         if batch == 0 {
             return Err(Error::Setting { name: "batch", expected: "at least 1", found: 0.0 });
@@ -240,15 +254,100 @@ impl<'a> Fit<'a> {
 impl Network {
     /// Trains on samples `x: samples × inputs` and their targets, by [`step`](Self::step)s on mini-batches.
     ///
-    /// Each epoch goes through the samples in an order of its own, from the seed and the epoch's number. A batch is gathered
-    /// in memory that is allocated once.
+    /// `x` is a plain slice or a view of contiguous rows. Each epoch goes through the samples in an order of its own, from
+    /// the seed and the epoch's number. A batch is gathered in memory that is allocated once.
     ///
     /// # Errors
-    /// [`Error::Setting`] and [`Error::BatchTooLarge`] for the options, those of [`step`](Self::step) for the data, before
-    /// anything is touched; [`Error::NotFinite`] where training diverges: the parameters are then those of the last step
-    /// that did not.
-    pub fn fit<'t>(&mut self, x: &[f32], targets: impl Into<Targets<'t>>, fit: Fit<'_>) -> Result<History, Error> {
-        let batch = fit.check(self.max_batch)?;
-        course::run(self, x, targets.into(), fit, batch)
+    /// [`Error::Setting`] and [`Error::BatchTooLarge`] for the options, those of [`step`](Self::step) for the data, and
+    /// [`Error::NotASlice`] where `x` is another view, before anything is touched; [`Error::NotFinite`] where training
+    /// diverges: the parameters are then those of the last step that did not.
+    pub fn fit<'a, 't>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        targets: impl Into<Targets<'t>>,
+        fit: Fit<'_>,
+    ) -> Result<History, Error> {
+        self.fit_by(x, targets, fit, self.max_batch, &mut Own)
+    }
+
+    /// [`fit`](Self::fit) by steps of your own, on batches of up to `most` samples: with gradients that are clipped, say, or
+    /// that come from several machines.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Error, Fit, FitSteps, Network, Samples};
+    ///
+    /// struct Clipped;
+    ///
+    /// impl FitSteps for Clipped {
+    ///     type Error = Error;
+    ///
+    ///     fn step(&mut self, network: &mut Network, samples: &mut Samples<'_>, rows: &[usize]) -> Result<f64, Error> {
+    ///         let (x, targets) = samples.gather(rows)?;
+    ///         let cost = network.gradients(x, targets)?;
+    ///         network.clip_gradients(1.0)?;
+    ///         network.apply_gradients()?;
+    ///         Ok(cost)
+    ///     }
+    /// }
+    ///
+    /// let mut network = Network::builder(1).layer(1, Activation::Identity).build()?;
+    /// let history = network.fit_by(&[1.0, 2.0], &[2.0, 4.0], Fit::new().epochs(3), 2, &mut Clipped)?;
+    /// assert_eq!(history.epochs().len(), 3);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and those of the steps.
+    pub fn fit_by<'a, 't, S: FitSteps>(
+        &mut self,
+        x: impl Into<Input<'a>>,
+        targets: impl Into<Targets<'t>>,
+        fit: Fit<'_>,
+        most: usize,
+        steps: &mut S,
+    ) -> Result<History, S::Error> {
+        let batch = fit.check(most)?;
+        course::run(self, x.into(), targets.into(), fit, batch, steps)
+    }
+}
+
+/// The steps of a [`Network::fit_by`], which has an example.
+pub trait FitSteps {
+    /// The fault of a step.
+    type Error: From<Error>;
+
+    /// A step of the network on these of the samples, whose number and sum of weights are above 0: returns their cost, before
+    /// the step.
+    ///
+    /// # Errors
+    /// They end the training.
+    fn step(&mut self, network: &mut Network, samples: &mut Samples<'_>, rows: &[usize]) -> Result<f64, Self::Error>;
+
+    /// Called after each step, when the network counts its batch as gone through ([`Network::next_batch`]): a place for
+    /// checkpoints.
+    ///
+    /// # Errors
+    /// They end the training.
+    fn after_step(&mut self, _network: &mut Network) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Whether training ends behind an epoch after which [`Fit::on_epoch`] `wants_to` end it.
+    ///
+    /// # Errors
+    /// They end the training.
+    fn ends(&mut self, _network: &Network, wants_to: bool) -> Result<bool, Self::Error> {
+        Ok(wants_to)
+    }
+}
+
+/// The network's own steps.
+struct Own;
+
+impl FitSteps for Own {
+    type Error = Error;
+
+    fn step(&mut self, network: &mut Network, samples: &mut Samples<'_>, rows: &[usize]) -> Result<f64, Error> {
+        network.step_on(samples, rows)
     }
 }

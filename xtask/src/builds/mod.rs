@@ -30,11 +30,7 @@ pub struct Args {
 /// Where one fails.
 pub fn main(args: &Args) -> anyhow::Result<()> {
     let mut summary = Summary::default();
-    summary.step("no default features", || {
-        let mut check = cargo("features");
-        workspace::output(check.args(["check", "--package", "fused-dense", "--lib", "--no-default-features"]))?;
-        Ok(Outcome::Ran("checked".to_string()))
-    });
+    summary.step("no default features", no_default_features);
     summary.step("oldest compiler", oldest_compiler);
     summary.step("oldest dependencies", oldest_dependencies);
     for target in CHECKED {
@@ -69,17 +65,31 @@ fn cargo(build: &str) -> Command {
     cargo
 }
 
+/// Without rayon, by itself and with each other feature; then calls of every kind, serial and on teams.
+fn no_default_features() -> anyhow::Result<Outcome> {
+    for features in ["", "ndarray", "safetensors"] {
+        let mut check = cargo("features");
+        check.args(["check", "--package", "fused-dense", "--lib", "--no-default-features", "--features", features]);
+        workspace::output(&mut check)?;
+    }
+    let mut test = cargo("features");
+    test.args(["test", "--package", "fused-dense", "--no-default-features"]);
+    workspace::output(test.args(["--test", "small", "--test", "team", "--test", "network", "--test", "auto_traits"]))?;
+    Ok(Outcome::Ran("checked; the tests `small`, `team`, `network` and `auto_traits`".to_string()))
+}
+
 /// The version of the compiler that `Cargo.toml` promises.
 fn oldest_compiler() -> anyhow::Result<Outcome> {
     let version = env!("CARGO_PKG_RUST_VERSION");
     let Some(toolchain) = Toolchain::find(version).or_else(|| Toolchain::find(&format!("{version}.0"))) else {
         return Ok(Outcome::Skipped(format!("rustup toolchain install {version} --profile minimal")));
     };
-    let mut check = toolchain.cargo();
-    check.env("CARGO_TARGET_DIR", folder("oldest"));
-    check.args(["check", "--package", "fused-dense", "--lib", "--all-features", "--locked"]);
-    workspace::output(&mut check)?;
-    Ok(Outcome::Ran(format!("checked with {version}, all features")))
+    for features in ["--no-default-features", "--all-features"] {
+        let mut check = toolchain.cargo();
+        check.env("CARGO_TARGET_DIR", folder("oldest"));
+        workspace::output(check.args(["check", "--package", "fused-dense", "--lib", "--locked", features]))?;
+    }
+    Ok(Outcome::Ran(format!("checked with {version}, no features and all")))
 }
 
 /// The least versions that `Cargo.toml` asks for.

@@ -12,8 +12,19 @@ use std::process::{Command, Stdio};
 
 /// Tests whose calls cover the kernels, the loops around them, the checks in front and the team. Left out: those that
 /// see the same calls once more, read sources, or start themselves anew.
-const ADDRESS_TESTS: [&str; 10] =
-    ["errors", "gradients", "guard_pages", "network", "packed", "small", "special_values", "strides", "team", "update"];
+const ADDRESS_TESTS: [&str; 11] = [
+    "errors",
+    "gradients",
+    "guard_pages",
+    "network",
+    "packed",
+    "small",
+    "special_values",
+    "strides",
+    "team",
+    "update",
+    "views",
+];
 
 /// Tests that take longer than all of these, and whose calls `guard_pages` makes on smaller shapes.
 const LONG_ADDRESS_TESTS: [&str; 1] = ["bits"];
@@ -25,7 +36,7 @@ const THREAD_TESTS: [&str; 3] = ["stress", "team", "threads"];
 const NOT_FOR_THREADS: [&str; 1] = ["an_idle_team_uses_no_processor_time"];
 
 /// Tests small enough for an interpreter.
-const MIRI_TESTS: [&str; 1] = ["small"];
+const MIRI_TESTS: [&str; 2] = ["small", "views"];
 
 const NO_NIGHTLY: &str = "no nightly toolchain: rustup toolchain install nightly --component rust-src,miri";
 
