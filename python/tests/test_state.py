@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import same_bits, same_state
+from support import make, rng, same_bits, same_state
 
 from fused_dense import Adam, Network, Sgd
 
