@@ -97,7 +97,8 @@ impl Package {
         faults
     }
 
-    /// Whether it has the library's licence, and its text.
+    /// Whether it has the library's licence, and its text: beside the manifest, or in a folder `licences`, since a source
+    /// distribution of Python has the library's at its top.
     ///
     /// # Errors
     /// Where the library's own files cannot be read.
@@ -108,7 +109,8 @@ impl Package {
         }
         for file in LICENCE_FILES {
             let expected = fs::read(core.folder().join(file)).with_context(|| format!("cannot read {file}"))?;
-            match fs::read(self.folder().join(file)) {
+            let places = [self.folder().join(file), self.folder().join("licences").join(file)];
+            match fs::read(places.iter().find(|place| place.is_file()).unwrap_or(&places[0])) {
                 Ok(found) if found == expected => {}
                 Ok(_) => faults.push(format!("{}: {file} is not the library's", self.name)),
                 Err(error) => faults.push(format!("{}: {file}: {error}", self.name)),
