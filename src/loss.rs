@@ -16,7 +16,7 @@
 //! `dz = a - y`, and `1/m` enters once, in [`Gradients::scale`](crate::Gradients::scale), where `dw` and `db` sum over
 //! the batch.
 //!
-//! **Precision.** Costs are computed, summed and returned in `f64`; of logarithms, many are taken as one of their product. With a platform whose `exp` and
+//! **Precision.** Costs are computed, summed (by blocks of 256 samples) and returned in `f64`; of logarithms, many are taken as one of their product. With a platform whose `exp` and
 //! `ln` are within 1 ULP, a cost over `N` values differs from the exact one by at most `(N + 8) · 2⁻⁵³` of it, for
 //! predictions and targets in their range (no term is negative, so nothing cancels) and above underflow in `f64`. The two
 //! functions are the platform's, so that the last bits of a cost, unlike those of a gradient, may differ between platforms.
@@ -36,6 +36,8 @@ pub use softmax::{
 use crate::Activation;
 use crate::error::{Error, Operand};
 use crate::matrix::{Input, check_len};
+use crate::summation::SUM_BLOCK;
+use core::ops::Range;
 use log_sum::LogSum;
 
 /// `J = (1/m) Σ [-y ln a - (1-y) ln(1-a)]`, the mean over the batch of binary cross-entropy.
@@ -83,11 +85,14 @@ pub fn binary_cross_entropy(a: &[f32], y: &[f32], outputs: usize) -> Result<f64,
 /// As [`binary_cross_entropy`], of `z`.
 pub fn binary_cross_entropy_from_z(z: &[f32], y: &[f32], outputs: usize) -> Result<f64, Error> {
     let batch = batch_of((Operand::Z, z), y, outputs)?;
-    let mut sum = BinarySum::default();
-    for (&z, &y) in z.iter().zip(y) {
-        sum.add(1.0, 1.0, z.into(), y.into());
-    }
-    Ok(sum.total() / batch.max(1) as f64)
+    let sum = sum_of_blocks(batch, |block| {
+        let (mut sum, outputs) = (BinarySum::default(), block.start * outputs..block.end * outputs);
+        for (&z, &y) in z[outputs.clone()].iter().zip(&y[outputs]) {
+            sum.add(1.0, 1.0, z.into(), y.into());
+        }
+        sum.total()
+    });
+    Ok(sum / batch.max(1) as f64)
 }
 
 /// The sum of `-w·y ln σ(z) - (1-y) ln(1-σ(z))` over outputs, each with a weight.
@@ -235,6 +240,12 @@ pub(crate) fn times(factor: f64, value: impl FnOnce() -> f64) -> f64 {
     if factor == 0.0 { 0.0 } else { factor * value() }
 }
 
+/// The sums of blocks of [`SUM_BLOCK`] samples, which `sum` makes, added in ascending order.
+pub(crate) fn sum_of_blocks(samples: usize, mut sum: impl FnMut(Range<usize>) -> f64) -> f64 {
+    let blocks = (0..samples).step_by(SUM_BLOCK).map(|start| start..samples.min(start + SUM_BLOCK));
+    blocks.fold(0.0, |total, block| total + sum(block))
+}
+
 /// The mean over samples of the losses of their outputs.
 fn mean(
     (operand, predictions): (Operand, &[f32]),
@@ -243,7 +254,11 @@ fn mean(
     loss: impl Fn(f64, f64) -> f64,
 ) -> Result<f64, Error> {
     let batch = batch_of((operand, predictions), y, outputs)?;
-    let sum = predictions.iter().zip(y).fold(0.0, |sum, (&p, &y)| sum + loss(f64::from(p), f64::from(y)));
+    let sum = sum_of_blocks(batch, |block| {
+        let outputs = block.start * outputs..block.end * outputs;
+        let pairs = predictions[outputs.clone()].iter().zip(&y[outputs]);
+        pairs.fold(0.0, |sum, (&p, &y)| sum + loss(f64::from(p), f64::from(y)))
+    });
     // An empty batch costs 0, not 0/0.
     Ok(sum / batch.max(1) as f64)
 }

@@ -8,7 +8,6 @@ use crate::error::{Error, Operand};
 use crate::isa::Kernels;
 use crate::loss;
 use crate::matrix::check_len;
-use crate::summation::SUM_BLOCK;
 use crate::targets::{Checked, Row, Rows, Targets, check_weights};
 
 /// A cost, the weights `c` of the outputs or classes, and the weight `w` of the positive class in binary cross-entropy.
@@ -100,17 +99,13 @@ impl Objective {
 
     /// `Σ s·L`, and in `d` its gradient; but `d` is left alone where there is a [short cut](Self::short_cut).
     ///
-    /// The sums of blocks of [`SUM_BLOCK`] samples are added in ascending order, so that parts of whole blocks add up to the
-    /// bits of the whole.
+    /// Sums go by blocks, so that parts of whole blocks add up to the bits of the whole.
     pub(crate) fn sum(&self, kernels: &Kernels, targets: &Checked<'_>, z: &[f32], a: &[f32], d: &mut [f32]) -> f64 {
-        let mut sum = 0.0;
-        for start in (0..targets.batch).step_by(SUM_BLOCK) {
-            let count = SUM_BLOCK.min(targets.batch - start);
-            let outputs = start * targets.outputs..(start + count) * targets.outputs;
+        loss::sum_of_blocks(targets.batch, |block| {
+            let outputs = block.start * targets.outputs..block.end * targets.outputs;
             let [z, a] = [z, a].map(|values| &values[outputs.clone()]);
-            sum += self.block_sum(kernels, &targets.samples(start, count), [z, a], &mut d[outputs]);
-        }
-        sum
+            self.block_sum(kernels, &targets.samples(block.start, block.len()), [z, a], &mut d[outputs])
+        })
     }
 
     /// [`sum`](Self::sum) of a single block.

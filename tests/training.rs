@@ -250,6 +250,10 @@ fn the_guard_looks_closer_where_an_overflow_is_possible() {
     let refused = Err(Error::NotFinite { layer: Some(0), operand: Operand::DW });
     assert_eq!(guarded.step_with_d_z(&x, overflowing), refused);
     assert_eq!(state(&guarded), before);
+    // The refused step looked at gradients of its own, in the place of any others.
+    guarded.gradients(&x, &[0.0; 4]).unwrap();
+    assert_eq!(guarded.step_with_d_z(&x, overflowing), refused);
+    assert_eq!(guarded.apply_gradients(), Err(Error::NoGradients));
 }
 
 /// A cost of the caller's own that is one of the network's has its gradients, but for roundings.

@@ -135,7 +135,11 @@ fn backward_on(kernels: &Kernels, p: &[f32], d_p: &[f32], d_z: &mut [f32], outpu
 pub fn softmax_cross_entropy<'t>(z: &[f32], targets: impl Into<Targets<'t>>, outputs: usize) -> Result<f64, Error> {
     let targets = check(z, targets.into(), outputs)?;
     let kernels = isa::select_default()?.kernels;
-    Ok(sum_and_gradient(kernels, &targets, None, z, None) / targets.divisor())
+    let sum = super::sum_of_blocks(targets.batch, |block| {
+        let z = &z[block.start * outputs..block.end * outputs];
+        sum_and_gradient(kernels, &targets.samples(block.start, block.len()), None, z, None)
+    });
+    Ok(sum / targets.divisor())
 }
 
 /// `dz = s·(p·Σy - y)`, the gradient of `Σ s·L` by `z` ([`softmax_cross_entropy`]): what

@@ -4,7 +4,7 @@ use super::{Epoch, Fit, FitEnd, FitSteps, History, Validation};
 use crate::error::{Error, Operand};
 use crate::matrix::Input;
 use crate::network::values::Values;
-use crate::network::{Network, Samples};
+use crate::network::{Evaluation, Network, Samples};
 use crate::random::Shuffle;
 use crate::sample_rows::SampleRows;
 use crate::targets::{Gathered, Targets};
@@ -44,11 +44,7 @@ pub(super) fn run<S: FitSteps>(
         let first = if number == fit.first_epoch { fit.first_batch } else { 0 };
         let cost = train(network, &mut data, Batches { order: &order, batch, first, epoch: number }, steps)?;
         (network.epochs, network.batches) = (number, 0);
-        let validation = match fit.validation {
-            Validation::None => None,
-            Validation::Given(x, targets) => Some(network.evaluate(x, targets)?),
-            Validation::Share(_) => Some(network.evaluate(&held_out.x[..], held_out.targets.targets())?),
-        };
+        let validation = validate(network, fit.validation, &held_out)?;
         let judged = validation.map_or(cost, |validation| validation.cost);
         let is_best = best.epoch == 0 || judged < best.cost - least;
         if is_best {
@@ -71,6 +67,15 @@ pub(super) fn run<S: FitSteps>(
         best.go_back(network);
     }
     Ok(history)
+}
+
+/// The cost and the accuracy on the validation set, where there is one.
+fn validate(network: &Network, set: Validation<'_>, held_out: &HeldOut) -> Result<Option<Evaluation>, Error> {
+    match set {
+        Validation::None => Ok(None),
+        Validation::Given(x, targets) => network.evaluate(x, targets).map(Some),
+        Validation::Share(_) => network.evaluate(&held_out.x[..], held_out.targets.targets()).map(Some),
+    }
 }
 
 /// Whether the first epoch has a batch that is not left out.
