@@ -227,6 +227,7 @@ fn networks_allocate_nothing() {
     let mut ask = || {
         network.predict(&x, &mut a).expect("a valid call");
         network.predict_probabilities(&x, &mut a).expect("a valid call");
+        network.predict_z(&x, &mut a).expect("a valid call");
         network.predict_classes(&x, &mut classes).expect("a valid call");
         network.evaluate(&x, &labels).expect("a valid call");
     };

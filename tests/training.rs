@@ -250,6 +250,10 @@ fn the_guard_looks_closer_where_an_overflow_is_possible() {
     let refused = Err(Error::NotFinite { layer: Some(0), operand: Operand::DW });
     assert_eq!(guarded.step_with_d_z(&x, overflowing), refused);
     assert_eq!(state(&guarded), before);
+    // The refused step looked at gradients of its own, in the place of any others.
+    guarded.gradients(&x, &[0.0; 4]).unwrap();
+    assert_eq!(guarded.step_with_d_z(&x, overflowing), refused);
+    assert_eq!(guarded.apply_gradients(), Err(Error::NoGradients));
 }
 
 /// A cost of the caller's own that is one of the network's has its gradients, but for roundings.
@@ -339,6 +343,9 @@ fn predictions_are_those_of_forward() {
                 let mut a = vec![f32::NAN; count * CLASSES];
                 small.predict(&x[..count * INPUTS], &mut a).unwrap();
                 assert_eq!(a, expected[..count * CLASSES]);
+                let mut z = vec![f32::NAN; count * CLASSES];
+                small.predict_z(&x[..count * INPUTS], &mut z).unwrap();
+                assert_eq!(z, a, "the last layer is the identity");
                 let mut classes = vec![99; count];
                 small.predict_classes(&x[..count * INPUTS], &mut classes).unwrap();
                 let mut p = vec![0.0; count * CLASSES];
@@ -353,6 +360,8 @@ fn predictions_are_those_of_forward() {
     let mut a = [7.0; 5];
     let error = Error::Length { operand: Operand::A, expected: 4, found: 5 };
     assert_eq!(small.predict(&x[..INPUTS], &mut a), Err(error));
+    let error = Error::Length { operand: Operand::Z, expected: 4, found: 5 };
+    assert_eq!(small.predict_z(&x[..INPUTS], &mut a), Err(error));
     assert_eq!(a, [7.0; 5]);
     assert!(small.predict_classes(&x[..INPUTS + 1], &mut [0]).is_err());
 }

@@ -119,7 +119,7 @@ def predicting(data: Data, rows: int, dtype: type, method: str) -> Callable[[typ
 
 
 def cases(mnist: Data, digits: Data, epochs: int) -> list[Case]:
-    """What is timed."""
+    """All that is timed."""
     small = {"solver": "sgd", "activation": "logistic", "batch_size": 10, "learning_rate_init": 0.1}
     large = {"hidden_layer_sizes": (512, 512), "batch_size": 128}
     some = (mnist[0][:2000], mnist[1][:2000])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import same_bits, same_state
+from support import make, rng, same_bits, same_state
 
 LABELS = np.array([0, 2, 1, 1, 0, 2], np.int64)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import same_bits, same_state
+from support import make, rng, same_bits, same_state
 
 from fused_dense import Adam, DivergenceError, Epoch, Evaluation, History, Network
 

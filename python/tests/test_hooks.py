@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
-from conftest import same_bits, same_state
+from support import rng, same_bits, same_state
 
 from fused_dense import Adam, DivergenceError, Network, Sgd
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import same_state
+from support import make, rng, same_state
 
 import fused_dense
 from fused_dense import Adam, Network, Sgd

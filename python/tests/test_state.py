@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import same_bits, same_state
+from support import make, rng, same_bits, same_state
 
 from fused_dense import Adam, Network, Sgd
 
@@ -127,7 +127,8 @@ def test_a_state_of_parameters_alone_leaves_the_rest(trained):
         (lambda s: s.update({"0.bias": s["0.bias"][:2]}), ValueError, r"0.bias: expected an array of shape \(5,\), found \(2,\)"),
         (lambda s: s.update({"0.bias": s["0.bias"].astype(float)}), TypeError, "0.bias: .*found float64"),
         (lambda s: s.update({"training.steps": np.int64(1)}), TypeError, "training.steps"),
-        (lambda s: s.update({"training.steps": np.array(2**63, np.uint64)}), ValueError, "a number with room for more"),
+        (lambda s: s.update({"training.steps": np.array(2**63, np.uint64)}), ValueError, "expected a number of at most 9223372036854775807"),
+        (lambda s: s.update({"training.batches": np.array(1, np.uint64)}), ValueError, "training.batches: expected a number of at most 0"),
         (lambda s: s.update({"training.epochs": np.ones(1, np.uint64)}), ValueError, r"expected an array of shape \(\)"),
     ],
 )
@@ -173,7 +174,7 @@ def test_the_package_safetensors_reads_and_writes_the_same(make, tmp_path, train
     assert all(same_bits(found[name], state[name]) for name in found)
     network.save_checkpoint(tmp_path / "whole")
     found = safetensors.load_file(tmp_path / "whole")
-    assert set(found) == set(state) and all(same_bits(found[name], state[name]) for name in found)
+    assert set(found) == {*state, "training.batches"} and all(same_bits(found[name], state[name]) for name in state)
     other = make(seed=8, optimizer=network.optimizer)
     other.load_state_dict(found)
     assert same_state(other, network)

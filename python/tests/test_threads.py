@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import same_bits, same_state
+from support import rng, same_bits, same_state
 
 from fused_dense import Network, Sgd
 

@@ -222,6 +222,8 @@ impl Network {
             layer.make_dz(a_prev, batch, above.take().unwrap_or(Above::ByA), d_a_prev)
         })?;
         if self.verdict(batch, scale)? == Verdict::MayOverflow {
+            // Those that stood there are lost, even if the step is refused.
+            self.has_gradients = false;
             self.gradients_of_dz(x, batch, scale)?;
             self.check_gradients()?;
             return self.apply();

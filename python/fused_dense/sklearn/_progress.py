@@ -60,7 +60,7 @@ class Bar(Silent):
 
 
 def progress(verbose: bool | int, epochs: int) -> Silent:
-    """What reports on training of so many epochs at most."""
+    """Reports on training of so many epochs at most."""
     if not verbose:
         return Silent()
     if verbose is not True and verbose >= 2:

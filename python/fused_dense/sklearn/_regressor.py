@@ -151,7 +151,7 @@ class MLPRegressor(RegressorMixin, BaseMlp):
     def _quick_targets(self, y: Any) -> NDArray[Any] | None:
         if type(y) is not np.ndarray or y.dtype.kind != "f" or y.shape[1:] == (1,):
             return None
-        # What float32 cannot hold becomes infinite, and is refused with the data.
+        # Values that float32 cannot hold become infinite, and are refused with the data.
         with np.errstate(over="ignore"):
             values = y.astype(np.float32)
         return values[:, None] if values.ndim == 1 else values

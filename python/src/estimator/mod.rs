@@ -1,4 +1,4 @@
-//! What scikit-learn's estimators ask of a network, beyond what it offers to all.
+//! The wishes of scikit-learn's estimators: all that they ask of a network beyond what it offers to everyone.
 
 mod data;
 mod epoch;

@@ -55,7 +55,7 @@ impl Probability for f64 {
         let cost = core.cost();
         match cost {
             Cost::SoftmaxCrossEntropy | Cost::BinaryCrossEntropy => core.predict_z(x, room)?,
-            _ => core.predict(x, room)?,
+            _ => core.predict(x, &mut *room)?,
         }
         for (p, &z) in p.iter_mut().zip(room.iter()) {
             *p = f64::from(z);

@@ -1,6 +1,6 @@
 //! The state of a network as a dictionary of arrays, and in pickles.
 
-use super::names::{self, EPOCHS, Named, STEPS};
+use super::names::{self, BATCHES, EPOCHS, Named, STEPS};
 use super::{Core, Network};
 use crate::arrays::{Filled, Values};
 use numpy::PyArrayDyn;
@@ -43,8 +43,9 @@ impl Network {
         })?;
         let named = self.core.glance(py, names::of)?;
         let keys: Vec<String> = state.keys()?.extract()?;
-        let is_known =
-            |key: &&String| [STEPS, EPOCHS].contains(&key.as_str()) || named.iter().any(|named| named.name == **key);
+        let is_known = |key: &&String| {
+            [STEPS, EPOCHS, BATCHES].contains(&key.as_str()) || named.iter().any(|named| named.name == **key)
+        };
         if let Some(key) = keys.iter().find(|key| !is_known(key)) {
             return Err(PyValueError::new_err(format!("state: expected no array {key}, found one")));
         }
@@ -103,15 +104,20 @@ fn array<'py>(state: &Bound<'py, PyMapping>, named: &Named, is_whole: bool) -> P
 }
 
 fn progress(state: &Bound<'_, PyMapping>) -> PyResult<Progress> {
-    let number = |name| {
-        let values = Values::<u64>::new(name, &find(state, name)?)?;
-        values.expect_shape(name, &[])?;
-        match values.as_slice() {
-            [found] if i64::try_from(*found).is_ok() => Ok(*found),
-            found => {
-                Err(PyValueError::new_err(format!("{name}: expected a number with room for more, found {found:?}")))
-            }
-        }
-    };
-    Ok(Progress { steps: number(STEPS)?, epochs: number(EPOCHS)? })
+    // Here fit begins each epoch with its first batch.
+    if state.contains(BATCHES)? {
+        number_of(state, BATCHES, 0)?;
+    }
+    let most = i64::MAX as u64;
+    Ok(Progress { steps: number_of(state, STEPS, most)?, epochs: number_of(state, EPOCHS, most)? })
+}
+
+/// A single number up to the largest that can be gone on from.
+fn number_of(state: &Bound<'_, PyMapping>, name: &str, most: u64) -> PyResult<u64> {
+    let values = Values::<u64>::new(name, &find(state, name)?)?;
+    values.expect_shape(name, &[])?;
+    match values.as_slice() {
+        [found] if *found <= most => Ok(*found),
+        found => Err(PyValueError::new_err(format!("{name}: expected a number of at most {most}, found {found:?}"))),
+    }
 }

@@ -12,6 +12,9 @@ pub(super) const STEPS: &str = "training.steps";
 /// The number of the last epoch.
 pub(super) const EPOCHS: &str = "training.epochs";
 
+/// The batches of the epoch behind it, in checkpoints of programs that stop within one.
+pub(super) const BATCHES: &str = "training.batches";
+
 /// An array's name and shape.
 pub(super) struct Named {
     pub(super) name: String,

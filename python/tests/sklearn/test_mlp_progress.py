@@ -88,12 +88,17 @@ class Interrupter(threading.Thread):
         os.kill(os.getpid(), signal.SIGINT)
 
     def __enter__(self) -> Interrupter:
+        self.former = signal.getsignal(signal.SIGINT)
+        if self.former is signal.SIG_IGN:
+            # A shell has started the tests in the background.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
         self.is_over.set()
         self.join()
+        signal.signal(signal.SIGINT, self.former)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])

@@ -97,7 +97,8 @@ impl Package {
         faults
     }
 
-    /// Whether it has the library's licence, and its text.
+    /// Whether it has the library's licence, and its text: beside the manifest, or in a folder `licences`, since a source
+    /// distribution of Python has the library's at its top.
     ///
     /// # Errors
     /// Where the library's own files cannot be read.
@@ -108,7 +109,8 @@ impl Package {
         }
         for file in LICENCE_FILES {
             let expected = fs::read(core.folder().join(file)).with_context(|| format!("cannot read {file}"))?;
-            match fs::read(self.folder().join(file)) {
+            let places = [self.folder().join(file), self.folder().join("licences").join(file)];
+            match fs::read(places.iter().find(|place| place.is_file()).unwrap_or(&places[0])) {
                 Ok(found) if found == expected => {}
                 Ok(_) => faults.push(format!("{}: {file} is not the library's", self.name)),
                 Err(error) => faults.push(format!("{}: {file}: {error}", self.name)),
@@ -144,8 +146,11 @@ impl Package {
     }
 }
 
+/// Cargo's warnings. A package's manifest has the profiles of its workspace, which name packages that the tools alone need;
+/// nobody who depends on it has them read.
 fn warnings(messages: &str) -> Vec<&str> {
-    messages.lines().filter_map(|line| line.strip_prefix("warning: ")).collect()
+    let warnings = messages.lines().filter_map(|line| line.strip_prefix("warning: "));
+    warnings.filter(|warning| !warning.starts_with("profile package spec")).collect()
 }
 
 #[cfg(test)]
@@ -199,6 +204,9 @@ mod tests {
         let package = Package::from(metadata.packages.into_iter().next().unwrap());
         assert_eq!((package.licence.as_str(), package.goes_to_the_registry), ("", false));
         assert_eq!((&package.takes[..], package.folder()), (&["^1.0.0".to_string()][..], Path::new("/a")));
-        assert_eq!(warnings("warning: a\n   Packaged 1 file\nwarning: b\n"), ["a", "b"]);
+        assert_eq!(
+            warnings("warning: a\n   Packaged 1 file\nwarning: profile package spec `c`\nwarning: b\n"),
+            ["a", "b"]
+        );
     }
 }

@@ -1,12 +1,11 @@
-from __future__ import annotations
+"""What the tests of the network have in common. Its fixtures are imported where they are used."""
 
-import sys
-from pathlib import Path
+from __future__ import annotations
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+import fused_dense
 
 
 @pytest.fixture
@@ -17,7 +16,6 @@ def rng():
 @pytest.fixture
 def make():
     """A small network, with any of its settings changed."""
-    import fused_dense
 
     def make(layers=((5, "tanh"), (3, "identity")), inputs=4, **settings):
         settings.setdefault("cost", "softmax_cross_entropy")
