@@ -1,4 +1,4 @@
-//! What ranks tell each other at the start of a call, so that all of them make it or none.
+//! The agreement of all ranks at the start of a call, so that all of them make it or none.
 
 use crate::error::Error;
 use crate::links::Links;

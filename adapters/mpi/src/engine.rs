@@ -49,7 +49,7 @@ pub(crate) enum Aim {
     Step,
 }
 
-/// What the ranks have made together.
+/// The work of all ranks together.
 struct Reduced {
     /// Where the totals stand.
     totals: Range<usize>,

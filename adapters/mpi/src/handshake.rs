@@ -51,7 +51,7 @@ fn difference(rank: usize, line: Vec<String>) -> Difference {
     Difference { rank, what, expected, found }
 }
 
-/// What is not as it is expected: its name, the expected value and the found one.
+/// Each thing that is not as it is expected: its name, the expected value and the found one.
 fn differences(expected: &[Vec<String>], found: &[(String, String)]) -> Vec<[String; 3]> {
     const NONE: &str = "nothing of this name";
     let value = |what: &str| expected.iter().find(|line| line[0] == what).and_then(|line| line.get(1));

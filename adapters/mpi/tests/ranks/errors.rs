@@ -19,7 +19,7 @@ fn distributed(universe: &Universe, options: Options) -> Distributed<'_> {
     Distributed::new(universe, &universe.world(), network(), options.quiet()).expect("ranks that agree")
 }
 
-/// What all ranks refuse, and that they go on behind it.
+/// Calls that all ranks refuse, and that they go on behind them.
 pub(crate) fn refused(universe: &Universe, _: &str) {
     for state in STATES {
         let mut distributed = distributed(universe, Options::new().state(state));

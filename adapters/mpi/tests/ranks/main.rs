@@ -17,7 +17,7 @@ use std::process::ExitCode;
 /// Names the part that a rank has to play.
 const PART: &str = "FUSED_DENSE_MPI_PART";
 
-/// What ranks need to know besides, in words.
+/// Names anything else that ranks need to know, in words.
 const DETAIL: &str = "FUSED_DENSE_MPI_DETAIL";
 
 /// The last line of a rank that did all it had to.

@@ -58,7 +58,7 @@ fn go_on(universe: &Universe, kind: &crate::data::Kind, state: fused_dense_mpi::
         let next = network.next_epoch();
         fit().first_epoch(next).first_batch(network.next_batch()).epochs(EPOCHS + 1 - next)
     };
-    // What was loaded is what one machine has after as many steps.
+    // One machine has the same after as many steps.
     let stopped = alone.fit_by(&data.x, targets, fit(), SAMPLES, &mut Alone { most: network.steps() });
     assert!(stopped.is_err() || network.steps() == 5 * EPOCHS as u64);
     assert!(bits(&network) == bits(&alone), "after {} steps", network.steps());
