@@ -65,6 +65,10 @@ fn every_choice() -> Vec<Threads> {
 
 /// Without a word about unwinding at the caller's: layers, pools of workspaces and networks go on behind a panic.
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "layers that are worth sharing take minutes, and a pool's queues break the rule of stacked borrows"
+)]
 fn shared_state_goes_on_behind_a_panic() {
     let (x, w) = (vec![0.25; BATCH * INPUTS], vec![0.5; OUTPUTS * INPUTS]);
     for threads in every_choice() {
