@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 use fused_dense::{Activation, Adam, Cost, Network, NetworkBuilder, Optimizer, Sgd, Summation, Targets};
+use fused_dense_mpi::Options;
+use std::time::Duration;
 
 pub(crate) const INPUTS: usize = 19;
 
@@ -103,4 +105,9 @@ pub(crate) fn bits(network: &Network) -> Vec<u32> {
 pub(crate) fn gradient_bits(network: &Network) -> Vec<u32> {
     let layers = network.layers().iter();
     layers.flat_map(|layer| layer.d_w().iter().chain(layer.d_b())).map(|value| value.to_bits()).collect()
+}
+
+/// Options of ranks that are to get to their end, however long a loaded machine keeps one of them from its core.
+pub(crate) fn patient() -> Options {
+    Options::new().patience(Duration::from_secs(600))
 }

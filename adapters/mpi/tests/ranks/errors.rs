@@ -1,6 +1,6 @@
 //! Ranks that refuse, differ, end or say nothing.
 
-use crate::data::{Data, INPUTS, bits, kinds};
+use crate::data::{Data, INPUTS, bits, kinds, patient};
 use crate::steps::STATES;
 use fused_dense::{Adam, Network, Operand, SUM_BLOCK, Targets};
 use fused_dense_mpi::{Distributed, Error, Options};
@@ -22,7 +22,7 @@ fn distributed(universe: &Universe, options: Options) -> Distributed<'_> {
 /// Calls that all ranks refuse, and that they go on behind them.
 pub(crate) fn refused(universe: &Universe, _: &str) {
     for state in STATES {
-        let mut distributed = distributed(universe, Options::new().state(state));
+        let mut distributed = distributed(universe, patient().state(state));
         let (rank, data) = (distributed.rank(), Data::new(5, 256, 1));
         let before = bits(distributed.network());
         let labels = [1_u8; 256];
@@ -83,7 +83,7 @@ pub(crate) fn disagree(universe: &Universe, _: &str) {
     let builder = || kinds()[1].builder.clone();
     let builders = [builder(), builder().seed(4), builder(), builder().optimizer(Adam::new(0.1)).unguarded()];
     let network = builders[rank as usize].clone().build().expect("a network");
-    let found = Distributed::new(universe, &universe.world(), network, Options::new()).expect_err("differences");
+    let found = Distributed::new(universe, &universe.world(), network, patient()).expect_err("differences");
     let Error::Disagree { differences } = &found else { panic!("{found}") };
     let whose: Vec<usize> = differences.iter().map(|difference| difference.rank).collect();
     assert_eq!(whose, [1, 1, 1, 3, 3], "{found}");
@@ -94,7 +94,7 @@ pub(crate) fn disagree(universe: &Universe, _: &str) {
 
     // Shapes that differ, and options.
     let network = builder().layer(3 + rank as usize, fused_dense::Activation::Identity).build().expect("a network");
-    let options = Options::new().checkpoint("same", if rank == 2 { 5 } else { 6 });
+    let options = patient().checkpoint("same", if rank == 2 { 5 } else { 6 });
     let text = Distributed::new(universe, &universe.world(), network, options).expect_err("differences").to_string();
     assert!(text.contains("rank 2: layer 3: shape: expected 3×5, as on rank 0, found 5×5"), "{text}");
     assert!(text.contains("rank 2: steps between checkpoints: expected 6, as on rank 0, found 5"), "{text}");
@@ -121,7 +121,7 @@ pub(crate) fn kill_self() -> ! {
 
 /// A rank is killed.
 pub(crate) fn killed(universe: &Universe, _: &str) {
-    steps_until(&mut distributed(universe, Options::new()), |_| kill_self());
+    steps_until(&mut distributed(universe, patient()), |_| kill_self());
 }
 
 /// A rank is there and does nothing.
@@ -143,7 +143,7 @@ pub(crate) fn absent(universe: &Universe, _: &str) {
 
 /// A rank's program fails.
 pub(crate) fn panic(universe: &Universe, _: &str) {
-    steps_until(&mut distributed(universe, Options::new()), |_| panic!("on purpose"));
+    steps_until(&mut distributed(universe, patient()), |_| panic!("on purpose"));
 }
 
 /// Failures come back to a caller who asked for them.

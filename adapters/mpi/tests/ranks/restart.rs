@@ -1,10 +1,10 @@
 //! A training that is killed, and goes on from its checkpoint with another number of ranks.
 
-use crate::data::{Data, bits, kinds};
+use crate::data::{Data, bits, kinds, patient};
 use crate::errors::kill_self;
 use crate::steps::STATES;
 use fused_dense::{Fit, FitSteps, Network, Samples};
-use fused_dense_mpi::{Distributed, Options};
+use fused_dense_mpi::Distributed;
 use mpi::environment::Universe;
 use std::path::Path;
 
@@ -63,7 +63,7 @@ fn go_on(universe: &Universe, kind: &crate::data::Kind, state: fused_dense_mpi::
     assert!(stopped.is_err() || network.steps() == 5 * EPOCHS as u64);
     assert!(bits(&network) == bits(&alone), "after {} steps", network.steps());
 
-    let options = Options::new().state(state).checkpoint(path, 7).quiet();
+    let options = patient().state(state).checkpoint(path, 7).quiet();
     let rest = fit_on(&network);
     let mut distributed = Distributed::new(universe, &universe.world(), network, options).expect("ranks that agree");
     if end == 0 {

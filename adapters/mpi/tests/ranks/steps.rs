@@ -1,6 +1,6 @@
 //! Steps of all ranks beside those of one machine, which each rank makes for itself.
 
-use crate::data::{Data, INPUTS, Kind, bits, gradient_bits, kinds, large_kind, values};
+use crate::data::{Data, INPUTS, Kind, bits, gradient_bits, kinds, large_kind, patient, values};
 use core::ops::Range;
 use fused_dense::{Fit, Network, SUM_BLOCK};
 use fused_dense_mpi::{Distributed, Options, State, Way};
@@ -48,7 +48,7 @@ pub(crate) fn steps(universe: &Universe, _: &str) {
         for way in WAYS {
             for state in STATES {
                 // The plan chooses in some runs how layers are put together.
-                let options = Options::new().way(way).state(state);
+                let options = patient().way(way).state(state);
                 let options = if number % 2 == 0 { options.bucket(0) } else { options };
                 compare_steps(distributed(universe, kind, options), kind, STEPS, &format!("{number} {way} {state}"));
             }
@@ -60,7 +60,7 @@ pub(crate) fn steps(universe: &Universe, _: &str) {
 pub(crate) fn large(universe: &Universe, _: &str) {
     let kind = large_kind();
     for (way, state) in WAYS.into_iter().flat_map(|way| STATES.map(|state| (way, state))) {
-        let options = Options::new().way(way).state(state).bucket(0);
+        let options = patient().way(way).state(state).bucket(0);
         compare_steps(distributed(universe, &kind, options), &kind, 5, &format!("{way} {state}"));
     }
 }
@@ -94,7 +94,7 @@ fn compare_steps(mut distributed: Distributed<'_>, kind: &Kind, steps: usize, na
 pub(crate) fn gradients(universe: &Universe, _: &str) {
     for kind in &kinds()[1..3] {
         for state in STATES {
-            let mut distributed = distributed(universe, kind, Options::new().state(state));
+            let mut distributed = distributed(universe, kind, patient().state(state));
             let mut alone = kind.builder.clone().build().expect("a network");
             let (cost, data) = (alone.cost(), Data::new(alone.outputs(), 2100, 5));
             let all = SUM_BLOCK * distributed.size() - 10;
@@ -124,7 +124,7 @@ pub(crate) fn gradients(universe: &Universe, _: &str) {
 /// Whole trainings, with validation and early stopping.
 pub(crate) fn fit(universe: &Universe, _: &str) {
     for kind in kinds() {
-        let mut distributed = distributed(universe, &kind, Options::new());
+        let mut distributed = distributed(universe, &kind, patient());
         let mut alone = kind.builder.clone().build().expect("a network");
         let cost = alone.cost();
         let (data, test) = (Data::new(alone.outputs(), 1500, 1), Data::new(alone.outputs(), 300, 2));
@@ -155,7 +155,7 @@ pub(crate) fn fit(universe: &Universe, _: &str) {
 pub(crate) fn idle(universe: &Universe, _: &str) {
     for way in WAYS {
         let network = kinds()[0].builder.clone().build().expect("a network");
-        let options = Options::new().way(way);
+        let options = patient().way(way);
         let mut distributed =
             Distributed::new(universe, &universe.world(), network, options).expect("ranks that agree");
         let data = Data::new(5, 300, 1);
@@ -174,7 +174,7 @@ pub(crate) fn idle(universe: &Universe, _: &str) {
 /// Sums of values that have nothing to do with the network.
 pub(crate) fn sums(universe: &Universe, _: &str) {
     for way in WAYS {
-        let mut distributed = distributed(universe, &kinds()[0], Options::new().way(way));
+        let mut distributed = distributed(universe, &kinds()[0], patient().way(way));
         let (rank, ranks) = (distributed.rank(), distributed.size());
         for len in [0, 1, 3, 1000, 1_000_003] {
             assert_eq!(distributed.plan_of_sum(len).way, way);
