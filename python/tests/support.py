@@ -1,4 +1,4 @@
-"""What the tests of the network have in common. Its fixtures are imported where they are used."""
+"""Parts that the tests of the network have in common. Its fixtures are imported where they are used."""
 
 from __future__ import annotations
 

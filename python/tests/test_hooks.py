@@ -1,4 +1,4 @@
-"""What the estimators ask of a network, against scikit-learn's own formulas in numpy's double precision."""
+"""The hooks that the estimators use, against scikit-learn's own formulas in numpy's double precision."""
 
 from __future__ import annotations
 

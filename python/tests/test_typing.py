@@ -24,7 +24,7 @@ def test_stubs_say_what_the_native_module_has(tmp_path):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """What mypy knows of libraries, for one check after the other."""
+    """Mypy's cache of libraries, for one check after the other."""
     return tmp_path_factory.mktemp("mypy")
 
 

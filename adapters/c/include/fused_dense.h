@@ -369,7 +369,7 @@ enum fd_array
    */
   FD_ARRAY_D_B = 3,
   /**
-   * What the optimiser keeps beside the weights: the velocity of SGD with momentum, Adam's first moment.
+   * The optimiser's state beside the weights: the velocity of SGD with momentum, Adam's first moment.
    */
   FD_ARRAY_W_STATE_0 = 4,
   /**
@@ -599,11 +599,11 @@ typedef struct fd_backward {
    */
   const struct fd_packed *packed;
   /**
-   * What was saved of the forward pass, batch x outputs: the activation a, or null.
+   * Saved by the forward pass, batch x outputs: the activation a, or null.
    */
   const struct fd_matrix *saved_a;
   /**
-   * What was saved of the forward pass: the pre-activation z, exact also where a has saturated, or null.
+   * Saved by the forward pass: the pre-activation z, exact also where a has saturated, or null.
    */
   const struct fd_matrix *saved_z;
   /**
@@ -725,7 +725,7 @@ typedef struct fd_update {
    */
   const struct fd_matrix_mut *w;
   /**
-   * What the optimiser keeps beside the weights, each of their shape and zero before the first step: none, the velocity, or
+   * The optimiser's state beside the weights, each of their shape and zero before the first step: none, the velocity, or
    * the first moment and the second. The others are null.
    */
   const struct fd_matrix_mut *w_state[2];
@@ -738,7 +738,7 @@ typedef struct fd_update {
    */
   const struct fd_matrix_mut *b_state[2];
   /**
-   * What was saved of the forward pass, as in fd_backward.
+   * Saved by the forward pass, as in fd_backward.
    */
   const struct fd_matrix *saved_a;
   /**

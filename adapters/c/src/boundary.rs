@@ -44,7 +44,7 @@ fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// What a handle of C points to.
+/// The object behind a handle of C.
 ///
 /// Functions that take it as `const` share it, all others have it alone. C cannot be held to that by its types, so that a
 /// lock is: whoever finds it taken is refused, and nobody waits, neither for another thread nor for itself.

@@ -74,7 +74,7 @@ pub enum fd_array {
     D_W = 2,
     /// The cost's gradient by the bias. Read only.
     D_B = 3,
-    /// What the optimiser keeps beside the weights: the velocity of SGD with momentum, Adam's first moment.
+    /// The optimiser's state beside the weights: the velocity of SGD with momentum, Adam's first moment.
     W_STATE_0 = 4,
     /// The same beside the bias.
     B_STATE_0 = 5,

@@ -38,9 +38,9 @@ pub struct fd_matrix_mut {
 /// The use that a call makes of an output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// What stood there is never read.
+    /// The old values are never read.
     Overwrite,
-    /// What stands there is read too.
+    /// The old values are read too.
     Change,
 }
 

@@ -146,7 +146,7 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, name: impl fmt::Display + Cop
 pub(crate) unsafe trait Versioned: Copy {
     const SIZES: &'static [usize];
 
-    /// What stands in fields that a caller does not know.
+    /// The values of fields that a caller does not know.
     fn new() -> Self;
 }
 

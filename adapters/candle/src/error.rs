@@ -7,7 +7,7 @@ use fused_dense::Error as KernelError;
 /// The name by which candle's own messages call the operation.
 pub(crate) const NAME: &str = "fused-linear";
 
-/// What the adapter itself checks.
+/// The adapter's own checks.
 pub(crate) type Checked<T> = core::result::Result<T, Fault>;
 
 /// A fault of a layer or of a call.

@@ -11,13 +11,13 @@ pub(crate) struct Kernel {
     pool: WorkspacePool,
 }
 
-/// What a forward call writes.
+/// The outputs of a forward call.
 pub(crate) struct Forward {
     pub(crate) a: Vec<f32>,
     pub(crate) z: Option<Vec<f32>>,
 }
 
-/// What a backward call reads.
+/// The operands of a backward call.
 pub(crate) struct Backward<'a> {
     pub(crate) x: MatrixView<'a>,
     pub(crate) w: MatrixView<'a>,

@@ -50,7 +50,7 @@ pub(crate) fn with_rows(tensor: &Tensor) -> Result<Tensor> {
     if Rows::of(tensor.layout()).is_some() { Ok(tensor.clone()) } else { tensor.contiguous() }
 }
 
-/// What a tensor of rows with one stride holds, without a copy.
+/// The values of a tensor of rows with one stride, without a copy.
 pub(crate) fn matrix<'a>(operand: &'static str, values: &'a CpuStorage, layout: &Layout) -> Checked<MatrixView<'a>> {
     let CpuStorage::F32(values) = values else {
         return Err(Fault::Type { operand, found: values.dtype() });

@@ -54,7 +54,7 @@ struct Operands {
     w: Tensor,
     b: Option<Tensor>,
     vars: Vec<Source>,
-    /// What each output counts in the loss.
+    /// The weight of each output in the loss.
     shares: Tensor,
 }
 
@@ -183,7 +183,7 @@ fn single_samples_need_no_batch() -> Result<()> {
     Ok(())
 }
 
-/// What candle does not track costs nothing, and has no gradient.
+/// An operand that candle does not track costs nothing, and has no gradient.
 #[test]
 fn constants_have_no_gradient() -> Result<()> {
     for activation in [Activation::Relu, Activation::Silu] {

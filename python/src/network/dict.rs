@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
-/// What training goes on from beside the arrays.
+/// The numbers, beside the arrays, from which training goes on.
 #[derive(Clone, Copy)]
 struct Progress {
     steps: u64,

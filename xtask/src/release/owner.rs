@@ -15,7 +15,7 @@ const MARK: &str = concat!("Owner, before the first", " release");
 pub fn places() -> anyhow::Result<Vec<String>> {
     let list = workspace::output(Command::new("git").current_dir(workspace::root()).arg("ls-files"))?;
     ensure!(!list.is_empty(), "git lists no file");
-    // What is no text holds no such place.
+    // A file that is no text holds no such place.
     let read = |path: &&str| fs::read_to_string(workspace::root().join(path)).ok();
     let files = list.lines().filter_map(|path| Some((path, read(&path)?)));
     Ok(files.flat_map(|(path, text)| in_text(path, &text)).collect())

@@ -28,9 +28,9 @@ pub struct fd_backward {
     pub w: *const fd_matrix,
     /// The weights, packed; null where they are not.
     pub packed: *const fd_packed,
-    /// What was saved of the forward pass, batch x outputs: the activation a, or null.
+    /// Saved by the forward pass, batch x outputs: the activation a, or null.
     pub saved_a: *const fd_matrix,
-    /// What was saved of the forward pass: the pre-activation z, exact also where a has saturated, or null.
+    /// Saved by the forward pass: the pre-activation z, exact also where a has saturated, or null.
     pub saved_z: *const fd_matrix,
     /// The gradient that comes from above, batch x outputs: the cost's by a, or null.
     pub from_d_a: *const fd_matrix,
@@ -152,7 +152,7 @@ impl fd_backward {
     }
 }
 
-/// What was saved of the forward pass.
+/// The operand that the forward pass saved.
 ///
 /// # Safety
 /// Pointers are null or valid, and so is every element of a matrix.

@@ -21,14 +21,14 @@ pub struct fd_update {
     pub a_prev: *const fd_matrix,
     /// The weights, outputs x inputs, which the call changes.
     pub w: *const fd_matrix_mut,
-    /// What the optimiser keeps beside the weights, each of their shape and zero before the first step: none, the velocity, or
+    /// The optimiser's state beside the weights, each of their shape and zero before the first step: none, the velocity, or
     /// the first moment and the second. The others are null.
     pub w_state: [*const fd_matrix_mut; 2],
     /// The bias, 1 x outputs, which the call changes; or null.
     pub b: *const fd_matrix_mut,
     /// As w_state, beside the bias.
     pub b_state: [*const fd_matrix_mut; 2],
-    /// What was saved of the forward pass, as in fd_backward.
+    /// Saved by the forward pass, as in fd_backward.
     pub saved_a: *const fd_matrix,
     /// As saved_a.
     pub saved_z: *const fd_matrix,

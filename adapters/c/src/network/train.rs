@@ -90,7 +90,7 @@ pub unsafe extern "C" fn fd_network_accumulate(
     }
 }
 
-/// What stands in the layers after a call.
+/// The contents of the layers after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaves {
     Gradients,
