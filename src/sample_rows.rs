@@ -4,6 +4,7 @@ use crate::error::{Error, Operand};
 use crate::integers::{Integer, Integers};
 use crate::matrix::Input;
 use crate::simd::prefetch;
+use crate::tuning::GATHER_AHEAD_LEN;
 use crate::workspace::LINE;
 
 /// The inputs of many samples: `samples × inputs`, dense or sparse.
@@ -71,8 +72,15 @@ impl<'a> SampleRows<'a> {
     }
 
     /// Copies rows one behind the other. They were found to be there.
+    ///
+    /// Each copy overlaps with the way of the next rows from memory: those of samples in random order come from anywhere.
     pub(crate) fn gather(&self, samples: &[usize], inputs: usize, to: &mut [f32]) {
-        for (to, &sample) in to.chunks_exact_mut(inputs.max(1)).zip(samples) {
+        self.prefetch_first(samples, inputs);
+        let ahead = rows_ahead(inputs);
+        for (place, (to, &sample)) in to.chunks_exact_mut(inputs.max(1)).zip(samples).enumerate() {
+            if let Some(&next) = samples.get(place + ahead) {
+                self.prefetch(next, inputs);
+            }
             match self.rows {
                 Rows::Dense(x) => to.copy_from_slice(&x[sample * inputs..(sample + 1) * inputs]),
                 Rows::Sparse { values, columns, starts } => {
@@ -85,8 +93,14 @@ impl<'a> SampleRows<'a> {
         }
     }
 
-    /// Asks for a row to be brought into the second-level cache.
-    pub(crate) fn prefetch(&self, sample: usize, inputs: usize) {
+    /// Asks for the first of these rows to be brought into the second-level cache: those that gathering has no time to ask for.
+    pub(crate) fn prefetch_first(&self, samples: &[usize], inputs: usize) {
+        for &sample in samples.iter().take(rows_ahead(inputs)) {
+            self.prefetch(sample, inputs);
+        }
+    }
+
+    fn prefetch(&self, sample: usize, inputs: usize) {
         let row = match self.rows {
             Rows::Dense(_) => sample * inputs..(sample + 1) * inputs,
             Rows::Sparse { starts, .. } => starts.get(sample)..starts.get(sample + 1),
@@ -95,6 +109,11 @@ impl<'a> SampleRows<'a> {
             prefetch(line.as_ptr());
         }
     }
+}
+
+/// Rows that are prefetched ahead of the one that is copied.
+fn rows_ahead(inputs: usize) -> usize {
+    GATHER_AHEAD_LEN.div_ceil(inputs.max(1))
 }
 
 fn check_sparse(values: &[f32], columns: Integers<'_>, starts: Integers<'_>, inputs: usize) -> Result<(), Error> {

@@ -264,6 +264,10 @@ const COSTS: usize = if cfg!(fused_dense_force_sharing) { 0 } else { 1 };
 /// Elements from row to row, and their multiples, at which rows share a few sets of the caches: 2 KiB.
 pub(crate) const SHARED_SETS_STRIDE: usize = 512;
 
+/// Elements of samples to gather that are prefetched ahead of the one that is copied: enough for the memory to have several
+/// lines on their way, and few enough that none is lost again.
+pub(crate) const GATHER_AHEAD_LEN: usize = 1024;
+
 /// How threads hand work over and wait for it, whatever their instruction set.
 pub(crate) struct Handover {
     /// How long a team's worker waits awake for the next job where the last ones came that close, where they did not, and where

@@ -95,11 +95,11 @@ impl<'d> Samples<'d> {
         Ok((x, self.gathered.gather(self.targets, rows, self.outputs)))
     }
 
-    /// Asks for samples to be on their way to the cache while the batch before them is worked on: samples in random order
-    /// are nowhere near it. Those that are not there are passed over.
+    /// Asks for the next batch to be on its way to the cache while the one before it is worked on: for its first samples, as
+    /// gathering them asks for the others in time. Nothing happens where a sample is not there.
     pub fn prefetch(&self, rows: &[usize]) {
-        for &row in rows.iter().filter(|&&row| row < self.len) {
-            self.x.prefetch(row, self.inputs);
+        if self.check_rows(rows).is_ok() {
+            self.x.prefetch_first(rows, self.inputs);
         }
     }
 
