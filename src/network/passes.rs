@@ -238,10 +238,7 @@ impl Network {
     /// All gradients by the parameters from each layer's `dz`.
     fn gradients_of_dz(&mut self, x: Input<'_>, batch: usize, scale: f32) -> Result<(), Error> {
         Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, _| {
-            let Layer { dense, w, d_w, d_b, z, a, d_z, .. } = layer;
-            let gradients = Gradients::new().w(&mut **d_w).b(&mut **d_b).scale(scale);
-            let (saved, len) = (saved(dense, z, a, batch), batch * dense.outputs());
-            dense.backward(a_prev, &**w, saved, Upstream::PreActivation(&d_z[..len]), gradients)
+            layer.gradients(a_prev, batch, Above::ByZ, None, (scale, false))
         })
     }
 
