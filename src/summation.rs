@@ -41,9 +41,9 @@ pub enum Summation {
 ///
 /// The lanes order pays three operations a sum for the fold, and the chain order for transposing weights that lie along
 /// the sum; which is dearer depends on how many sums share the weights. Measured as the time of one order by that of
-/// the other over 1 to 1024 rows, 1 to 512 columns and 4 to 1024 terms, on AVX-512 and AVX2, whose crossings lie to
+/// the other over 1 to 1024 rows, 1 to 512 columns and 4 to 2048 terms, on AVX-512 and AVX2, whose crossings lie to
 /// both sides of this rule.
-pub const AUTO_LANES_MAX_SIDE: usize = 16;
+pub const AUTO_LANES_MAX_SIDE: usize = 20;
 
 /// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] takes the lanes order.
 pub const AUTO_LANES_TERMS: usize = 8;
