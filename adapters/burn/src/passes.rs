@@ -9,7 +9,7 @@ use crate::uninit::Uninit;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
-use fused_dense::{Bias, Gradients, MatrixViewMut, Outputs, Saved, Upstream};
+use fused_dense::{Bias, Gradients, MatrixView, MatrixViewMut, Outputs, Saved, Upstream};
 
 /// The outputs of a forward pass.
 pub(crate) struct Forward<B: Backend> {
@@ -79,31 +79,39 @@ impl<B: Host> Backward<'_, B> {
         let mut d_x = self.wanted.input.then(|| Uninit::new(rows, d_input)).transpose()?;
         let mut d_w = self.wanted.weight.then(|| Uninit::new(d_input, d_output)).transpose()?;
         let mut d_b = self.wanted.bias.then(|| Uninit::new(1, d_output)).transpose()?;
+        let weight = B::matrix(self.weight, Operand::Weight)?;
+        let weight = weight.view()?;
+        // The gradient stands as the weights do: an optimiser reads both.
+        let in_columns = weight.row_stride() == 1 && weight.col_stride() > 1;
 
         let mut gradients = Gradients::new();
         if let Some(d_x) = &mut d_x {
             gradients = gradients.a_prev(MatrixViewMut::from_uninit(d_x.room(), rows, d_input, d_input, 1)?);
         }
         if let Some(d_w) = &mut d_w {
-            gradients = gradients.w(MatrixViewMut::from_uninit(d_w.room(), d_output, d_input, 1, d_output)?);
+            let (row_stride, col_stride) = if in_columns { (d_input, 1) } else { (1, d_output) };
+            let d_w = MatrixViewMut::from_uninit(d_w.room(), d_output, d_input, row_stride, col_stride)?;
+            gradients = gradients.w(d_w);
         }
         if let Some(d_b) = &mut d_b {
             gradients = gradients.b(MatrixViewMut::from_uninit(d_b.room(), 1, d_output, d_output, 1)?);
         }
-        self.call(kernel, gradients)?;
+        self.call(kernel, weight, gradients)?;
         // SAFETY: the call has returned `Ok`, and so has written every element of its outputs, which are all of the room.
         let written = |gradient: Option<Uninit>| gradient.map(|gradient| unsafe { gradient.written() });
         Ok(Each {
             input: written(d_x).map(|values| B::tensor(values, self.input.shape())),
-            weight: written(d_w).map(|values| B::tensor(values, Shape::new([d_input, d_output]))),
+            weight: written(d_w).map(|values| match in_columns {
+                false => B::tensor(values, Shape::new([d_input, d_output])),
+                true => B::float_transpose(B::tensor(values, Shape::new([d_output, d_input]))),
+            }),
             bias: written(d_b).map(|values| B::tensor(values, Shape::new([d_output]))),
         })
     }
 
-    fn call(&self, kernel: &FusedKernel, gradients: Gradients<'_>) -> Result<(), Error> {
+    fn call(&self, kernel: &FusedKernel, weight: MatrixView<'_>, gradients: Gradients<'_>) -> Result<(), Error> {
         let (dense, mut workspace) = kernel.parts()?;
         let input = B::matrix(self.input, Operand::Input)?;
-        let weight = B::matrix(self.weight, Operand::Weight)?;
         let output_gradient = B::matrix(self.output_gradient, Operand::OutputGradient)?;
         // Made by the forward pass, so that nothing can be wrong with it.
         let saved = self.saved.map(|saved| B::matrix(saved, Operand::OutputGradient)).transpose()?;
@@ -115,8 +123,7 @@ impl<B: Host> Backward<'_, B> {
             Some(saved) if kernel.activation().needs_z() => (Saved::z(saved.view()?), Upstream::Activation(d_a)),
             Some(saved) => (Saved::from(saved.view()?), Upstream::Activation(d_a)),
         };
-        let weight = weight.view()?.transposed();
-        Ok(dense.backward_in(&mut workspace, input.view()?, weight, saved, upstream, gradients)?)
+        Ok(dense.backward_in(&mut workspace, input.view()?, weight.transposed(), saved, upstream, gradients)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A call of a layer as candle's graph keeps it.
 
 use crate::error::NAME;
+use crate::gradients::collect;
 use crate::kernel::{Backward, Each, Kernel};
 use crate::rows::{matrix, on_cpu, with_rows};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
@@ -69,10 +70,14 @@ impl Call {
         let tensor = |values: Option<Vec<f32>>, like: &Tensor| {
             values.map(|values| Tensor::from_vec(values, like.shape(), &Device::Cpu)).transpose()
         };
+        let parameter = |values: Option<Vec<f32>>, like: &Tensor| match tensor(values, like)? {
+            None => Ok(None),
+            Some(gradient) => collect(like, gradient),
+        };
         Ok(Each {
             x: tensor(computed.x, x)?,
-            w: tensor(computed.w, w)?,
-            b: b.map_or(Ok(None), |b| tensor(computed.b, b))?,
+            w: parameter(computed.w, w)?,
+            b: b.map_or(Ok(None), |b| parameter(computed.b, b))?,
         })
     }
 }

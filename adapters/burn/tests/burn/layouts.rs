@@ -82,7 +82,14 @@ fn weights_in_columns() {
         let gradients = output.sum().backward();
         let own_gradients = linear.forward(input).sum().backward();
         let (found, expected) = (layer.weight.grad(&gradients), linear.weight.grad(&own_gradients));
-        assert_close(found.expect("tracked"), expected.expect("tracked"), "weight");
+        let found = found.expect("tracked");
+        assert_close(found.clone(), expected.expect("tracked"), "weight");
+
+        // The gradient of weights in rows, to the bit.
+        let rows = Linear { weight: Param::from_tensor(plain(&linear.weight.val())), bias: linear.bias.clone() };
+        let rows = fused(&rows, Activation::Identity);
+        let gradients = rows.forward(Numbers(47).tensor([4, 6], &device)).sum().backward();
+        assert_eq!(bits(found), bits(rows.weight.grad(&gradients).expect("tracked")));
     }
 }
 

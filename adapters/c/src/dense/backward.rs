@@ -1,13 +1,14 @@
 //! The backward pass.
 
+use super::pass::{Checked, Pass, Place, place};
 use super::{Layer, fd_dense, fd_packed};
 use crate::boundary::{handle, status_of};
-use crate::matrix::{Use, fd_matrix, fd_matrix_mut, one_of};
+use crate::matrix::{fd_matrix, fd_matrix_mut, one_of};
 use crate::overlap::Operands;
 use crate::pointer::{self, Versioned};
-use crate::status::{Failure, fd_status, fd_status::*};
+use crate::status::{Failure, fd_status};
 use core::ptr::null;
-use fused_dense::{Gradients, MatrixView, Saved, Upstream, Weights};
+use fused_dense::{Gradients, Weights};
 
 /// Adds to d_w, in the place of overwriting it.
 pub const FD_ADD_TO_D_W: u32 = 1;
@@ -111,94 +112,51 @@ impl fd_backward {
     /// Pointers are null or valid, and so is every element of a matrix.
     unsafe fn run(&self, layer: &Layer, operands: Operands, w: Weights<'_>) -> Result<(), Failure> {
         let mut operands = operands;
-        let scale = check_scale(self.scale)?;
         // SAFETY: the caller vouches for all of them.
-        let (a_prev, saved, upstream, gradients) = unsafe {
-            (
-                operands.input("a_prev", self.a_prev)?,
-                saved(&mut operands, self.saved_a, self.saved_z)?,
-                upstream(&mut operands, self.from_d_a, self.from_d_z, self.from_targets)?,
-                self.gradients(&mut operands)?,
-            )
+        let (pass, gradients) = unsafe {
+            let known = FD_ADD_TO_D_W | FD_ADD_TO_D_B | FD_ADD_TO_D_A_PREV;
+            (self.pass().read(&mut operands, known)?, self.gradients(&mut operands)?)
+        };
+        let Checked { a_prev, saved, upstream, d_a_prev, d_z } = pass;
+        let gradients = match d_a_prev {
+            None => gradients,
+            Some(Place::Overwrite(d_a_prev)) => gradients.a_prev(d_a_prev),
+            Some(Place::AddTo(d_a_prev)) => gradients.add_to_a_prev(d_a_prev),
+        };
+        let gradients = match d_z {
+            None => gradients,
+            Some(d_z) => gradients.z(d_z),
         };
         let workspace = &mut layer.workspaces.get();
-        Ok(layer.dense.backward_in(workspace, a_prev, w, saved, upstream, gradients.scale(scale))?)
+        Ok(layer.dense.backward_in(workspace, a_prev, w, saved, upstream, gradients.scale(self.scale))?)
     }
 
+    fn pass(&self) -> Pass {
+        let Self { a_prev, saved_a, saved_z, from_d_a, from_d_z, from_targets, d_a_prev, d_z, add, scale, .. } = *self;
+        Pass { a_prev, saved_a, saved_z, from_d_a, from_d_z, from_targets, d_a_prev, d_z, add, scale }
+    }
+
+    /// The gradients of weights and bias.
+    ///
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn gradients<'a>(&self, operands: &mut Operands) -> Result<Gradients<'a>, Failure> {
-        check_flags(self.add, FD_ADD_TO_D_W | FD_ADD_TO_D_B | FD_ADD_TO_D_A_PREV)?;
-        let adds = |flag| self.add & flag != 0;
-        let of = |flag| if adds(flag) { Use::Change } else { Use::Overwrite };
-        let mut gradients = Gradients::new();
-        // SAFETY: the caller vouches for all of them.
-        unsafe {
-            if let Some(d_w) = operands.optional_output("d_w", self.d_w, of(FD_ADD_TO_D_W))? {
-                gradients = if adds(FD_ADD_TO_D_W) { gradients.add_to_w(d_w) } else { gradients.w(d_w) };
-            }
-            if let Some(d_b) = operands.optional_output("d_b", self.d_b, of(FD_ADD_TO_D_B))? {
-                gradients = if adds(FD_ADD_TO_D_B) { gradients.add_to_b(d_b) } else { gradients.b(d_b) };
-            }
-            if let Some(d_a_prev) = operands.optional_output("d_a_prev", self.d_a_prev, of(FD_ADD_TO_D_A_PREV))? {
-                let adds = adds(FD_ADD_TO_D_A_PREV);
-                gradients = if adds { gradients.add_to_a_prev(d_a_prev) } else { gradients.a_prev(d_a_prev) };
-            }
-            if let Some(d_z) = operands.optional_output("d_z", self.d_z, Use::Overwrite)? {
-                gradients = gradients.z(d_z);
-            }
-        }
-        Ok(gradients)
+        // SAFETY: the caller vouches for both.
+        let (d_w, d_b) = unsafe {
+            (
+                place(operands, "d_w", self.d_w, self.add & FD_ADD_TO_D_W != 0)?,
+                place(operands, "d_b", self.d_b, self.add & FD_ADD_TO_D_B != 0)?,
+            )
+        };
+        let gradients = match d_w {
+            None => Gradients::new(),
+            Some(Place::Overwrite(d_w)) => Gradients::new().w(d_w),
+            Some(Place::AddTo(d_w)) => Gradients::new().add_to_w(d_w),
+        };
+        Ok(match d_b {
+            None => gradients,
+            Some(Place::Overwrite(d_b)) => gradients.b(d_b),
+            Some(Place::AddTo(d_b)) => gradients.add_to_b(d_b),
+        })
     }
-}
-
-/// The operand that the forward pass saved.
-///
-/// # Safety
-/// Pointers are null or valid, and so is every element of a matrix.
-pub(super) unsafe fn saved<'a>(
-    operands: &mut Operands,
-    a: *const fd_matrix,
-    z: *const fd_matrix,
-) -> Result<Saved<'a>, Failure> {
-    // SAFETY: the caller vouches for both.
-    let (a, z) = unsafe { (operands.optional_input("saved_a", a)?, operands.optional_input("saved_z", z)?) };
-    one_of(&["saved_a", "saved_z"], [a.map(Saved::from), z.map(Saved::z)])
-}
-
-/// The gradient that comes from above.
-///
-/// # Safety
-/// Pointers are null or valid, and so is every element of a matrix.
-pub(super) unsafe fn upstream<'a>(
-    operands: &mut Operands,
-    d_a: *const fd_matrix,
-    d_z: *const fd_matrix,
-    targets: *const fd_matrix,
-) -> Result<Upstream<MatrixView<'a>>, Failure> {
-    // SAFETY: the caller vouches for all of them.
-    let (d_a, d_z, targets) = unsafe {
-        (
-            operands.optional_input("from_d_a", d_a)?,
-            operands.optional_input("from_d_z", d_z)?,
-            operands.optional_input("from_targets", targets)?,
-        )
-    };
-    let given = [d_a.map(Upstream::Activation), d_z.map(Upstream::PreActivation), targets.map(Upstream::Targets)];
-    one_of(&["from_d_a", "from_d_z", "from_targets"], given)
-}
-
-/// A factor of 0 makes all gradients 0: who gives it has not begun with the structure's defaults.
-pub(super) fn check_scale(scale: f32) -> Result<f32, Failure> {
-    if scale.is_finite() && scale != 0.0 {
-        return Ok(scale);
-    }
-    Err(Failure::new(FD_ERROR_SETTING, format!("expected scale to be a finite number other than 0, found {scale}")))
-}
-
-pub(super) fn check_flags(add: u32, known: u32) -> Result<(), Failure> {
-    if add & !known == 0 {
-        return Ok(());
-    }
-    Err(Failure::of("add", FD_ERROR_ENUM, format!("expected flags among {known:#x}, found {add:#x}")))
 }

@@ -9,6 +9,8 @@ mod packed;
 mod backward;
 mod update;
 
+mod pass;
+
 pub use backward::*;
 pub use forward::*;
 pub use info::*;

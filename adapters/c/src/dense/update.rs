@@ -1,6 +1,7 @@
 //! An optimiser's step within the backward pass.
 
-use super::backward::{FD_ADD_TO_D_A_PREV, check_flags, check_scale, saved, upstream};
+use super::backward::FD_ADD_TO_D_A_PREV;
+use super::pass::{Checked, Pass, Place};
 use super::{Layer, fd_dense};
 use crate::boundary::{handle, status_of};
 use crate::matrix::{Use, fd_matrix, fd_matrix_mut};
@@ -111,27 +112,38 @@ impl fd_update {
     /// Pointers are null or valid, and so is every element of a matrix.
     unsafe fn run(&self, layer: &Layer) -> Result<(), Failure> {
         let mut operands = Operands::default();
-        let scale = check_scale(self.scale)?;
-        check_flags(self.add, FD_ADD_TO_D_A_PREV)?;
         // SAFETY: the caller vouches for all of them.
-        unsafe {
-            let update = Update::new(optimizer(self.sgd, self.adam)?).step(self.step).scale(scale);
-            let a_prev = operands.input("a_prev", self.a_prev)?;
-            let saved = saved(&mut operands, self.saved_a, self.saved_z)?;
-            let upstream = upstream(&mut operands, self.from_d_a, self.from_d_z, self.from_targets)?;
+        let (pass, w, update) = unsafe {
+            let pass = self.pass().read(&mut operands, FD_ADD_TO_D_A_PREV)?;
+            let update = Update::new(optimizer(self.sgd, self.adam)?).step(self.step).scale(self.scale);
             let w = Parameter::new(operands.output("w", self.w, Use::Change)?);
             let w = with_state(w, &mut operands, ["w_state[0]", "w_state[1]"], self.w_state)?;
-            let update = self.outputs(&mut operands, update)?;
-            Ok(layer.dense.backward_update_in(&mut layer.workspaces.get(), a_prev, w, saved, upstream, update)?)
-        }
+            (pass, w, self.outputs(&mut operands, update)?)
+        };
+        let Checked { a_prev, saved, upstream, d_a_prev, d_z } = pass;
+        let update = match d_a_prev {
+            None => update,
+            Some(Place::Overwrite(d_a_prev)) => update.a_prev(d_a_prev),
+            Some(Place::AddTo(d_a_prev)) => update.add_to_a_prev(d_a_prev),
+        };
+        let update = match d_z {
+            None => update,
+            Some(d_z) => update.z(d_z),
+        };
+        Ok(layer.dense.backward_update_in(&mut layer.workspaces.get(), a_prev, w, saved, upstream, update)?)
     }
 
+    fn pass(&self) -> Pass {
+        let Self { a_prev, saved_a, saved_z, from_d_a, from_d_z, from_targets, d_a_prev, d_z, add, scale, .. } = *self;
+        Pass { a_prev, saved_a, saved_z, from_d_a, from_d_z, from_targets, d_a_prev, d_z, add, scale }
+    }
+
+    /// With the bias and the room for partial sums.
+    ///
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn outputs<'a>(&self, operands: &mut Operands, update: Update<'a>) -> Result<Update<'a>, Failure> {
         let mut update = update;
-        let adds = self.add & FD_ADD_TO_D_A_PREV != 0;
-        let of_d_a_prev = if adds { Use::Change } else { Use::Overwrite };
         // SAFETY: the caller vouches for all of them.
         unsafe {
             match operands.optional_output("b", self.b, Use::Change)? {
@@ -142,17 +154,11 @@ impl fd_update {
                 None if self.b_state.iter().all(|array| array.is_null()) => {}
                 None => return Err(Failure::of("b_state", FD_ERROR_ARGUMENT, "expected none without b, found some")),
             }
-            if let Some(d_a_prev) = operands.optional_output("d_a_prev", self.d_a_prev, of_d_a_prev)? {
-                update = if adds { update.add_to_a_prev(d_a_prev) } else { update.a_prev(d_a_prev) };
-            }
-            if let Some(d_z) = operands.optional_output("d_z", self.d_z, Use::Overwrite)? {
-                update = update.z(d_z);
-            }
             if let Some(room) = operands.optional_output("partial_sums", self.partial_sums, Use::Change)? {
                 update = update.partial_sums(room);
             }
+            Ok(update)
         }
-        Ok(update)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Learns to read handwritten digits, with burn's own layers and with fused ones:
-//! `cargo run --release --example digits`.
+//! `cargo run --release --example burn_digits`.
 //!
 //! 1797 images of 8×8 pixels (E. Alpaydin and C. Kaynak, 1998); 64 inputs, 128 hidden and 10 outputs; burn's Adam on
 //! softmax cross-entropy. Every fifth image is held out and only read to measure what was learnt. Both networks start

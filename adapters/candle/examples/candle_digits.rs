@@ -1,12 +1,14 @@
-//! Learns to read handwritten digits with candle's own layers, then with fused ones: `cargo run --release --example digits`.
+//! Learns to read handwritten digits with candle's own layers, then with fused ones:
+//! `cargo run --release --example candle_digits`.
 //!
 //! 1797 images of 8×8 pixels (E. Alpaydin and C. Kaynak, 1998); a network of 64 inputs, 100 hidden and 10 outputs; candle's
 //! AdamW on its softmax cross-entropy. Both networks begin with the same values and see the same batches; a fifth of the
 //! images is held out and only read to measure what was learnt.
 
+use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::{AdamW, Linear, Module, Optimizer, VarBuilder, VarMap, loss};
-use fused_dense_candle::{Activation, FusedSequential, fused_sequential};
+use fused_dense_candle::{Activation, FusedSequential, backward, fused_sequential};
 use smartcore::dataset::digits;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -69,7 +71,10 @@ fn fused(vb: VarBuilder) -> Result<FusedSequential> {
     fused_sequential(PIXELS, vb).layer(HIDDEN, Activation::Relu).layer(DIGITS, Activation::Identity).build()
 }
 
-fn train(network: &dyn Module, variables: Vec<Var>, samples: &Samples) -> Result<(f32, Duration)> {
+/// The way back through a graph.
+type Backward = fn(&Tensor) -> Result<GradStore>;
+
+fn train(network: &dyn Module, step_back: Backward, variables: Vec<Var>, samples: &Samples) -> Result<(f32, Duration)> {
     let mut optimizer = AdamW::new_lr(variables, RATE)?;
     let count = samples.labels.dim(0)?;
     let start = Instant::now();
@@ -79,7 +84,7 @@ fn train(network: &dyn Module, variables: Vec<Var>, samples: &Samples) -> Result
             let len = BATCH.min(count - first);
             let outputs = network.forward(&samples.images.narrow(0, first, len)?)?;
             let loss = loss::cross_entropy(&outputs, &samples.labels.narrow(0, first, len)?)?;
-            optimizer.backward_step(&loss)?;
+            optimizer.step(&step_back(&loss)?)?;
             last_loss = loss.to_scalar::<f32>()?;
         }
     }
@@ -115,10 +120,12 @@ fn run() -> Result<bool> {
     println!("{:24} {:>9} {:>10} {:>9}", "", "time", "last loss", "accuracy");
     let mut times = Vec::new();
     let mut is_learnt = true;
-    let networks: [(&str, &dyn Module, &VarMap); 2] =
-        [("candle_nn::Linear + relu", &plain, &plain_parameters), ("FusedLinear", &fused, &fused_parameters)];
-    for (name, network, parameters) in networks {
-        let (loss, time) = train(network, parameters.all_vars(), &samples)?;
+    let networks: [(&str, &dyn Module, Backward, &VarMap); 2] = [
+        ("candle_nn::Linear + relu", &plain, Tensor::backward, &plain_parameters),
+        ("FusedLinear", &fused, backward, &fused_parameters),
+    ];
+    for (name, network, step_back, parameters) in networks {
+        let (loss, time) = train(network, step_back, parameters.all_vars(), &samples)?;
         let accuracy = accuracy(network, &held_out)?;
         println!("{name:24} {:>7.2} s {loss:>10.5} {:>7.1} %", time.as_secs_f64(), 100.0 * accuracy);
         times.push(time.as_secs_f64());
