@@ -80,16 +80,16 @@ struct Effort {
 }
 
 const WHOLE: Effort = Effort {
-    per_row: Duration::from_millis(800),
-    min_rounds: 9,
+    per_row: Duration::from_millis(1000),
+    min_rounds: 5,
     per_term: Duration::from_millis(300),
     most_layers: usize::MAX,
     most_work: usize::MAX,
 };
 
 const QUICK: Effort = Effort {
-    per_row: Duration::from_millis(40),
-    min_rounds: 3,
+    per_row: Duration::from_millis(60),
+    min_rounds: 2,
     per_term: Duration::from_millis(20),
     most_layers: 3,
     most_work: 8 << 20,

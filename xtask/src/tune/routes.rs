@@ -2,13 +2,15 @@
 
 use crate::bench::measure::{Caches, Effort, Place, Subject, Timed, measure, ratio};
 use crate::bench::shape::{Pass, Shape, Weights};
+use crate::bench::statistics::geometric_mean;
 use crate::bench::workload::{Quantity, Task, Workload};
 use crate::peers::{Contender, Fused, Plan, Sharing};
 use anyhow::{bail, ensure};
 use fused_dense::{Activation, Dense, Tuning};
+use std::time::Duration;
 
-/// Copies of each routine, with memory of its own.
-const COPIES: usize = 2;
+/// Times that routes are compared on memory of their own: an even number, so that each comes first as often as last.
+const COPIES: u32 = 4;
 
 /// A layer's pass, as rows are compared by it.
 #[derive(Clone, Copy)]
@@ -55,36 +57,51 @@ impl Comparison {
         self.rows.len() > 1
     }
 
-    /// The time of the pass by each row, in nanoseconds: rounds that all routes take part in, there and back.
+    /// The time of the pass by each row, in nanoseconds: rounds that all routes take part in, there and back, on some copies of
+    /// the operands.
     ///
     /// # Errors
     /// Where the library fails, or two routes have different bits.
-    pub fn times(&self, per_row: std::time::Duration, min_rounds: usize) -> anyhow::Result<Vec<f64>> {
-        let Work { shape, pass, weights, threads } = self.work;
-        let works: Vec<Workload> = (0..COPIES).map(|_| Workload::new(shape)).collect();
-        let ours: Vec<Fused> = self.rows.iter().map(|row| Fused::by_row(row, weights)).collect();
-        let mut first: Option<Vec<Quantity>> = None;
-        let mut subjects = Vec::new();
-        for (route, ours) in ours.iter().enumerate() {
-            let mut copies = Vec::new();
-            for work in &works {
-                let task = if pass == Pass::Forward { Task::Forward(work) } else { Task::Backward(work) };
-                let Plan::Ready(mut routine) = ours.plan(task, threads)? else { bail!("no plan for {shape}") };
-                routine.run()?;
-                let found = routine.results()?;
-                let expected = first.get_or_insert(found);
-                let found = routine.results()?;
-                ensure!(are_equal(expected, &found), "{shape} {pass}: {} has other bits", self.rows[route].name());
-                copies.push(Timed::calibrate(routine, threads, Place::FirstCore, Caches::Warm)?);
+    pub fn times(&self, per_row: Duration, min_rounds: usize) -> anyhow::Result<Vec<f64>> {
+        let effort = Effort { per_row: per_row / COPIES, min_rounds, max_rounds: 200, caches: Caches::Warm };
+        let mut of_copies: Vec<Vec<f64>> = vec![Vec::new(); self.rows.len()];
+        for copy in 0..COPIES {
+            // The route that comes first gets other memory, and finds the caches otherwise: each has its turn.
+            let mut order: Vec<usize> = (0..self.rows.len()).collect();
+            if copy % 2 == 1 {
+                order.reverse();
             }
-            subjects.push(if route == 0 { Subject::ours(copies) } else { Subject::peer(copies, 0) });
+            for (route, time) in order.iter().zip(self.times_in(&order, &effort)?) {
+                of_copies[*route].push(time);
+            }
         }
-        measure(&mut subjects, &Effort { per_row, min_rounds, max_rounds: 200, caches: Caches::Warm })?;
-        let present = subjects[0].nanoseconds();
-        let of_route: Vec<f64> = (0..subjects.len())
-            .map(|route| if route == 0 { present } else { present * ratio(&subjects, route, 0).median })
-            .collect();
+        let mean = |times: &Vec<f64>| geometric_mean(times.iter().copied()).unwrap_or(f64::NAN);
+        let of_route: Vec<f64> = of_copies.iter().map(mean).collect();
         Ok(self.route_of.iter().map(|&route| of_route[route]).collect())
+    }
+
+    /// The time by each route, in this order of them, on operands of their own.
+    fn times_in(&self, order: &[usize], effort: &Effort) -> anyhow::Result<Vec<f64>> {
+        let Work { shape, pass, weights, threads } = self.work;
+        let work = Workload::new(shape);
+        let task = if pass == Pass::Forward { Task::Forward(&work) } else { Task::Backward(&work) };
+        let ours: Vec<Fused> = order.iter().map(|&route| Fused::by_row(self.rows[route], weights)).collect();
+        let present = order.iter().position(|&route| route == 0).unwrap_or(0);
+        let (mut subjects, mut first) = (Vec::new(), None::<Vec<Quantity>>);
+        for (place, ours) in ours.iter().enumerate() {
+            let Plan::Ready(mut routine) = ours.plan(task, threads)? else { bail!("no plan for {shape}") };
+            routine.run()?;
+            let found = routine.results()?;
+            let is_right = first.as_ref().is_none_or(|expected| are_equal(expected, &found));
+            ensure!(is_right, "{shape} {pass}: {} has other bits", self.rows[order[place]].name());
+            first.get_or_insert(found);
+            let timed = vec![Timed::calibrate(routine, threads, Place::FirstCore, Caches::Warm)?];
+            subjects.push(if place == present { Subject::ours(timed) } else { Subject::peer(timed, present) });
+        }
+        measure(&mut subjects, effort)?;
+        let base = subjects[present].nanoseconds();
+        let time = |place: usize| if place == present { base } else { base * ratio(&subjects, place, present).median };
+        Ok((0..subjects.len()).map(time).collect())
     }
 }
 
@@ -119,7 +136,6 @@ fn are_equal(a: &[Quantity], b: &[Quantity]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn row(number: &str, value: &str) -> &'static Tuning {
         let rows = Tuning::all();
