@@ -11,7 +11,7 @@ mod terms;
 use crate::bench::args::isa;
 use crate::bench::run::count;
 use crate::bench::session::progress_bar;
-use crate::bench::shape::{Pass, Shape, Weights};
+use crate::bench::shape::{Network, Pass, Shape, Weights};
 use crate::bench::statistics::geometric_mean;
 use crate::bench::suite::Suite;
 use crate::bench::table::print_ceilings;
@@ -53,6 +53,9 @@ pub struct Args {
     /// Suites for --try
     #[arg(long, value_enum, value_delimiter = ',', requires = "changes", default_values_t = [Suite::Mnist, Suite::Dlrm])]
     suite: Vec<Suite>,
+    /// Layers of your own for --try instead: MxK:N for batch, inputs and outputs
+    #[arg(long, value_delimiter = ',', requires = "changes", value_name = "MxK:N")]
+    shape: Vec<Network>,
     /// Threads for --try
     #[arg(long, default_value_t = 1, requires = "changes", value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: u32,
@@ -308,16 +311,15 @@ fn try_changes(args: &Args, present: &'static Tuning, threads: usize) -> anyhow:
     }
     let rows = [present, leaked(row)];
     println!("{} against it on {}, {}", rows[1].name().bold(), present.isa(), count(threads));
-    for suite in &args.suite {
+    for (name, networks) in args.sets() {
         for pass in [Pass::Forward, Pass::Backward] {
-            let works: Vec<Work> = suite
-                .networks(pass)
+            let works: Vec<Work> = networks
                 .iter()
-                .filter_map(|network| network.layers().next())
+                .flat_map(Network::layers)
                 .filter(|shape| shape.multiply_adds() <= effort.most_work)
                 .map(|shape| Work { shape, pass, weights: Weights::Plain, threads })
                 .collect();
-            ensure!(!works.is_empty(), "{} has no layer for this", suite.name());
+            ensure!(!works.is_empty(), "{name} has no layer for this");
             let progress = progress_bar(works.len());
             let mut ratios: Vec<(Shape, f64)> = Vec::new();
             for work in &works {
@@ -326,25 +328,29 @@ fn try_changes(args: &Args, present: &'static Tuning, threads: usize) -> anyhow:
                 progress.inc(1);
             }
             progress.finish_and_clear();
-            print_suite(*suite, pass, &mut ratios, args.all);
+            print_suite(&name, pass, &mut ratios, args.all);
         }
     }
     Ok(())
 }
 
+impl Args {
+    /// The layers for `--try`: of suites by their names, or one's own.
+    fn sets(&self) -> Vec<(String, Vec<Network>)> {
+        match self.shape.is_empty() {
+            true => self.suite.iter().map(|suite| (suite.name().to_string(), suite.networks(Pass::Forward))).collect(),
+            false => vec![("layers".to_string(), self.shape.clone())],
+        }
+    }
+}
+
 /// The mean, the least and the largest ratio of a suite: the present row's time by the other's.
-fn print_suite(suite: Suite, pass: Pass, ratios: &mut [(Shape, f64)], all: bool) {
+fn print_suite(name: &str, pass: Pass, ratios: &mut [(Shape, f64)], all: bool) {
     ratios.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mean = geometric_mean(ratios.iter().map(|(_, ratio)| *ratio)).unwrap_or(1.0);
     let told = |(shape, ratio): &(Shape, f64)| format!("{shape} {ratio:.3}×");
-    if let [least, .., most] = &*ratios {
-        println!(
-            "{:<6} {pass:<8} {:.3}× the speed; least {}, most {}",
-            suite.name(),
-            mean.bold(),
-            told(least),
-            told(most)
-        );
+    if let ([least, ..], [.., most]) = (&*ratios, &*ratios) {
+        println!("{name:<6} {pass:<8} {:.3}× the speed; least {}, most {}", mean.bold(), told(least), told(most));
     }
     if all {
         ratios.iter().for_each(|ratio| println!("    {}", told(ratio)));

@@ -61,7 +61,8 @@ const TRANSPOSED: &[(usize, usize, usize)] = &[
     (256, 13, 512),
 ];
 
-/// Every probe. Numbers that only count with several threads, or when parameters are updated, have none.
+/// Every probe. Numbers that only count with several threads, or when parameters are updated, have none; nor has the stride of
+/// pages, by which several rules go whose own numbers have.
 pub const PROBES: &[Probe] = &[
     Probe::new("multiply_add_cost", &["0.25", "0.5", "0.75", "1", "1.5"], BOTH, TRANSPOSED),
     Probe::new("transpose_cost", &["0.1", "0.2", "0.3", "0.4", "0.6", "0.8", "1.2"], BOTH, TRANSPOSED),
@@ -141,14 +142,8 @@ pub const PROBES: &[Probe] = &[
         &[(1, 100, 30), (1, 100, 60), (1, 512, 10), (1, 512, 16), (1, 784, 10), (2, 512, 20), (1, 784, 30)],
     ),
     Probe::new(
-        "page_stride",
-        &["512", "1024", "2048", "max"],
-        BACKWARD,
-        &[(32, 512, 256), (128, 512, 256), (8, 1024, 256), (64, 1024, 128), (128, 1024, 256), (64, 2048, 64)],
-    ),
-    Probe::new(
         "copy_min_rows",
-        &["8", "12", "16", "24", "32", "48", "64", "128", "max"],
+        &["8", "12", "16", "24", "32", "48", "64", "128", "256", "512", "max"],
         BACKWARD,
         &[
             (8, 1024, 256),
@@ -160,6 +155,8 @@ pub const PROBES: &[Probe] = &[
             (100, 1024, 256),
             (64, 1024, 30),
             (200, 1024, 128),
+            (300, 1024, 600),
+            (800, 1024, 256),
         ],
     ),
     Probe::new(
