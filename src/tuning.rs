@@ -25,6 +25,24 @@ pub(crate) struct CpuMatch {
     pub(crate) vendor: Vendor,
     /// The lowest and highest family, as CPUID counts them.
     pub(crate) families: (u32, u32),
+    /// The lowest and highest models of each stretch of them; all where there is none.
+    pub(crate) models: &'static [(u32, u32)],
+}
+
+/// A CPU by its maker's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cpu {
+    pub(crate) vendor: Vendor,
+    pub(crate) family: u32,
+    pub(crate) model: u32,
+}
+
+impl CpuMatch {
+    pub(crate) fn is(&self, cpu: Cpu) -> bool {
+        let within = |(low, high): &(u32, u32), number: u32| (*low..=*high).contains(&number);
+        let is_model = self.models.is_empty() || self.models.iter().any(|models| within(models, cpu.model));
+        cpu.vendor == self.vendor && within(&self.families, cpu.family) && is_model
+    }
 }
 
 /// One row: how to plan for an instruction set on a kind of CPU.
@@ -265,20 +283,49 @@ const AVX2: Tuning = Tuning {
     ..AVX512
 };
 
+/// Zen 4. The rest of its family is Zen 3.
+const ZEN_4: CpuMatch =
+    CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x19), models: &[(0x10, 0x1F), (0x60, 0x7F), (0xA0, 0xAF)] };
+
 const ROWS: &[Tuning] = &[
+    // Its units are half as wide as these vectors, which take two passes.
+    Tuning {
+        name: "avx512-zen4",
+        cpu: Some(ZEN_4),
+        caches: None,
+        multiply_add_cost: 1.0,
+        left_across_pages_cost: 0.1,
+        split_min_vectors: 1,
+        split_min_len: 256,
+        outer_terms_min_cols: 256,
+        copy_min_rows: 96,
+        pack_left_min_panels: 8,
+        few_dot_rows: 8,
+        ..AVX512
+    },
     Tuning {
         name: "avx512-zen",
-        cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A) }),
+        cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A), models: &[] }),
         caches: None,
         ..AVX512
     },
     Tuning {
         name: "avx512-intel",
-        cpu: Some(CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06) }),
+        cpu: Some(CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06), models: &[] }),
         caches: None,
         ..AVX512
     },
     AVX512,
+    Tuning {
+        name: "avx2-zen4",
+        cpu: Some(ZEN_4),
+        caches: None,
+        single_call_max_len: 4096,
+        outer_terms_min_cols: 64,
+        along_rows_max_terms: 6,
+        few_dot_rows: 6,
+        ..AVX2
+    },
     AVX2,
     // Neither was measured on a CPU of its own.
     Tuning { name: "neon", isa: "neon", ..AVX2 },

@@ -3,7 +3,7 @@
 use super::{ISA_VARIABLE, Isa, Kernels, TABLE};
 use crate::error::{Error, ParseIsaError};
 use crate::simd::cpu;
-use crate::tuning::{Caches, Tuning, Vendor};
+use crate::tuning::{Caches, Cpu, Tuning};
 use core::fmt;
 use std::sync::OnceLock;
 
@@ -64,17 +64,15 @@ impl Tuning {
 /// The row for this instruction set and CPU: the first that fits, the general one behind all others.
 fn fitting(isa: Isa) -> &'static Tuning {
     // Asked once: in a virtual machine the question takes microseconds.
-    static CPU: OnceLock<Option<(Vendor, u32)>> = OnceLock::new();
-    let found = *CPU.get_or_init(cpu::identify);
-    let fits = |tuning: &&Tuning| {
-        let fits_cpu = tuning.cpu.is_none_or(|its| {
-            found.is_some_and(|(vendor, family)| {
-                vendor == its.vendor && (its.families.0..=its.families.1).contains(&family)
-            })
-        });
-        tuning.isa == isa.name() && fits_cpu
-    };
-    here().iter().find(fits).unwrap_or(&here()[0])
+    static CPU: OnceLock<Option<Cpu>> = OnceLock::new();
+    row_for(isa, *CPU.get_or_init(cpu::identify), here())
+}
+
+/// The row of these for an instruction set and a CPU.
+fn row_for(isa: Isa, cpu: Option<Cpu>, rows: &[Tuning]) -> &Tuning {
+    let fits =
+        |tuning: &&Tuning| tuning.isa == isa.name() && tuning.cpu.is_none_or(|its| cpu.is_some_and(|cpu| its.is(cpu)));
+    rows.iter().find(fits).unwrap_or(&rows[0])
 }
 
 /// Every row, the general ones made for this CPU's caches.
@@ -143,6 +141,22 @@ pub(crate) fn select_default() -> Result<Target, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuning::Vendor;
+
+    #[test]
+    fn each_cpu_takes_its_row() {
+        let row = |isa, vendor, family, model| row_for(isa, Some(Cpu { vendor, family, model }), Tuning::all()).name();
+        for model in [0x11, 0x61, 0xA0] {
+            assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x19, model), "avx512-zen4");
+            assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x19, model), "avx2-zen4");
+        }
+        assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x19, 0x01), "avx2", "Zen 3");
+        assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x1A, 0x02), "avx512-zen", "Zen 5");
+        assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x1A, 0x02), "avx2", "Zen 5");
+        assert_eq!(row(Isa::Avx512, Vendor::Intel, 6, 0xCF), "avx512-intel");
+        assert_eq!(row(Isa::Avx512, Vendor::Intel, 19, 1), "avx512");
+        assert_eq!(row_for(Isa::Portable, None, Tuning::all()).name(), "portable");
+    }
 
     #[test]
     fn a_row_is_named_with_other_numbers_behind_it() {

@@ -105,7 +105,7 @@ fn the_rule_that_is_meant_is_taken() {
             ("outer", across(shape(50, 2048, 4))),
             ("single-row", shape(1, 300, 900)),
             ("prepacked", panels(shape(300, 300, 300))),
-            ("along-rows", across(shape(100, 1024, 8))),
+            ("along-rows", across(shape(100, 1024, 6))),
             ("copied-panels", shape(300, 1024, 300)),
             ("in-place", epilogue(shape(20, 320, 300))),
             ("transposed-panels", epilogue(along(shape(300, 320, 300)))),
@@ -243,7 +243,8 @@ fn columns_behind_whole_vectors_are_split_off_once() {
                 let part = ProductShape { n, ..shape };
                 assert!(plan(&question(target, part, 1)).second.is_none(), "{part:?} is split again");
             }
-            for small in [ProductShape { k: 20, ..shape }, ProductShape { is_updated: true, ..shape }] {
+            let few_terms = 20.min((target.tuning.split_min_len - 1) / shape.m);
+            for small in [ProductShape { k: few_terms, ..shape }, ProductShape { is_updated: true, ..shape }] {
                 assert!(plan(&question(target, small, 1)).second.is_none(), "{small:?}");
             }
         }

@@ -3,21 +3,20 @@
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod sysfs;
 
-use crate::tuning::{Caches, Vendor};
+use crate::tuning::{Caches, Cpu, Vendor};
 
-/// The CPU's maker and family; `None` where it is none of those that tuning rows name, or cannot be asked.
-pub(crate) fn identify() -> Option<(Vendor, u32)> {
+/// The CPU's maker, family and model; `None` where the maker is none of those that tuning rows name, or cannot be asked.
+pub(crate) fn identify() -> Option<Cpu> {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
-        let (name, version) = (x86::leaf(0, 0), x86::leaf(1, 0).eax);
+        let name = x86::leaf(0, 0);
         let vendor = match [name.ebx, name.edx, name.ecx].map(u32::to_le_bytes).as_flattened() {
             b"AuthenticAMD" => Vendor::Amd,
             b"GenuineIntel" => Vendor::Intel,
             _ => return None,
         };
-        // The extended family counts on where the family has no more room.
-        let (family, extended) = (version >> 8 & 0xF, version >> 20 & 0xFF);
-        Some((vendor, if family == 0xF { family + extended } else { family }))
+        let (family, model) = x86::family_and_model(x86::leaf(1, 0).eax);
+        Some(Cpu { vendor, family, model })
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     None
@@ -57,6 +56,15 @@ mod x86 {
         }
     }
 
+    /// As the version of a CPU tells them: extensions count on where a number has no more room.
+    pub(super) fn family_and_model(version: u32) -> (u32, u32) {
+        let (family, model) = (version >> 8 & 0xF, version >> 4 & 0xF);
+        let (more_family, more_model) = (version >> 20 & 0xFF, version >> 16 & 0xF);
+        let is_extended = family == 0xF || family == 6;
+        let model = if is_extended { more_model << 4 | model } else { model };
+        (if family == 0xF { family + more_family } else { family }, model)
+    }
+
     /// The data caches by AMD's list, where there is one, else by Intel's. Both have the same form.
     pub(super) fn caches() -> Vec<CacheLevel> {
         let has_amds = leaf(0x8000_0000, 0).eax >= 0x8000_001D && leaf(0x8000_0001, 0).ecx >> 22 & 1 == 1;
@@ -83,6 +91,12 @@ mod x86 {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        /// Zen 4 (family 25, model 17), Emerald Rapids (6, 207).
+        #[test]
+        fn versions_are_read_with_their_extensions() {
+            assert_eq!([0x00A1_0F11, 0x000C_06F2].map(family_and_model), [(25, 17), (6, 207)]);
+        }
 
         /// As Zen 5 and Emerald Rapids describe theirs.
         #[test]

@@ -11,7 +11,6 @@ use core::ops::RangeInclusive;
 /// number                  share of  elements
 /// first_level_len         L1        3/4
 /// row_max_cols            L1        1/3
-/// epilogue_max_len        L1        1/6
 /// left_max_len            L2        3/8
 /// left_prefetch_min_len   L2        1/4
 /// right_max_len           L2        1/8
@@ -83,7 +82,6 @@ impl Tuning {
             caches: Some(caches),
             first_level_len: whole(l1 / 4 * 3),
             row_max_cols: whole(l1 / 3),
-            epilogue_max_len: whole(l1 / 6),
             left_max_len: whole(l2 / 8 * 3),
             left_prefetch_min_len: whole(l2 / 4),
             right_max_len: whole(l2 / 8),
@@ -119,7 +117,7 @@ mod tests {
                 assert_eq!(made, *row);
                 continue;
             }
-            assert_eq!((made.first_level_len, made.row_max_cols, made.epilogue_max_len), (6144, 2560, 1280));
+            assert_eq!((made.first_level_len, made.row_max_cols), (6144, 2560));
             assert_eq!((made.left_max_len, made.left_prefetch_min_len), (48 << 10, 32 << 10));
             assert_eq!((made.right_max_len, made.staging_max_rows), (16 << 10, 512));
             assert_eq!(made.for_caches(Caches::DEFAULT), *row, "nothing else changes");

@@ -251,7 +251,7 @@ mod tests {
             }
         }
         let changed = Tuning::all()[0].with_number("page_stride", "2048").expect("a value");
-        assert_eq!((changed.page_stride, changed.name()), (2048, "avx512-zen,page_stride=2048"));
+        assert_eq!((changed.page_stride, changed.name()), (2048, "avx512-zen4,page_stride=2048"));
     }
 
     #[test]

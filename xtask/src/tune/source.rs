@@ -25,17 +25,17 @@ pub fn source(
         "GenuineIntel" => "Intel",
         _ => "/* a maker of its own */",
     };
-    let family = cpu.family;
+    let (family, model) = (cpu.family, cpu.model);
     let mut text = format!("Tuning {{\n    name: \"{}-{name}\",\n", isa.name());
     // Rows of other instruction sets begin as that of AVX2.
     let base = if isa.name() == "avx512" { "AVX512" } else { "AVX2" };
     if !["avx512", "avx2"].contains(&isa.name()) {
         writeln!(text, "    isa: \"{}\",", isa.name())?;
     }
-    writeln!(
-        text,
-        "    cpu: Some(CpuMatch {{ vendor: Vendor::{vendor}, families: ({family:#04X}, {family:#04X}) }}),"
-    )?;
+    let models = format!("&[({model:#04X}, {model:#04X})]");
+    let families = format!("({family:#04X}, {family:#04X})");
+    let cpu = format!("CpuMatch {{ vendor: Vendor::{vendor}, families: {families}, models: {models} }}");
+    writeln!(text, "    cpu: Some({cpu}),")?;
     text += "    caches: None,\n";
     let was = present.numbers();
     for (((number, value), (_, of_general)), (_, of_present)) in row.numbers().iter().zip(general.numbers()).zip(&was) {
@@ -74,8 +74,8 @@ mod tests {
         let present = Tuning::all().iter().find(|row| row.name() == "avx512-zen").unwrap();
         let cpu = Microarchitecture { vendor: "AuthenticAMD".into(), family: 25, model: 17 };
         let changes = [("multiply_add_cost", "1", 1.05), ("copy_min_rows", "max", 1.1)];
-        let expected = "Tuning {\n    name: \"avx512-zen4\",\n    cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x19) \
-                        }),\n    caches: None,\n    multiply_add_cost: 1.0, // 0.5 takes 1.050 of the time\n    \
+        let expected = "Tuning {\n    name: \"avx512-zen4\",\n    cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x19), \
+                        models: &[(0x11, 0x11)] }),\n    caches: None,\n    multiply_add_cost: 1.0, // 0.5 takes 1.050 of the time\n    \
                         copy_min_rows: usize::MAX, // 24 takes 1.100 of the time\n    ..AVX512\n},\n";
         assert_eq!(source(present, &changes, &cpu).unwrap(), expected);
         assert!(source(present, &[("pages", "1", 1.0)], &cpu).is_err());
