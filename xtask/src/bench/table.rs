@@ -96,12 +96,11 @@ pub fn print_run(run: &Run) {
     println!("peers: {}", run.peers_line());
 }
 
-/// The warning that no row was measured on this CPU, where none was.
+/// The warning that the row was measured on no such CPU, where it is a general one.
 pub fn warning(tuning: &TuningRow) -> Option<String> {
     let [l1, l2] = tuning.general_for?;
     Some(format!(
-        "no tuning row was measured on this CPU: the general one stands in, made for caches of {l1} and {l2} KiB; `cargo xtask \
-         tune` measures one"
+        "the tuning row is a general one, made for caches of {l1} and {l2} KiB; `cargo xtask tune` measures one for this CPU"
     ))
 }
 

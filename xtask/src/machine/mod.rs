@@ -37,7 +37,7 @@ pub struct Machine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TuningRow {
     pub name: String,
-    /// Where no row was measured on this CPU: the KiB of the first and the second level that a general one was made for.
+    /// Of a general row the KiB of the first and the second level that it was made for.
     pub general_for: Option<[usize; 2]>,
 }
 
