@@ -388,6 +388,12 @@ pub enum Error {
         /// Its value.
         found: &'static str,
     },
+    /// The environment variable `FUSED_DENSE_TUNING` gives a row a number that it does not have, or a value that the number
+    /// cannot have.
+    TuningNumber {
+        /// The number, its range and the value found, in words.
+        problem: &'static str,
+    },
     /// A tuning row is for another instruction set than the layer's.
     TuningForIsa {
         /// The layer's instruction set.
@@ -549,6 +555,7 @@ impl fmt::Display for Error {
                 let names: Vec<&str> = Tuning::all().iter().map(Tuning::name).collect();
                 write!(f, "FUSED_DENSE_TUNING: expected one of {}, found {found:?}", names.join(", "))
             }
+            Self::TuningNumber { problem } => write!(f, "FUSED_DENSE_TUNING: {problem}"),
             Self::TuningForIsa { expected, found } => {
                 write!(f, "tuning: expected a row for {expected}, found {found}")
             }

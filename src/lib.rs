@@ -56,7 +56,7 @@ pub use sample_rows::SampleRows;
 pub use summation::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES, Summation};
 pub use targets::{Classes, Targets};
 pub use threads::{Team, Threads};
-pub use tuning::Tuning;
+pub use tuning::{Caches, Tuning, TuningNumberError};
 pub use workspace::Workspace;
 pub use workspace_pool::{PooledWorkspace, WorkspacePool};
 

@@ -3,6 +3,13 @@
 //! `isa` picks the row; `plan` and `threads` read it. Each number is in cycles of one core, in elements (`f32`) or in what its
 //! name counts. The decisions in `docs/decisions` say how the rows were measured.
 
+mod caches;
+mod numbers;
+
+pub(crate) use caches::CacheLevel;
+pub use caches::Caches;
+pub use numbers::TuningNumberError;
+
 use core::time::Duration;
 
 /// The makers of CPUs that rows tell apart.
@@ -18,13 +25,32 @@ pub(crate) struct CpuMatch {
     pub(crate) vendor: Vendor,
     /// The lowest and highest family, as CPUID counts them.
     pub(crate) families: (u32, u32),
+    /// The lowest and highest models of each stretch of them; all where there is none.
+    pub(crate) models: &'static [(u32, u32)],
+}
+
+/// A CPU by its maker's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cpu {
+    pub(crate) vendor: Vendor,
+    pub(crate) family: u32,
+    pub(crate) model: u32,
+}
+
+impl CpuMatch {
+    pub(crate) fn is(&self, cpu: Cpu) -> bool {
+        let within = |(low, high): &(u32, u32), number: u32| (*low..=*high).contains(&number);
+        let is_model = self.models.is_empty() || self.models.iter().any(|models| within(models, cpu.model));
+        cpu.vendor == self.vendor && within(&self.families, cpu.family) && is_model
+    }
 }
 
 /// One row: how to plan for an instruction set on a kind of CPU.
 ///
 /// A layer takes the row that fits the CPU ([`Dense::tuning`](crate::Dense::tuning) tells which), unless the variable
-/// [`TUNING_VARIABLE`](crate::TUNING_VARIABLE) or [`Dense::with_tuning`](crate::Dense::with_tuning) names another. Rows change
-/// how fast a call is, never what it returns.
+/// [`TUNING_VARIABLE`](crate::TUNING_VARIABLE) or [`Dense::with_tuning`](crate::Dense::with_tuning) names another. A CPU that no
+/// row was measured on takes the general row of its instruction set, made for the sizes of its [`Caches`]. Rows change how fast a
+/// call is, never what it returns.
 ///
 /// ```
 /// use fused_dense::{Activation, Dense, Tuning};
@@ -41,6 +67,8 @@ pub struct Tuning {
     pub(crate) isa: &'static str,
     /// The CPUs that take the row; none where it is the general row of its instruction set.
     pub(crate) cpu: Option<CpuMatch>,
+    /// The caches that a general row is made for.
+    pub(crate) caches: Option<Caches>,
 
     // The cost model: cycles.
     /// One vector multiply-add of a micro-kernel.
@@ -156,13 +184,14 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// Every row, the general one of each instruction set behind those of its CPUs.
+    /// Every row, the general one of each instruction set behind those of its CPUs, and made for [`Caches::DEFAULT`].
     #[must_use]
     pub fn all() -> &'static [Self] {
         ROWS
     }
 
-    /// The name that [`TUNING_VARIABLE`](crate::TUNING_VARIABLE) takes.
+    /// The name that [`TUNING_VARIABLE`](crate::TUNING_VARIABLE) takes, with the numbers that were
+    /// [changed](Self::with_number) behind it.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -173,13 +202,20 @@ impl Tuning {
     pub fn is_general(&self) -> bool {
         self.cpu.is_none()
     }
+
+    /// The caches that a general row was made for; `None` where the row was measured on its CPU.
+    #[must_use]
+    pub fn caches(&self) -> Option<Caches> {
+        self.caches
+    }
 }
 
-/// AVX-512 in general, as measured on Zen 5.
+/// AVX-512 in general, as measured on Zen 5, whose caches are the default.
 const AVX512: Tuning = Tuning {
     name: "avx512",
     isa: "avx512",
     cpu: None,
+    caches: Some(Caches::DEFAULT),
     multiply_add_cost: 0.5,
     transpose_cost: 0.4,
     copy_cost: 0.12,
@@ -247,10 +283,49 @@ const AVX2: Tuning = Tuning {
     ..AVX512
 };
 
+/// Zen 4. The rest of its family is Zen 3.
+const ZEN_4: CpuMatch =
+    CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x19), models: &[(0x10, 0x1F), (0x60, 0x7F), (0xA0, 0xAF)] };
+
 const ROWS: &[Tuning] = &[
-    Tuning { name: "avx512-zen", cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A) }), ..AVX512 },
-    Tuning { name: "avx512-intel", cpu: Some(CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06) }), ..AVX512 },
+    // Its units are half as wide as these vectors, which take two passes.
+    Tuning {
+        name: "avx512-zen4",
+        cpu: Some(ZEN_4),
+        caches: None,
+        multiply_add_cost: 1.0,
+        left_across_pages_cost: 0.1,
+        split_min_vectors: 1,
+        split_min_len: 256,
+        outer_terms_min_cols: 256,
+        copy_min_rows: 96,
+        pack_left_min_panels: 8,
+        few_dot_rows: 8,
+        ..AVX512
+    },
+    Tuning {
+        name: "avx512-zen",
+        cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A), models: &[] }),
+        caches: None,
+        ..AVX512
+    },
+    Tuning {
+        name: "avx512-intel",
+        cpu: Some(CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06), models: &[] }),
+        caches: None,
+        ..AVX512
+    },
     AVX512,
+    Tuning {
+        name: "avx2-zen4",
+        cpu: Some(ZEN_4),
+        caches: None,
+        single_call_max_len: 4096,
+        outer_terms_min_cols: 64,
+        along_rows_max_terms: 6,
+        few_dot_rows: 6,
+        ..AVX2
+    },
     AVX2,
     // Neither was measured on a CPU of its own.
     Tuning { name: "neon", isa: "neon", ..AVX2 },

@@ -60,6 +60,7 @@ const RAW_POINTERS: &[&str] = &[
 /// coefficients of functions.
 const NUMBERS: &[&str] = &[
     "tuning.rs",
+    "tuning/",
     "summation.rs",
     "isa/spec.rs",
     "activation/",

@@ -1,10 +1,10 @@
 //! Types that hosts keep in shared state, send to threads and call behind `catch_unwind`.
 
 use fused_dense::{
-    Activation, Adam, Bias, Classes, Cost, Dense, Description, Error, Evaluation, Gradients, History, Init, Input, Isa,
-    Layer, MatrixView, MatrixViewMut, Network, NetworkBuilder, Optimizer, Output, Outputs, PackedWeights, Parameter,
-    PooledWorkspace, Saved, Sgd, Targets, Team, Threads, Tuning, Unfit, Update, Upstream, Weights, Workspace,
-    WorkspacePool,
+    Activation, Adam, Bias, Caches, Classes, Cost, Dense, Description, Error, Evaluation, Gradients, History, Init,
+    Input, Isa, Layer, MatrixView, MatrixViewMut, Network, NetworkBuilder, Optimizer, Output, Outputs, PackedWeights,
+    Parameter, PooledWorkspace, Saved, Sgd, Targets, Team, Threads, Tuning, Unfit, Update, Upstream, Weights,
+    Workspace, WorkspacePool,
 };
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 
@@ -29,7 +29,7 @@ const _: () = {
     everywhere::<History>();
     everywhere::<Evaluation>();
     everywhere::<Error>();
-    everywhere::<(Activation, Adam, Cost, Init, Isa, Optimizer, Sgd, Tuning)>();
+    everywhere::<(Activation, Adam, Caches, Cost, Init, Isa, Optimizer, Sgd, Tuning)>();
     everywhere::<(Bias<'_>, Classes<'_>, Input<'_>, MatrixView<'_>, Saved<'_>, Targets<'_>, Unfit, Weights<'_>)>();
     everywhere::<Upstream<Input<'_>>>();
     across_threads::<(Gradients<'_>, MatrixViewMut<'_>, Output<'_>, Outputs<'_>, Parameter<'_>, Update<'_>)>();

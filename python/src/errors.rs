@@ -20,9 +20,11 @@ pub(crate) fn raise(error: Error) -> PyErr {
         Error::NotFinite { operand: Operand::X, .. } => PyValueError::new_err(text),
         Error::NotFinite { .. } => DivergenceError::new_err(text),
         Error::TooLarge { .. } | Error::NetworkTooLarge { .. } => PyMemoryError::new_err(text),
-        Error::NoGradients | Error::UnknownIsa { .. } | Error::UnknownTuning { .. } | Error::IsaNotBuilt { .. } => {
-            PyRuntimeError::new_err(text)
-        }
+        Error::NoGradients
+        | Error::UnknownIsa { .. }
+        | Error::UnknownTuning { .. }
+        | Error::TuningNumber { .. }
+        | Error::IsaNotBuilt { .. } => PyRuntimeError::new_err(text),
         _ => PyValueError::new_err(text),
     }
 }

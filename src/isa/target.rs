@@ -3,11 +3,12 @@
 use super::{ISA_VARIABLE, Isa, Kernels, TABLE};
 use crate::error::{Error, ParseIsaError};
 use crate::simd::cpu;
-use crate::tuning::{Tuning, Vendor};
+use crate::tuning::{Caches, Cpu, Tuning};
 use core::fmt;
 use std::sync::OnceLock;
 
-/// The environment variable that names the tuning row of every layer whose instruction set the row is for.
+/// The environment variable that names the tuning row of every layer whose instruction set the row is for: `avx2`, or
+/// `avx2,page_stride=2048` for the row with other [numbers](Tuning::with_number).
 pub const TUNING_VARIABLE: &str = "FUSED_DENSE_TUNING";
 
 /// An instruction set's kernels, and how to plan for them on a kind of CPU.
@@ -63,35 +64,52 @@ impl Tuning {
 /// The row for this instruction set and CPU: the first that fits, the general one behind all others.
 fn fitting(isa: Isa) -> &'static Tuning {
     // Asked once: in a virtual machine the question takes microseconds.
-    static CPU: OnceLock<Option<(Vendor, u32)>> = OnceLock::new();
-    let found = *CPU.get_or_init(cpu::identify);
-    let fits = |tuning: &&Tuning| {
-        let fits_cpu = tuning.cpu.is_none_or(|its| {
-            found.is_some_and(|(vendor, family)| {
-                vendor == its.vendor && (its.families.0..=its.families.1).contains(&family)
-            })
-        });
-        tuning.isa == isa.name() && fits_cpu
-    };
-    Tuning::all().iter().find(fits).unwrap_or(&Tuning::all()[0])
+    static CPU: OnceLock<Option<Cpu>> = OnceLock::new();
+    row_for(isa, *CPU.get_or_init(cpu::identify), here())
+}
+
+/// The row of these for an instruction set and a CPU.
+fn row_for(isa: Isa, cpu: Option<Cpu>, rows: &[Tuning]) -> &Tuning {
+    let fits =
+        |tuning: &&Tuning| tuning.isa == isa.name() && tuning.cpu.is_none_or(|its| cpu.is_some_and(|cpu| its.is(cpu)));
+    rows.iter().find(fits).unwrap_or(&rows[0])
+}
+
+/// Every row, the general ones made for this CPU's caches.
+fn here() -> &'static [Tuning] {
+    static HERE: OnceLock<Vec<Tuning>> = OnceLock::new();
+    HERE.get_or_init(|| {
+        let caches = cpu::caches().unwrap_or(Caches::DEFAULT);
+        Tuning::all().iter().map(|tuning| tuning.for_caches(caches)).collect()
+    })
 }
 
 /// The row that the environment names; read once.
 fn named_by_environment() -> Result<Option<&'static Tuning>, Error> {
-    static NAMED: OnceLock<Result<Option<&'static Tuning>, Error>> = OnceLock::new();
+    static NAMED: OnceLock<Result<Option<Tuning>, Error>> = OnceLock::new();
     let named = NAMED.get_or_init(|| match std::env::var_os(TUNING_VARIABLE) {
         None => Ok(None),
-        Some(value) => {
-            let value = value.to_string_lossy();
-            let name = value.trim().to_ascii_lowercase();
-            match Tuning::all().iter().find(|tuning| tuning.name() == name) {
-                _ if name.is_empty() => Ok(None),
-                Some(tuning) => Ok(Some(tuning)),
-                None => Err(Error::UnknownTuning { found: value.into_owned().leak() }),
-            }
-        }
+        Some(value) => named(&value.to_string_lossy()),
     });
-    named.clone()
+    named.as_ref().map(Option::as_ref).map_err(Clone::clone)
+}
+
+/// The row of that name, with the numbers behind it; none of a blank one.
+fn named(value: &str) -> Result<Option<Tuning>, Error> {
+    let text = value.trim().to_ascii_lowercase();
+    let mut parts = text.split(',').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    if name.is_empty() {
+        return Ok(None);
+    }
+    // The error lives as long as the program, in which it is made once.
+    let row = here().iter().find(|tuning| tuning.name() == name);
+    let row = row.ok_or_else(|| Error::UnknownTuning { found: value.to_string().leak() })?;
+    let changed = parts.try_fold(row.clone(), |row, part| {
+        let (number, value) = part.split_once('=').unwrap_or((part, ""));
+        row.with_number(number.trim(), value.trim())
+    });
+    changed.map(Some).map_err(|error| Error::TuningNumber { problem: error.to_string().leak() })
 }
 
 /// The best row at or below the cap.
@@ -118,4 +136,39 @@ pub(crate) fn select_default() -> Result<Target, Error> {
         _ => select(Isa::ALL[Isa::ALL.len() - 1]),
     };
     SELECTED.get_or_init(select).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuning::Vendor;
+
+    #[test]
+    fn each_cpu_takes_its_row() {
+        let row = |isa, vendor, family, model| row_for(isa, Some(Cpu { vendor, family, model }), Tuning::all()).name();
+        for model in [0x11, 0x61, 0xA0] {
+            assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x19, model), "avx512-zen4");
+            assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x19, model), "avx2-zen4");
+        }
+        assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x19, 0x01), "avx2", "Zen 3");
+        assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x1A, 0x02), "avx512-zen", "Zen 5");
+        assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x1A, 0x02), "avx2", "Zen 5");
+        assert_eq!(row(Isa::Avx512, Vendor::Intel, 6, 0xCF), "avx512-intel");
+        assert_eq!(row(Isa::Avx512, Vendor::Intel, 19, 1), "avx512");
+        assert_eq!(row_for(Isa::Portable, None, Tuning::all()).name(), "portable");
+    }
+
+    #[test]
+    fn a_row_is_named_with_other_numbers_behind_it() {
+        assert_eq!(named(" "), Ok(None));
+        let row = named("AVX2, page_stride = 2048,split_min_len=7").unwrap().unwrap();
+        let general = here().iter().find(|tuning| tuning.name() == "avx2").unwrap();
+        let expected = Tuning { name: row.name, page_stride: 2048, split_min_len: 7, ..general.clone() };
+        assert_eq!((row.name(), &row), ("avx2,page_stride=2048,split_min_len=7", &expected));
+        assert_eq!(named("avx3"), Err(Error::UnknownTuning { found: "avx3" }));
+        for (value, problem) in [("avx2,pages=3", "pages: "), ("avx2,", ": "), ("avx2,page_stride", "page_stride: ")] {
+            let Err(Error::TuningNumber { problem: found }) = named(value) else { panic!("{value} is accepted") };
+            assert!(found.starts_with(problem), "{found}");
+        }
+    }
 }

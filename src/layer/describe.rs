@@ -9,6 +9,7 @@ use crate::isa::{Isa, Target};
 use crate::kernel::{Finish, Sink, Source, Start};
 use crate::plan::{self, Asked, BatchShape, Question, Rectangle, RightOperand, Route, TileLoops, TileOrder, Totals};
 use crate::summation::Summation;
+use crate::tuning::Caches;
 use core::fmt;
 use core::ops::Range;
 
@@ -29,6 +30,8 @@ pub struct Description {
     pub isa: Isa,
     /// The name of the tuning row.
     pub tuning: &'static str,
+    /// The caches that the row was made for, where it is a general one.
+    pub caches: Option<Caches>,
     /// Threads that a call can have, when made from where the description was asked for.
     pub threads: usize,
     /// Whose threads they are, or why there is but one.
@@ -163,9 +166,9 @@ impl Dense {
         let d_a_prev = describe(&d_a_prev, order, workers);
         let d_w = self.w_product(rows, matrix(outputs), matrix(inputs), output(inputs), Finish::overwrite(1.0));
         let d_w = describe(&d_w, Summation::Chain, workers);
-        let (isa, tuning) = (target.kernels.isa, target.tuning.name());
+        let (isa, tuning, caches) = (target.kernels.isa, target.tuning.name(), target.tuning.caches());
         let (threads, threads_source) = (budget.workers, budget.source);
-        Ok(Description { isa, tuning, threads, threads_source, forward, d_w, d_a_prev })
+        Ok(Description { isa, tuning, caches, threads, threads_source, forward, d_w, d_a_prev })
     }
 }
 
@@ -239,7 +242,11 @@ fn places(route: &Route) -> (&'static str, &'static str, &'static str, &'static 
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "instruction set  {}, tuned for {}", self.isa, self.tuning)?;
+        write!(f, "instruction set  {}, tuned for {}", self.isa, self.tuning)?;
+        if let Some(Caches { l1, l2 }) = self.caches {
+            write!(f, " in general, with caches of {} and {} KiB", l1 >> 10, l2 >> 10)?;
+        }
+        writeln!(f)?;
         writeln!(f, "threads          up to {}: {}", self.threads, self.threads_source)?;
         writeln!(f, "forward          {}", self.forward)?;
         writeln!(f, "d_w              {}", self.d_w)?;

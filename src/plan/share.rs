@@ -106,13 +106,14 @@ fn best_grid(question: &Question, route: &Route, parts: usize) -> (Grid, f64) {
 /// estimates for an answer take a tiny layer a tenth of its time.
 #[inline(always)]
 pub(crate) fn below_parallel_min(target: Target, m: usize, n: usize, k: usize) -> bool {
-    let (kernels, least) = (target.kernels, target.tuning.parallel_min_cycles);
+    let Target { kernels, tuning } = target;
+    let least = tuning.parallel_min_cycles;
     // No side of so small a layer is longer, unless another is nothing; and sizes this small do not overflow.
     if m.max(n).max(k) > 8 * least {
         return false;
     }
     let vectors = (m * kernels.vectors(n)).min(n * kernels.vectors(m));
-    let multiplied = vectors.saturating_mul(k) / 2;
+    let multiplied = (tuning.multiply_add_cost * vectors.saturating_mul(k) as f64) as usize;
     multiplied <= least && multiplied + (m * k + k * n) / 8 + m * n / 2 <= least
 }
 

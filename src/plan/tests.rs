@@ -2,12 +2,27 @@ use super::*;
 use crate::isa::{self, Isa};
 use crate::kernel::{narrow, outer};
 use crate::summation::SUM_BLOCK;
-use crate::tuning::Tuning;
+use crate::tuning::{CacheLevel, Caches, Tuning};
 
 /// Every instruction set that the CPU has, with each of its tuning rows.
 pub(super) fn targets() -> impl Iterator<Item = Target> {
     let selected = Isa::available().into_iter().map(|isa| isa::select(isa).expect("an available instruction set"));
     selected.flat_map(|target| Tuning::all().iter().filter_map(move |tuning| target.with_tuning(tuning).ok()))
+}
+
+/// The same with each number of a row at its lowest and its highest value, and general rows made for small and large caches.
+fn extreme_targets() -> impl Iterator<Item = Target> {
+    let caches = [(8, 64), (1024, 64 << 10)].map(|(l1, l2)| {
+        Caches::of(&[(1, l1), (2, l2)].map(|(level, kib)| CacheLevel { level, bytes: kib << 10, sharers: 1 }))
+    });
+    let caches = caches.map(|caches| caches.expect("plausible sizes"));
+    targets().flat_map(move |target| {
+        let row = target.tuning;
+        let values = row.extremes().into_iter().flat_map(|(name, values)| values.map(|value| (name, value)));
+        let changed = values.map(|(name, value)| row.with_number(name, &value).expect("a value within its range"));
+        let rows: Vec<Tuning> = changed.chain(caches.map(|caches| row.for_caches(caches))).collect();
+        rows.into_iter().map(move |row| target.with_tuning(Box::leak(Box::new(row))).expect("the same instruction set"))
+    })
 }
 
 /// A product of contiguous operands with nothing around it.
@@ -90,7 +105,7 @@ fn the_rule_that_is_meant_is_taken() {
             ("outer", across(shape(50, 2048, 4))),
             ("single-row", shape(1, 300, 900)),
             ("prepacked", panels(shape(300, 300, 300))),
-            ("along-rows", across(shape(100, 1024, 8))),
+            ("along-rows", across(shape(100, 1024, 6))),
             ("copied-panels", shape(300, 1024, 300)),
             ("in-place", epilogue(shape(20, 320, 300))),
             ("transposed-panels", epilogue(along(shape(300, 320, 300)))),
@@ -138,6 +153,23 @@ fn routes_fit_their_kernels() {
             let cols = plan.rectangles().map(|rectangle| (rectangle.col, rectangle.cols)).collect::<Vec<_>>();
             assert_eq!(cols.iter().map(|(_, cols)| cols).sum::<usize>(), shape.n, "{cols:?}");
             assert!(cols.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{cols:?}");
+            for rectangle in plan.rectangles() {
+                let shape = ProductShape { n: rectangle.cols, ..shape };
+                let shape = if rectangle.transposed { shape.transposed() } else { shape };
+                fits(target, &shape, rectangle, workers);
+            }
+        }
+    }
+}
+
+/// Any row that a caller can have.
+#[test]
+fn no_number_of_a_row_breaks_a_plan() {
+    for (target, shape) in extreme_targets().flat_map(|target| shapes(target).map(move |shape| (target, shape))) {
+        for workers in [1, 3] {
+            let plan = plan(&question(target, shape, workers));
+            let cols = plan.rectangles().map(|rectangle| rectangle.cols).sum::<usize>();
+            assert_eq!(cols, shape.n, "{target:?}: {shape:?}");
             for rectangle in plan.rectangles() {
                 let shape = ProductShape { n: rectangle.cols, ..shape };
                 let shape = if rectangle.transposed { shape.transposed() } else { shape };
@@ -211,7 +243,8 @@ fn columns_behind_whole_vectors_are_split_off_once() {
                 let part = ProductShape { n, ..shape };
                 assert!(plan(&question(target, part, 1)).second.is_none(), "{part:?} is split again");
             }
-            for small in [ProductShape { k: 20, ..shape }, ProductShape { is_updated: true, ..shape }] {
+            let few_terms = 20.min((target.tuning.split_min_len - 1) / shape.m);
+            for small in [ProductShape { k: few_terms, ..shape }, ProductShape { is_updated: true, ..shape }] {
                 assert!(plan(&question(target, small, 1)).second.is_none(), "{small:?}");
             }
         }

@@ -20,6 +20,7 @@ mod spills;
 mod summary;
 mod sweep;
 mod toolchain;
+mod tune;
 mod ulp;
 mod workspace;
 
@@ -59,6 +60,7 @@ enum Task {
     /// Show that the micro-kernels' loops keep everything in registers
     Spills,
     Sweep(sweep::Args),
+    Tune(tune::Args),
     /// Measure the error of the activations over all floats against the promised bounds
     Ulp(ulp::Args),
 }
@@ -81,6 +83,7 @@ fn main() -> anyhow::Result<()> {
         Task::Sanitize(args) => sanitize::main(&args),
         Task::Spills => spills::main(),
         Task::Sweep(args) => sweep::main(&args),
+        Task::Tune(args) => tune::main(&args),
         Task::Ulp(args) => ulp::main(&args),
     }
 }

@@ -157,6 +157,7 @@ fn status_of_error(error: &Error) -> fd_status {
         Error::TooLarge { .. } | Error::NetworkTooLarge { .. } | Error::WorkspaceTooSmall { .. } => FD_ERROR_MEMORY,
         Error::UnknownIsa { .. }
         | Error::UnknownTuning { .. }
+        | Error::TuningNumber { .. }
         | Error::TuningForIsa { .. }
         | Error::IsaNotBuilt { .. } => FD_ERROR_ISA,
         _ => FD_ERROR_OTHER,

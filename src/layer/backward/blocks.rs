@@ -14,7 +14,7 @@ use crate::plan::{self, Asked};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Crew;
 use crate::tuning::Tuning;
-use crate::workspace::{padded, padded_row_stride};
+use crate::workspace::{LINE, padded, padded_row_stride};
 use core::ops::Range;
 
 /// Scratch for a crew whose workers make `dz` themselves.
@@ -39,7 +39,8 @@ impl BlocksLayout {
         let block = padded(weights)?.checked_add(padded(layer.outputs)?)?;
         let fits = dz <= tuning.own_dz_max_len && (1..=tuning.block_max_weights).contains(&weights);
         let most = if fits { (tuning.block_sums_len / block).min(tuning.block_max_count) } else { 0 };
-        Some(Self { dz: dz.min(tuning.own_dz_max_len), block, most })
+        // In whole cache lines, as workers' pieces are.
+        Some(Self { dz: dz.min(tuning.own_dz_max_len / LINE * LINE), block, most })
     }
 
     /// The sums of all blocks.

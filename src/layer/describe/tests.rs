@@ -29,7 +29,7 @@ const SHAPES: [(usize, usize, usize); 23] = [
     (255, 320, 300),
 ];
 
-/// The kernels that a description names, and those that have run: every operation, and of each the largest tile.
+/// The kernels that a description names have run, and among them is the largest tile of every operation that has.
 fn assert_named(what: &str, plan: &ProductPlan, ran: &[Name]) {
     let named: BTreeSet<&str> =
         plan.rectangles.iter().map(|rectangle| &*rectangle.kernel).filter(|k| *k != "none").collect();
@@ -37,8 +37,9 @@ fn assert_named(what: &str, plan: &ProductPlan, ran: &[Name]) {
     let largest =
         |operation| ran.iter().filter(|name| name.operation == operation).max_by_key(|name| name.rows * name.cols);
     let largest: BTreeSet<String> = operations.into_iter().filter_map(largest).map(Name::to_string).collect();
-    let found: BTreeSet<&str> = largest.iter().map(String::as_str).collect();
-    assert_eq!(named, found, "{what}: {plan}");
+    let ran: BTreeSet<String> = ran.iter().map(Name::to_string).collect();
+    assert!(named.iter().all(|name| ran.contains(*name)), "{what}: {ran:?} ran, {plan}");
+    assert!(largest.iter().all(|name| named.contains(name.as_str())), "{what}: {largest:?} ran, {plan}");
 }
 
 /// One layer, forward with plain and with packed weights, and both gradients that are products.

@@ -169,7 +169,7 @@ fn steps_are_shared_where_they_pay() {
     assert!(!step_pays(target(), 7.7e6, 668_000, &budget(1, 0.0)));
 }
 
-/// Work below the least is not shared, so none that sharing would help may be below it.
+/// Work below the least is not shared, so none that two workers would finish earlier by more than a twentieth may be below it.
 #[test]
 fn work_below_the_least_would_be_shared_by_nobody() {
     let sizes = [1, 3, 10, 16, 33, 100, 784];
@@ -182,7 +182,8 @@ fn work_below_the_least_would_be_shared_by_nobody() {
                     let forward = product_cycles(target, m, n, k) + activation_cycles(target, m, n);
                     let backward = backward_cycles(target, m, k, n);
                     assert!(forward <= least, "{target:?}: {m}×{k}→{n} forward takes {forward}");
-                    assert!(backward <= 2.0 * least, "{target:?}: {m}×{k}→{n} backward takes {backward}");
+                    let shared = backward / 2.0 + least;
+                    assert!(backward <= 1.05 * shared, "{target:?}: {m}×{k}→{n} backward takes {backward}");
                 }
             }
         }

@@ -213,7 +213,8 @@ impl Run {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::machine::Level;
+    use crate::machine::microarchitecture::Microarchitecture;
+    use crate::machine::{Level, TuningRow};
 
     fn peer(name: &str, ratio: f64, nanoseconds: f64) -> PeerTime {
         let (lower_quartile, upper_quartile) = (ratio - 0.02, ratio + 0.03);
@@ -243,9 +244,11 @@ pub mod tests {
             caches: Caches::Warm,
             machine: Machine {
                 cpu: "A <test> CPU".into(),
+                microarchitecture: Microarchitecture::default(),
                 cores: 2,
                 os: "linux".into(),
                 isa: "avx512".into(),
+                tuning: Some(TuningRow { name: "avx512".into(), general_for: Some([48, 1024]) }),
                 before: vec![Ceilings { threads: 1, peak_gflops: 250.0, levels }],
                 after: Vec::new(),
             },

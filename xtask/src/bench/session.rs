@@ -135,7 +135,7 @@ fn spread<R>(threads: usize, measure: impl FnOnce() -> R) -> R {
 
 /// Our layers, once for each way to hand over weights.
 fn ours(isa: Isa, sharing: Sharing) -> Vec<Box<dyn Contender>> {
-    let with = |weights| Box::new(Fused { isa, sharing, weights }) as Box<dyn Contender>;
+    let with = |weights| Box::new(Fused { isa, sharing, weights, tuning: None }) as Box<dyn Contender>;
     [Weights::Plain, Weights::Packed].map(with).into()
 }
 
@@ -316,7 +316,8 @@ fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
     command
 }
 
-fn progress_bar(items: usize) -> ProgressBar {
+/// Progress over so many rows.
+pub fn progress_bar(items: usize) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:30} {pos}/{len}, {eta} left  {msg}").expect("the template names known keys");
     ProgressBar::new(items as u64).with_style(style)

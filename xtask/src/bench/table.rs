@@ -3,7 +3,7 @@
 use super::columns::{COLUMNS, Verdict, verdict};
 use super::recipe::Recipe;
 use super::run::{PeerTime, Row, Run, count};
-use crate::machine::{Ceilings, Machine};
+use crate::machine::{Ceilings, Machine, TuningRow};
 use crate::peers::{BASELINE, passes};
 use anstream::println;
 use clap::ValueEnum;
@@ -85,9 +85,23 @@ fn coloured(peer: &PeerTime, width: usize) -> String {
 
 /// The machine, the contenders and their threads, before the rows.
 pub fn print_run(run: &Run) {
-    let Machine { cpu, cores, os, isa, .. } = &run.machine;
+    let Machine { cpu, microarchitecture, cores, os, isa, tuning, .. } = &run.machine;
     println!("{cpu}, {cores} {}, {os}; our kernels: {isa}", if *cores == 1 { "core" } else { "cores" });
+    if let Some(tuning) = tuning {
+        println!("microarchitecture: {microarchitecture}; tuning row: {}", tuning.name);
+        if let Some(warning) = warning(tuning) {
+            println!("{}", warning.yellow());
+        }
+    }
     println!("peers: {}", run.peers_line());
+}
+
+/// The warning that the row was measured on no such CPU, where it is a general one.
+pub fn warning(tuning: &TuningRow) -> Option<String> {
+    let [l1, l2] = tuning.general_for?;
+    Some(format!(
+        "the tuning row is a general one, made for caches of {l1} and {l2} KiB; `cargo xtask tune` measures one for this CPU"
+    ))
 }
 
 /// The machine's limits.
@@ -171,6 +185,13 @@ mod tests {
     use super::*;
     use crate::bench::run::tests::sample;
     use crate::bench::shape::Pass;
+
+    #[test]
+    fn a_general_row_is_warned_of() {
+        let general = TuningRow { name: "avx2".into(), general_for: Some([32, 512]) };
+        assert!(warning(&general).unwrap().contains("32 and 512 KiB"));
+        assert_eq!(warning(&TuningRow { general_for: None, ..general }), None);
+    }
 
     #[test]
     fn the_method_tells_the_recipes_of_networks() {

@@ -4,9 +4,11 @@ pub mod affinity;
 mod bandwidth;
 mod caches;
 pub mod interference;
+pub mod microarchitecture;
 mod peak;
 
-use fused_dense::Isa;
+use fused_dense::{Activation, Dense, Isa, Tuning};
+use microarchitecture::Microarchitecture;
 use serde::{Deserialize, Serialize};
 use std::sync::Barrier;
 
@@ -14,15 +16,36 @@ use std::sync::Barrier;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     pub cpu: String,
+    /// Not told by runs that were stored before it was asked for.
+    #[serde(default)]
+    pub microarchitecture: Microarchitecture,
     /// Of the whole machine, however many of them this program may use.
     pub cores: usize,
     pub os: String,
     /// Instruction set that our kernels and the measured peak use.
     pub isa: String,
+    /// The tuning row that our kernels are planned by; none in runs as above.
+    #[serde(default)]
+    pub tuning: Option<TuningRow>,
     /// For each number of threads, before its rows were measured.
     pub before: Vec<Ceilings>,
     /// The same behind them.
     pub after: Vec<Ceilings>,
+}
+
+/// A row of the library's tuning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TuningRow {
+    pub name: String,
+    /// Of a general row the KiB of the first and the second level that it was made for.
+    pub general_for: Option<[usize; 2]>,
+}
+
+impl From<&Tuning> for TuningRow {
+    fn from(row: &Tuning) -> Self {
+        let general_for = row.caches().map(|caches| [caches.l1 >> 10, caches.l2 >> 10]);
+        Self { name: row.name().to_string(), general_for }
+    }
 }
 
 /// A figure of the machine's that was another one after the rows.
@@ -42,9 +65,11 @@ impl Machine {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Self {
             cpu: cpu_name(),
+            microarchitecture: Microarchitecture::of_this_machine(),
             cores: online_cores(),
             os: format!("{} {}", std::env::consts::OS, release.trim()).trim().into(),
             isa: isa.name().into(),
+            tuning: Dense::new(1, 1, Activation::Identity).with_isa(isa).tuning().ok().map(TuningRow::from),
             before: Vec::new(),
             after: Vec::new(),
         }

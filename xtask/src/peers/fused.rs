@@ -9,7 +9,8 @@ use crate::bench::workload::{Quantity, Task, Workload};
 use crate::machine::affinity::keep_to_core;
 use anyhow::Context;
 use fused_dense::{
-    Activation, Adam, Dense, Fit, Gradients, Isa, Network, Optimizer, PackedWeights, Sgd, Team, Threads, Upstream,
+    Activation, Adam, Dense, Fit, Gradients, Isa, Network, Optimizer, PackedWeights, Sgd, Team, Threads, Tuning,
+    Upstream,
 };
 use std::hint::black_box;
 
@@ -19,6 +20,8 @@ pub struct Fused {
     pub sharing: Sharing,
     /// How it gets the weights of single layers.
     pub weights: Weights,
+    /// The tuning row of single layers, where it is not the one that they take by themselves.
+    pub tuning: Option<&'static Tuning>,
 }
 
 /// The threads that share our work out.
@@ -92,6 +95,7 @@ impl Fused {
 
     fn layer(&self, Shape { inputs, outputs, .. }: Shape, threads: &Threads) -> anyhow::Result<Dense> {
         let layer = Dense::new(inputs, outputs, Activation::Sigmoid).with_isa(self.isa).with_threads(threads.clone());
+        let layer = if let Some(tuning) = self.tuning { layer.with_tuning(tuning) } else { layer };
         layer.isa().with_context(|| format!("no kernels for {}", self.isa))?;
         Ok(layer)
     }

@@ -88,7 +88,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
     let layers: Vec<Shape> = args.shape.layers().collect();
     ensure!(layers.len() == 1, "a sweep is over one layer, not over a network");
     let isa = args.isa.map_or_else(|| Dense::new(1, 1, Activation::Identity).isa(), Ok)?;
-    let ours = Fused { isa, sharing: Sharing::Team, weights: Weights::Plain };
+    let ours = Fused { isa, sharing: Sharing::Team, weights: Weights::Plain, tuning: None };
     use_cores(threads);
     for &pass in &args.pass {
         let shapes: Vec<Shape> = (1..=args.to as usize).map(|value| args.size.of(layers[0], value)).collect();
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_value_has_rounds() {
-        let ours = Fused { isa: Isa::available()[0], sharing: Sharing::Team, weights: Weights::Plain };
+        let ours = Fused { isa: Isa::available()[0], sharing: Sharing::Team, weights: Weights::Plain, tuning: None };
         let shapes = [Shape::new(3, 5, 1), Shape::new(3, 5, 2)];
         let rounds = rounds(&ours, &shapes, Pass::Backward, 1, Duration::ZERO).unwrap();
         assert_eq!(rounds.iter().map(Vec::len).collect::<Vec<_>>(), [9, 9]);

@@ -3,7 +3,7 @@
 
 mod bounds;
 mod peers;
-mod speed;
+pub mod speed;
 mod subject;
 mod sweep;
 mod tally;

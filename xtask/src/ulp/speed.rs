@@ -61,7 +61,7 @@ impl Aligned {
 
 /// Nanoseconds of one cycle: a chain of additions, each of which waits for the one before.
 #[cfg(target_arch = "x86_64")]
-fn clock_ns() -> f64 {
+pub fn clock_ns() -> f64 {
     const ADDITIONS: usize = 8;
     const ROUNDS: usize = 50_000;
     let mut best = f64::MAX;
@@ -86,6 +86,6 @@ fn clock_ns() -> f64 {
 
 /// Elsewhere the figures are nanoseconds.
 #[cfg(not(target_arch = "x86_64"))]
-fn clock_ns() -> f64 {
+pub fn clock_ns() -> f64 {
     1.0
 }

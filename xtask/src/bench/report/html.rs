@@ -93,11 +93,14 @@ fn summaries(page: &mut String, run: &Run) -> anyhow::Result<()> {
 fn machine(page: &mut String, run: &Run) -> anyhow::Result<()> {
     let machine = &run.machine;
     write!(page, "<h2>Machine and peers</h2>\n<table>")?;
+    let tuning = machine.tuning.as_ref();
     let facts = [
         ("processor", machine.cpu.clone()),
+        ("microarchitecture", machine.microarchitecture.to_string()),
         ("cores", machine.cores.to_string()),
         ("system", machine.os.clone()),
         ("instruction set", machine.isa.clone()),
+        ("tuning row", tuning.map_or_else(|| "not told".to_string(), |row| row.name.clone())),
     ];
     for (name, value) in facts {
         write!(page, "\n<tr><td class=\"text\">{name}<td class=\"text\">{}", escaped(&value))?;
@@ -105,7 +108,11 @@ fn machine(page: &mut String, run: &Run) -> anyhow::Result<()> {
     for peer in &run.peers {
         write!(page, "\n<tr><td class=\"text\">{}<td class=\"text\">{}", escaped(&peer.name), escaped(&peer.version))?;
     }
-    page.push_str("</table>\n<p>Reached in the same run, before and after the rows:</p>\n");
+    page.push_str("</table>\n");
+    if let Some(warning) = tuning.and_then(table::warning) {
+        writeln!(page, "<p class=\"warning\">{}</p>", escaped(&warning))?;
+    }
+    page.push_str("<p>Reached in the same run, before and after the rows:</p>\n");
     if let Some(first) = machine.before.first() {
         page.push_str("<table><tr><th>threads<th class=\"text\">when<th>multiply-adds, GFLOP/s");
         for level in &first.levels {

@@ -1,0 +1,311 @@
+//! The numbers that are measured, and the layers on both sides of where their routes cross.
+
+use crate::bench::shape::{Pass, Shape, Weights};
+
+/// One number of a row, and how it shows.
+pub struct Probe {
+    pub number: &'static str,
+    /// Values to try, in ascending order; the present one joins them.
+    pub values: &'static [&'static str],
+    /// Batch, inputs, outputs.
+    layers: &'static [(usize, usize, usize)],
+    pub passes: &'static [Pass],
+    pub weights: Weights,
+    /// Whether the plan in words tells all that the number changes. Where it does not, each value is a route of its own.
+    pub shows_in_plan: bool,
+}
+
+const BOTH: &[Pass] = &[Pass::Forward, Pass::Backward];
+const FORWARD: &[Pass] = &[Pass::Forward];
+const BACKWARD: &[Pass] = &[Pass::Backward];
+
+impl Probe {
+    pub fn shapes(&self) -> impl Iterator<Item = Shape> {
+        self.layers.iter().map(|&(batch, inputs, outputs)| Shape::new(batch, inputs, outputs))
+    }
+
+    /// A number whose routes the plan tells.
+    const fn new(
+        number: &'static str,
+        values: &'static [&'static str],
+        passes: &'static [Pass],
+        layers: &'static [(usize, usize, usize)],
+    ) -> Self {
+        Self { number, values, layers, passes, weights: Weights::Plain, shows_in_plan: true }
+    }
+
+    /// A number that changes how the loops of one route run.
+    const fn hidden(
+        number: &'static str,
+        values: &'static [&'static str],
+        passes: &'static [Pass],
+        layers: &'static [(usize, usize, usize)],
+    ) -> Self {
+        Self { shows_in_plan: false, ..Self::new(number, values, passes, layers) }
+    }
+}
+
+/// Layers of which either operand may be transposed, in both orders of length.
+const TRANSPOSED: &[(usize, usize, usize)] = &[
+    (24, 784, 100),
+    (32, 784, 30),
+    (37, 36, 45),
+    (37, 100, 20),
+    (40, 100, 50),
+    (48, 512, 64),
+    (64, 64, 64),
+    (64, 256, 48),
+    (128, 512, 512),
+    (128, 784, 100),
+    (200, 64, 100),
+    (256, 13, 512),
+];
+
+/// Every probe. Numbers that only count with several threads, or when parameters are updated, have none; nor has the stride of
+/// pages, by which several rules go whose own numbers have.
+pub const PROBES: &[Probe] = &[
+    Probe::new("multiply_add_cost", &["0.25", "0.5", "0.75", "1", "1.5"], BOTH, TRANSPOSED),
+    Probe::new("transpose_cost", &["0.1", "0.2", "0.3", "0.4", "0.6", "0.8", "1.2"], BOTH, TRANSPOSED),
+    Probe::new(
+        "copy_cost",
+        &["0", "0.06", "0.12", "0.25", "0.5"],
+        BOTH,
+        &[(24, 1024, 512), (32, 1024, 64), (64, 1024, 128), (64, 129, 65), (128, 301, 130), (128, 1024, 64)],
+    ),
+    Probe::new(
+        "left_across_pages_cost",
+        &["0", "0.1", "0.2", "0.4"],
+        BACKWARD,
+        &[(24, 1024, 512), (32, 1024, 1024), (64, 1024, 512), (128, 1024, 256), (128, 1024, 1024)],
+    ),
+    Probe::new(
+        "single_call_max_len",
+        &["256", "512", "1024", "2048", "4096", "8192"],
+        BOTH,
+        &[
+            (8, 100, 32),
+            (10, 30, 10),
+            (16, 16, 64),
+            (16, 45, 30),
+            (20, 64, 32),
+            (32, 40, 16),
+            (64, 16, 16),
+            (32, 64, 64),
+        ],
+    ),
+    Probe::new(
+        "split_min_vectors",
+        &["1", "2", "3", "4", "8"],
+        BACKWARD,
+        &[(37, 18, 45), (37, 34, 45), (37, 50, 45), (64, 65, 65), (37, 129, 65)],
+    ),
+    Probe::new(
+        "split_min_len",
+        &["256", "1024", "2048", "4096", "max"],
+        BACKWARD,
+        &[(16, 65, 40), (37, 33, 45), (37, 50, 45), (64, 65, 65), (37, 129, 65), (200, 34, 20)],
+    ),
+    Probe::new(
+        "few_columns_min_rows",
+        &["0", "4", "8", "16", "32", "max"],
+        BACKWARD,
+        &[(4, 4, 45), (8, 4, 45), (12, 3, 64), (20, 4, 45), (37, 2, 45), (100, 3, 100)],
+    ),
+    Probe::new(
+        "few_columns_min_len",
+        &["0", "64", "128", "256", "1024"],
+        BACKWARD,
+        &[(8, 4, 10), (10, 3, 20), (16, 4, 20), (37, 3, 10), (64, 2, 10)],
+    ),
+    Probe::new(
+        "outer_terms_min_cols",
+        &["64", "256", "512", "1024", "2048", "max"],
+        BACKWARD,
+        &[(2, 128, 64), (3, 256, 128), (4, 512, 64), (4, 784, 30), (4, 1024, 30), (4, 2048, 64), (2, 1024, 256)],
+    ),
+    Probe::hidden(
+        "outer_aligned_min_cols",
+        &["16", "64", "256", "max"],
+        BACKWARD,
+        &[(1, 45, 64), (1, 100, 30), (1, 203, 100), (1, 785, 100)],
+    ),
+    Probe::hidden(
+        "row_max_cols",
+        &["1024", "2048", "4096", "8192", "max"],
+        BACKWARD,
+        &[(1, 2048, 256), (1, 4096, 64), (1, 8192, 128)],
+    ),
+    Probe::hidden(
+        "first_level_len",
+        &["2048", "4096", "6144", "9216", "16384", "32768"],
+        BOTH,
+        &[(1, 100, 30), (1, 100, 60), (1, 512, 10), (1, 512, 16), (1, 784, 10), (2, 512, 20), (1, 784, 30)],
+    ),
+    Probe::new(
+        "copy_min_rows",
+        &["8", "12", "16", "24", "32", "48", "64", "128", "256", "512", "max"],
+        BACKWARD,
+        &[
+            (8, 1024, 256),
+            (12, 1024, 256),
+            (18, 1024, 256),
+            (28, 1024, 256),
+            (40, 1024, 256),
+            (56, 1024, 256),
+            (100, 1024, 256),
+            (64, 1024, 30),
+            (200, 1024, 128),
+            (300, 1024, 600),
+            (800, 1024, 256),
+        ],
+    ),
+    Probe::new(
+        "copies_broken_rows",
+        &["false", "true"],
+        BACKWARD,
+        &[(32, 129, 65), (64, 100, 50), (64, 65, 65), (128, 301, 130), (200, 100, 45)],
+    ),
+    Probe::new(
+        "copy_all_min_rows",
+        &["24", "64", "128", "256", "max"],
+        BACKWARD,
+        &[(48, 256, 256), (96, 512, 512), (160, 512, 512), (200, 256, 256), (300, 512, 300), (128, 784, 100)],
+    ),
+    Probe::new(
+        "copy_all_min_stride",
+        &["64", "128", "256", "512"],
+        BACKWARD,
+        &[(160, 96, 160), (160, 192, 192), (160, 320, 160), (200, 784, 160)],
+    ),
+    Probe::new(
+        "pack_left_min_panels",
+        &["0", "1", "2", "3", "5", "8", "4096"],
+        BACKWARD,
+        &[(128, 100, 256), (128, 160, 256), (128, 256, 256), (128, 512, 256), (128, 784, 100), (256, 1024, 256)],
+    ),
+    Probe::hidden(
+        "pack_left_terms",
+        &["4", "8", "16", "32", "max"],
+        BACKWARD,
+        &[(128, 512, 1024), (256, 512, 1024), (100, 256, 2048)],
+    ),
+    Probe::new(
+        "staging_min_rows",
+        &["128", "256", "512", "1024", "max"],
+        BOTH,
+        &[(300, 512, 512), (512, 512, 256), (512, 1024, 512), (600, 784, 512)],
+    ),
+    Probe::new(
+        "staging_min_stride",
+        &["128", "256", "512", "1024"],
+        BOTH,
+        &[(600, 300, 160), (600, 300, 320), (600, 512, 600)],
+    ),
+    Probe::hidden("staging_max_rows", &["256", "512", "1024", "2048"], BACKWARD, &[(512, 512, 1024), (512, 768, 2048)]),
+    Probe {
+        weights: Weights::Packed,
+        ..Probe::hidden(
+            "left_max_len",
+            &["32768", "65536", "98304", "131072", "196608"],
+            FORWARD,
+            &[(256, 1024, 512), (256, 512, 512), (512, 479, 512)],
+        )
+    },
+    Probe::hidden(
+        "left_prefetch_min_len",
+        &["0", "16384", "65536", "262144", "max"],
+        BOTH,
+        &[(32, 784, 100), (64, 256, 256), (128, 512, 512), (256, 784, 256), (256, 1024, 512)],
+    ),
+    Probe::new(
+        "along_rows_max_terms",
+        &["0", "4", "6", "8", "10", "12", "16", "24"],
+        BACKWARD,
+        &[
+            (5, 1024, 256),
+            (7, 1024, 512),
+            (8, 1024, 1024),
+            (10, 1024, 512),
+            (12, 1024, 256),
+            (16, 1024, 512),
+            (20, 1024, 256),
+        ],
+    ),
+    Probe::new(
+        "along_rows_min_rows",
+        &["16", "32", "64", "128"],
+        BACKWARD,
+        &[(8, 1024, 20), (8, 1024, 40), (8, 1024, 100), (8, 1024, 200)],
+    ),
+    Probe::new(
+        "right_max_len",
+        &["4096", "8192", "16384", "32768", "65536", "131072"],
+        BACKWARD,
+        &[
+            (10, 784, 100),
+            (16, 512, 64),
+            (32, 784, 100),
+            (64, 512, 128),
+            (64, 784, 128),
+            (128, 512, 256),
+            (100, 784, 256),
+        ],
+    ),
+    Probe::hidden(
+        "epilogue_max_len",
+        &["512", "1024", "2048", "4096", "8192"],
+        FORWARD,
+        &[(128, 64, 64), (128, 256, 128), (256, 784, 100), (256, 13, 512)],
+    ),
+    Probe::new(
+        "few_dot_rows",
+        &["0", "2", "4", "6", "8", "10", "12", "16"],
+        FORWARD,
+        &[
+            (3, 784, 30),
+            (5, 784, 30),
+            (7, 784, 100),
+            (8, 512, 30),
+            (9, 100, 10),
+            (10, 784, 100),
+            (12, 784, 30),
+            (14, 512, 30),
+        ],
+    ),
+    Probe::hidden(
+        "dot_aligned_max_rows",
+        &["0", "1", "2"],
+        FORWARD,
+        &[(1, 100, 30), (1, 479, 256), (2, 129, 65), (2, 785, 100)],
+    ),
+    Probe::hidden(
+        "dot_aligned_min_terms",
+        &["0", "64", "256", "max"],
+        FORWARD,
+        &[(1, 30, 10), (1, 45, 60), (1, 129, 65), (2, 203, 30)],
+    ),
+    Probe::hidden(
+        "chunk_max_blocks",
+        &["1", "2", "4", "8"],
+        BACKWARD,
+        &[(1024, 64, 64), (1024, 256, 256), (1024, 512, 256)],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fused_dense::Tuning;
+
+    #[test]
+    fn probes_are_about_numbers_that_exist_each_once() {
+        let row = &Tuning::all()[0];
+        for (index, probe) in PROBES.iter().enumerate() {
+            assert!(PROBES[..index].iter().all(|other| other.number != probe.number), "{} comes twice", probe.number);
+            for value in probe.values {
+                assert!(row.with_number(probe.number, value).is_ok(), "{}={value}", probe.number);
+            }
+            assert!(probe.shapes().count() >= 2 && !probe.passes.is_empty(), "{}", probe.number);
+        }
+    }
+}
