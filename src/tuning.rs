@@ -148,7 +148,7 @@ pub struct Tuning {
     // Dot products.
     /// Rows up to which tiles are as high as they come.
     pub(crate) few_dot_rows: usize,
-    /// Rows up to which, and terms from which on, tiles read the right operand by whole cache lines.
+    /// Rows of a tile up to which, and terms from which on, its vectors begin on the operands' cache lines.
     pub(crate) dot_aligned_max_rows: usize,
     pub(crate) dot_aligned_min_terms: usize,
 
@@ -253,7 +253,7 @@ const AVX512: Tuning = Tuning {
     right_max_len: 32 << 10,
     epilogue_max_len: 2048,
     few_dot_rows: 12,
-    dot_aligned_max_rows: 2,
+    dot_aligned_max_rows: 6,
     dot_aligned_min_terms: 64,
     chunk_max_blocks: 4,
     chunk_max_len: 1 << 20,
@@ -300,6 +300,7 @@ const ROWS: &[Tuning] = &[
         outer_terms_min_cols: 256,
         copy_min_rows: 96,
         pack_left_min_panels: 8,
+        dot_aligned_max_rows: 2,
         few_dot_rows: 8,
         ..AVX512
     },
@@ -307,6 +308,7 @@ const ROWS: &[Tuning] = &[
         name: "avx512-zen",
         cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A), models: &[] }),
         caches: None,
+        dot_aligned_max_rows: 2,
         ..AVX512
     },
     Tuning {

@@ -4,7 +4,9 @@
 
 mod support;
 
-use fused_dense::{AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, Activation, Bias, Dense, Operand, Summation, reference};
+use fused_dense::{
+    AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, Activation, Bias, Dense, Operand, Summation, Tuning, reference,
+};
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
 use support::problem::Problem;
@@ -62,31 +64,44 @@ fn one_row_over_a_large_operand() {
     });
 }
 
-/// The kernels for one sample begin their whole vectors on cache lines, wherever their operands begin.
+/// Kernels for few samples begin their whole vectors on cache lines, wherever their operands begin.
 #[test]
 fn operands_at_every_distance_from_a_cache_line() {
     for margin in 0..16 {
-        let shapes = [(1, 288, 19), (1, 560, 26), (1, 300, 7), (2, 272, 9)];
+        let shapes = [(1, 288, 19), (1, 560, 26), (1, 300, 7), (2, 272, 9), (5, 272, 11), (13, 288, 3)];
         sweep(shapes.into_iter(), |problem, forward, backward| {
             problem.check(forward, backward, &Placement { margin, ..Placement::PLAIN });
         });
     }
 }
 
-/// Products too small for a number leave a sum of -0, which zeros added to it would turn into 0.
+/// The same for every height and width of a tile, with rows that lie elsewhere than the weights do, whatever the CPU's tuning row
+/// says. Products too small for a number leave a sum of -0, which zeros added to it would turn into 0.
 #[test]
-fn negative_zeros_at_every_distance_from_a_cache_line() {
-    let (inputs, outputs) = (272, 9);
-    let (a_prev, w) = (vec![-1e-30; inputs], vec![1e-30; inputs * outputs + 16]);
+fn dot_products_at_every_distance_from_a_cache_line() {
+    let inputs = 272;
+    let usual = |i: usize| (i % 23) as f32 / 8.0 - 1.4;
     for isa in isas::all().into_iter().filter(|isa| isa.is_bit_exact()) {
-        let mut layer = Dense::new(inputs, outputs, Activation::Identity).with_isa(isa);
-        for start in 0..16 {
-            let mut a = vec![CANARY; outputs];
-            let w = &w[start..start + inputs * outputs];
-            layer.forward(&a_prev, w, Bias::None, &mut a).expect("a valid call");
-            let z = reference::forward_z(&layer, 1, &a_prev, w, None, true);
-            assert_eq!(z[0].to_bits(), (-0.0_f32).to_bits());
-            assert_bits(format_args!("from element {start} on {isa}"), &a, &z);
+        let plain = Dense::new(inputs, 1, Activation::Identity).with_isa(isa);
+        let row =
+            plain.tuning().expect("a row").with_number("dot_aligned_max_rows", "max").expect("a number of each row");
+        let row: &Tuning = Box::leak(Box::new(row));
+        for (batch, outputs) in (1..=7).flat_map(|batch| [1, 2, 3, 4, 5, 7, 17].map(|outputs| (batch, outputs))) {
+            let mut layer = Dense::new(inputs, outputs, Activation::Identity)
+                .with_isa(isa)
+                .with_tuning(row)
+                .with_summation(Summation::Lanes);
+            for (start, is_tiny) in (0..16).flat_map(|start| [(start, false), (start, true)]) {
+                let value = |i: usize, tiny: f32| if is_tiny { tiny } else { usual(i) };
+                let x: Vec<f32> = (0..batch * inputs + 16).map(|i| value(i, -1e-30)).collect();
+                let w: Vec<f32> = (0..outputs * inputs + 16).map(|i| value(7 * i, 1e-30)).collect();
+                let (x, w) = (&x[start * 5 % 16..][..batch * inputs], &w[start..][..outputs * inputs]);
+                let mut a = vec![CANARY; batch * outputs];
+                layer.forward(x, w, Bias::None, &mut a).expect("a valid call");
+                let z = reference::forward_z(&layer, batch, x, w, None, true);
+                assert!(!is_tiny || z[0].to_bits() == (-0.0_f32).to_bits());
+                assert_bits(format_args!("{batch}×{inputs}→{outputs} from element {start} on {isa}"), &a, &z);
+            }
         }
     }
 }

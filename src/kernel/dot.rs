@@ -21,7 +21,7 @@ pub(crate) struct DotTile {
     pub(crate) b: Source,
     /// Whether the right operand comes from the outer caches.
     pub(crate) exceeds_l1: bool,
-    /// Whether its vectors begin on its cache lines where they can.
+    /// Whether vectors begin on the operands' cache lines where they can.
     pub(crate) is_aligned: bool,
     /// Output, of any strides.
     pub(crate) c: Sink,
@@ -32,9 +32,6 @@ pub(crate) struct DotTile {
 /// Most columns of a tile whose right operand comes from the outer caches: they are read one
 /// behind the other, and more would only be more code.
 pub(crate) const FAR_MAX_COLS: usize = 8;
-
-/// Most rows of a tile that can read the right operand by whole cache lines: others would be more code.
-const ALIGNED_MAX_ROWS: usize = 2;
 
 /// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and
 /// change no sum.
@@ -48,18 +45,17 @@ static SIGNS: [f32; 2 * SUM_LANES] = {
     signs
 };
 
-/// Whether the right operand's vectors may begin on its cache lines instead of its first terms.
+/// Terms before the first cache line of the operand with more rows in the tile, if its vectors begin on its cache lines and not on
+/// its first terms; else none.
 ///
 /// A first vector, cut short, then stands in the last lanes, and all chains stand as many lanes further on. The tree of
 /// the fold adds the same pairs wherever the first chain stands. There must be whole vectors of terms, because the order pads
 /// their number with terms that count.
 #[inline(always)]
-fn is_aligned<S: Simd, const MR: usize>(tile: &DotTile) -> bool {
-    MR <= ALIGNED_MAX_ROWS
-        && S::HAS_MASKS
-        && (S::LANES == SUM_LANES || tile.exceeds_l1)
-        && tile.is_aligned
-        && (tile.depth | tile.b.col_stride) & (SUM_LANES - 1) == 0
+fn terms_before_line<S: Simd, const MR: usize, const NR: usize>(tile: &DotTile) -> usize {
+    let (ptr, stride) = if MR > NR { (tile.a.ptr, tile.a.row_stride) } else { (tile.b.ptr, tile.b.col_stride) };
+    let is_aligned = S::HAS_MASKS && tile.is_aligned && (tile.depth | stride) & (SUM_LANES - 1) == 0;
+    if is_aligned { head::<S>(ptr) } else { 0 }
 }
 
 /// Computes `MR × NR` dot products, each accumulated in `H` vectors of together sixteen lanes, and folded `FOLDED` at a
@@ -80,7 +76,7 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
     // tail touch only their own terms.
     unsafe {
         let whole = |at: *const f32, h: usize| simd.load(at.add(h * S::LANES));
-        let cut = if is_aligned::<S, MR>(tile) { head::<S>(tile.b.ptr) } else { 0 };
+        let cut = terms_before_line::<S, MR, NR>(tile);
         if cut > 0 {
             let load = |at, h| if h == H - 1 { simd.load_head(at, cut) } else { simd.splat(0.0) };
             step::<S, MR, NR, H>(simd, tile, 0, &mut acc, load, load);
