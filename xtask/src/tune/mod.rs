@@ -387,8 +387,8 @@ mod tests {
 
     #[test]
     fn numbers_that_are_not_measured_are_refused() {
-        assert_eq!(probe("page_stride").unwrap(), "page_stride");
-        let error = probe("pages").unwrap_err().to_string();
+        assert_eq!(probe("copy_min_rows").unwrap(), "copy_min_rows");
+        let error = probe("page_stride").unwrap_err().to_string();
         assert!(error.contains("copy_min_rows"), "{error}");
     }
 }

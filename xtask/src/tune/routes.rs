@@ -147,14 +147,15 @@ mod tests {
     fn rows_with_one_plan_are_one_route() {
         let values = ["8", "24", "32", "max"].map(|value| row("copy_min_rows", value));
         let work = |shape| Work { shape, pass: Pass::Backward, weights: Weights::Plain, threads: 1 };
-        let comparison = Comparison::new(work(Shape::new(28, 1024, 4)), &values, 1, true).unwrap();
+        let comparison = Comparison::new(work(Shape::new(28, 1024, 12)), &values, 1, true).unwrap();
         assert!(comparison.has_routes());
-        assert_eq!(comparison.rows.len(), 2);
-        assert_eq!(comparison.route_of, [0, 0, 1, 1]);
+        // Neither gradient has so many rows as 32.
+        let routes = &comparison.route_of;
+        assert!(routes[1] == 0 && routes[2] == routes[3] && routes[2] != 0, "{routes:?}");
         let times = comparison.times(Duration::ZERO, 1).unwrap();
-        assert!(times[0] == times[1] && times[2] == times[3] && times.iter().all(|time| *time > 0.0));
-        let same = Comparison::new(work(Shape::new(4, 30, 20)), &values, 1, true).unwrap();
+        assert!(times[2] == times[3] && times.iter().all(|time| *time > 0.0), "{times:?}");
+        let same = Comparison::new(work(Shape::new(4, 7, 6)), &values, 1, true).unwrap();
         assert!(!same.has_routes());
-        assert!(Comparison::new(work(Shape::new(4, 30, 20)), &values, 1, false).unwrap().has_routes());
+        assert!(Comparison::new(work(Shape::new(4, 7, 6)), &values, 1, false).unwrap().has_routes());
     }
 }
