@@ -186,6 +186,20 @@ def table(results: list[Result], note: str) -> str:
     return "\n".join([*lines, "", note])
 
 
+def bars(results: list[Result]) -> str:
+    """The ratios of whole fits as bars, in text that every page shows."""
+    fits = [result for result in results if result.name.startswith("`fit`")]
+    names = [result.name.removeprefix("`fit`, ") for result in fits]
+    width = max(map(len, names), default=0)
+    lines = [f"{name:<{width}}  {'█' * round(2 * result.ratio)} {result.ratio:.1f}×" for name, result in zip(names, fits)]
+    return "\n".join(["```text", "whole fit: scikit-learn's time by ours", *lines, "```"])
+
+
+def page_part(results: list[Result], note: str) -> str:
+    """That which stands between a page's markers."""
+    return f"{bars(results)}\n\n{table(results, note)}"
+
+
 def picture(results: list[Result], note: str) -> str:
     """The ratios as bars, in SVG."""
     height, top, left, width = 28, 40, 400, 280
@@ -273,7 +287,7 @@ def main(given: list[str] | None = None) -> None:
     print(table(results, note))
     if options.readme:
         page = options.readme.read_text(encoding="utf-8")
-        options.readme.write_text(with_times(page, table(results, note)), encoding="utf-8")
+        options.readme.write_text(with_times(page, page_part(results, note)), encoding="utf-8")
     if options.svg:
         options.svg.write_text(picture(results, note), encoding="utf-8")
 

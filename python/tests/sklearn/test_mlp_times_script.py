@@ -40,7 +40,9 @@ def test_table_picture_and_page(tmp_path: Path) -> None:
     rows = [line for line in done.stdout.splitlines() if line.startswith("| `")]
     assert len(rows) == 4 and all("×" in row for row in rows)
     text = page.read_text(encoding="utf-8")
-    assert text.startswith("before\n<!-- times -->\n| ") and text.endswith("<!-- /times -->\nafter\n")
+    bars = [line for line in text.splitlines() if line.rstrip().endswith("×")]
+    assert len(bars) == 3 and all(line.startswith("MNIST") for line in bars)
+    assert text.startswith("before\n<!-- times -->\n```text\n") and text.endswith("<!-- /times -->\nafter\n")
     assert "old" not in text and all(row in text for row in rows)
     root = ElementTree.parse(svg).getroot()
     assert len(root.findall("{http://www.w3.org/2000/svg}rect")) == 1 + len(rows)
