@@ -7,6 +7,7 @@ mod cost;
 mod error;
 #[cfg(feature = "safetensors")]
 mod files;
+mod floats;
 mod gemm;
 mod init;
 mod integers;
@@ -38,6 +39,7 @@ pub use cost::Cost;
 pub use error::{Error, Operand, ParseIsaError};
 #[cfg(feature = "safetensors")]
 pub use files::FileError;
+pub use floats::Float;
 pub use init::{Init, ParseInitError};
 pub use integers::Integer;
 pub use isa::{ISA_VARIABLE, Isa, TUNING_VARIABLE};

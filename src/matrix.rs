@@ -7,8 +7,8 @@ mod raw;
 pub(crate) use dims::Fault;
 #[cfg(feature = "ndarray")]
 pub(crate) use dims::{Joined, join};
-pub(crate) use operand::check_len;
 pub use operand::{Input, Output, Unfit};
+pub(crate) use operand::{check_len, whole_rows};
 
 use crate::error::Error;
 use core::marker::PhantomData;

@@ -1,15 +1,14 @@
 //! The inputs of many samples, from which batches are gathered: dense rows, or sparse ones.
 
 use crate::error::{Error, Operand};
+use crate::floats::{Float, Floats, largest_of_doubles};
 use crate::integers::{Integer, Integers};
-use crate::matrix::Input;
-use crate::simd::prefetch;
+use crate::matrix::whole_rows;
 use crate::tuning::GATHER_AHEAD_LEN;
-use crate::workspace::LINE;
 
 /// The inputs of many samples: `samples × inputs`, dense or sparse.
 ///
-/// A slice of `f32` is rows one behind the other. Sparse rows are those of a CSR matrix: `starts` has one number more
+/// A slice of `f32` is rows one behind the other; [`dense`](Self::dense) takes `f64` too, without a copy of the whole. Sparse rows are those of a CSR matrix: `starts` has one number more
 /// than there are samples, and the entries of sample `i` are those from `starts[i]` to below `starts[i + 1]`, each a value
 /// and its column. Entries of one row may come in any order; those of one place add up.
 ///
@@ -33,20 +32,36 @@ pub struct SampleRows<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Rows<'a> {
-    Dense(&'a [f32]),
-    Sparse { values: &'a [f32], columns: Integers<'a>, starts: Integers<'a> },
+    Dense(Floats<'a>),
+    Sparse { values: Floats<'a>, columns: Integers<'a>, starts: Integers<'a> },
 }
 
 impl<'a> SampleRows<'a> {
+    /// Rows one behind the other. Values of `f64` are rounded to the nearest `f32` as batches are taken of them.
+    ///
+    /// ```
+    /// use fused_dense::{Activation, Network, SampleRows, Samples};
+    ///
+    /// let network = Network::builder(2).layer(1, Activation::Identity).build()?;
+    /// let x: [f64; 4] = [0.1, 0.2, 0.3, 0.4];
+    /// let mut samples = Samples::new(&network, SampleRows::dense(&x), &[1.0, 2.0])?;
+    /// assert_eq!(samples.gather(&[1])?.0, [0.3_f32, 0.4]);
+    /// # Ok::<(), fused_dense::Error>(())
+    /// ```
+    pub fn dense<F: Float>(x: &'a [F]) -> Self {
+        Self { rows: Rows::Dense(F::floats(x)) }
+    }
+
     /// The rows of a CSR matrix: the values of all entries, their columns, and where each row starts and ends.
-    pub fn sparse<C: Integer, S: Integer>(values: &'a [f32], columns: &'a [C], starts: &'a [S]) -> Self {
+    pub fn sparse<F: Float, C: Integer, S: Integer>(values: &'a [F], columns: &'a [C], starts: &'a [S]) -> Self {
+        let values = F::floats(values);
         Self { rows: Rows::Sparse { values, columns: C::integers(columns), starts: S::integers(starts) } }
     }
 
     /// Samples, once the rows are known to be whole and of so many inputs; `None` where dense rows have none.
     pub(crate) fn check(&self, inputs: usize) -> Result<Option<usize>, Error> {
         match self.rows {
-            Rows::Dense(x) => Input::Slice(x).batch(Operand::X, inputs),
+            Rows::Dense(x) => whole_rows(Operand::X, x.len(), inputs),
             Rows::Sparse { values, columns, starts } => {
                 check_sparse(values, columns, starts, inputs)?;
                 Ok(Some(starts.len() - 1))
@@ -54,8 +69,16 @@ impl<'a> SampleRows<'a> {
         }
     }
 
-    /// Every number that a gathered row can be made of.
-    pub(crate) fn values(&self) -> &'a [f32] {
+    /// The largest magnitude of all values, rounded to `f32`, of those in single precision as `of_singles` finds it; not finite
+    /// where a value is not.
+    pub(crate) fn largest<E>(&self, of_singles: impl FnOnce(&'a [f32]) -> Result<f32, E>) -> Result<f32, E> {
+        match self.values() {
+            Floats::Single(values) => of_singles(values),
+            Floats::Double(values) => Ok(largest_of_doubles(values)),
+        }
+    }
+
+    fn values(&self) -> Floats<'a> {
         match self.rows {
             Rows::Dense(values) | Rows::Sparse { values, .. } => values,
         }
@@ -82,11 +105,11 @@ impl<'a> SampleRows<'a> {
                 self.prefetch(next, inputs);
             }
             match self.rows {
-                Rows::Dense(x) => to.copy_from_slice(&x[sample * inputs..(sample + 1) * inputs]),
+                Rows::Dense(x) => x.copy(sample * inputs..(sample + 1) * inputs, to),
                 Rows::Sparse { values, columns, starts } => {
                     to.fill(0.0);
                     for entry in starts.get(sample)..starts.get(sample + 1) {
-                        to[columns.get(entry)] += values[entry];
+                        to[columns.get(entry)] += values.get(entry);
                     }
                 }
             }
@@ -105,9 +128,7 @@ impl<'a> SampleRows<'a> {
             Rows::Dense(_) => sample * inputs..(sample + 1) * inputs,
             Rows::Sparse { starts, .. } => starts.get(sample)..starts.get(sample + 1),
         };
-        for line in self.values()[row].chunks(LINE) {
-            prefetch(line.as_ptr());
-        }
+        self.values().prefetch(row);
     }
 }
 
@@ -116,7 +137,7 @@ fn rows_ahead(inputs: usize) -> usize {
     GATHER_AHEAD_LEN.div_ceil(inputs.max(1))
 }
 
-fn check_sparse(values: &[f32], columns: Integers<'_>, starts: Integers<'_>, inputs: usize) -> Result<(), Error> {
+fn check_sparse(values: Floats<'_>, columns: Integers<'_>, starts: Integers<'_>, inputs: usize) -> Result<(), Error> {
     let entries = values.len();
     if columns.len() != entries {
         return Err(Error::Length { operand: Operand::Columns, expected: entries, found: columns.len() });
@@ -142,7 +163,7 @@ fn check_sparse(values: &[f32], columns: Integers<'_>, starts: Integers<'_>, inp
 
 impl<'a> From<&'a [f32]> for SampleRows<'a> {
     fn from(x: &'a [f32]) -> Self {
-        Self { rows: Rows::Dense(x) }
+        Self::dense(x)
     }
 }
 

@@ -23,6 +23,7 @@ const ORDER: &[&str] = &[
     "targets",
     "plan",
     "workspace",
+    "floats",
     "sample_rows",
     "gemm",
     "optimizer",
@@ -75,7 +76,7 @@ const NUMBERS: &[&str] = &[
 const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/mod.rs", &["STRETCH"]),
     ("kernel/chain.rs", &["GROUP_ROWS", "LINE", "MOST_POINTERS", "MOST_GROUPS", "ROWS", "TERMS"]),
-    ("kernel/dot.rs", &["FAR_MAX_COLS", "ALIGNED_MAX_ROWS"]),
+    ("kernel/dot.rs", &["FAR_MAX_COLS"]),
     ("kernel/outer.rs", &["STRIP", "MAX_TERMS"]),
     ("kernel/axpyf.rs", &["TERMS", "WIDEST_REST"]),
     ("kernel/narrow.rs", &["MAX_COLS"]),
@@ -90,6 +91,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("plan/share.rs", &["LINE"]),
     ("plan/keep.rs", &["SLOTS"]),
     ("workspace.rs", &["LINE"]),
+    ("floats.rs", &["DOUBLES"]),
     ("layer/mod.rs", &["MOST_SAMPLES"]),
 ];
 

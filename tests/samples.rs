@@ -178,3 +178,47 @@ fn an_optimizer_is_exchanged_for_one_with_the_same_state() {
     }
     assert_eq!(parameters(&changed), parameters(&expected));
 }
+
+/// Rows of doubles are those of their rounded values, to the bit.
+#[test]
+fn doubles_are_rounded_as_they_are_gathered() {
+    // Not all are numbers of single precision.
+    let double: Vec<f64> = values(COUNT * INPUTS, 9).into_iter().map(|x| f64::from(x) * 1.1).collect();
+    let single: Vec<f32> = double.iter().map(|&x| x as f32).collect();
+    let labels: Vec<u8> = (0..COUNT).map(|i| (i % 3) as u8).collect();
+    let (columns, starts): (Vec<usize>, Vec<usize>) =
+        ((0..COUNT * INPUTS).map(|i| i % INPUTS).collect(), (0..=COUNT).map(|i| i * INPUTS).collect());
+    let mut networks = [network(), network(), network()];
+    let [of_single, of_double, of_sparse] = &mut networks;
+    let mut all = [
+        Samples::new(of_single, &single, &labels[..]).expect("valid samples"),
+        Samples::new(of_double, SampleRows::dense(&double), &labels[..]).expect("valid samples"),
+        Samples::new(of_sparse, SampleRows::sparse(&double, &columns, &starts), &labels[..]).expect("valid samples"),
+    ];
+    for batch in batches() {
+        all[0].prefetch(&batch);
+        all[1].prefetch(&batch);
+        let costs: Vec<u64> = networks
+            .iter_mut()
+            .zip(&mut all)
+            .map(|(network, samples)| network.step_on(samples, &batch).expect("a step").to_bits())
+            .collect();
+        assert!(costs.iter().all(|&cost| cost == costs[0]));
+    }
+    assert_eq!(parameters(&networks[0]), parameters(&networks[1]));
+    assert_eq!(parameters(&networks[0]), parameters(&networks[2]));
+}
+
+#[test]
+fn doubles_that_single_precision_cannot_hold_are_refused() {
+    let network = network();
+    for bad in [f64::NAN, f64::INFINITY, -3.5e38] {
+        let mut x = vec![0.5; 2 * INPUTS];
+        x[INPUTS + 3] = bad;
+        let error = Samples::new(&network, SampleRows::dense(&x), &[0_u8, 1]).expect_err("no finite numbers");
+        assert_eq!(error, Error::NotFinite { layer: None, operand: Operand::X });
+    }
+    let short = Samples::new(&network, SampleRows::dense(&[0.5_f64; INPUTS + 1]), &[0_u8]).expect_err("no whole rows");
+    let expected = Samples::new(&network, &[0.5_f32; INPUTS + 1], &[0_u8]).expect_err("no whole rows");
+    assert_eq!(short, expected);
+}

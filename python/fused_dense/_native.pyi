@@ -10,7 +10,17 @@ from typing_extensions import Self, disjoint_base
 
 from ._records import Epoch, Evaluation, History
 
-__all__ = ["Adam", "DivergenceError", "Layers", "Network", "Saved", "Sgd", "Snapshot", "__version__"]
+__all__ = [
+    "Adam",
+    "DivergenceError",
+    "Layers",
+    "Network",
+    "Saved",
+    "Sgd",
+    "Snapshot",
+    "__version__",
+    "_are_finite_singles",
+]
 
 __version__: str
 
@@ -202,3 +212,5 @@ class Layers:
 
 @final
 class Saved: ...
+
+def _are_finite_singles(x: NDArray[np.float64]) -> bool: ...

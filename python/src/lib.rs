@@ -26,6 +26,8 @@ mod native {
     #[pymodule_export]
     use crate::errors::DivergenceError;
     #[pymodule_export]
+    use crate::estimator::_are_finite_singles;
+    #[pymodule_export]
     use crate::layers::{Layers, Saved};
     #[pymodule_export]
     use crate::network::Network;

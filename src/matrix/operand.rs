@@ -209,7 +209,7 @@ impl<'a> Output<'a> {
 // what only a failure needs is not.
 
 #[inline(always)]
-fn whole_rows(operand: Operand, len: usize, cols: usize) -> Result<Option<usize>, Error> {
+pub(crate) fn whole_rows(operand: Operand, len: usize, cols: usize) -> Result<Option<usize>, Error> {
     match len.checked_rem(cols) {
         None => check_len(operand, len, 0, cols).map(|()| None),
         Some(0) => Ok(Some(len / cols)),

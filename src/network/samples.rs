@@ -137,9 +137,8 @@ impl Network {
         if !self.is_guarded {
             return Ok(None);
         }
-        let values = x.values();
         let first = &self.layers.first().ok_or(Error::NoLayers)?.dense;
-        let largest = first.largest(Input::Slice(values), 1, values.len())?;
+        let largest = x.largest(|values| first.largest(Input::Slice(values), 1, values.len()))?;
         if !largest.is_finite() {
             return Err(Error::NotFinite { layer: None, operand: Operand::X });
         }

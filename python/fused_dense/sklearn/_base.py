@@ -103,7 +103,8 @@ class BaseMlp(BaseEstimator, ABC):
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, is_incremental: bool) -> None:
         hidden = self._hidden_units()
         is_first = "_network" not in self.__dict__ or not (self.warm_start or is_incremental)
-        X, y = checked_with_targets(self, X, y, reset=is_first, y_numeric=self._y_numeric)
+        epochs = self._most_epochs(is_incremental=is_incremental)
+        X, y = checked_with_targets(self, X, y, reset=is_first, y_numeric=self._y_numeric, epochs=epochs)
         targets = self._targets(y, is_incremental=is_incremental)
         weights = self._weights(X, y, targets, sample_weight, is_incremental=is_incremental)
         random = check_random_state(self.random_state)
@@ -134,6 +135,12 @@ class BaseMlp(BaseEstimator, ABC):
         if not self._network._is_finite():
             raise DivergenceError(DIVERGED)
         note_settings(self)
+
+    def _most_epochs(self, *, is_incremental: bool) -> float:
+        """How often training goes through the data at most."""
+        if self.solver not in STOCHASTIC_SOLVERS:
+            return np.inf
+        return 1 if is_incremental else self.max_iter
 
     def _hidden_units(self) -> list[int]:
         units = self.hidden_layer_sizes

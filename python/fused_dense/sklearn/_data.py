@@ -1,4 +1,4 @@
-"""Data as the native network takes it: checked as scikit-learn checks it, in float32."""
+"""Data as the native network takes it: checked as scikit-learn checks it, in float32, or large and in float64."""
 
 from __future__ import annotations
 
@@ -9,15 +9,29 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import _check_sample_weight, check_non_negative, validate_data
 
+from fused_dense._native import _are_finite_singles
+
 # A matrix that `validate_data` returned: an array, or a sparse matrix in CSR format.
 Matrix = Any
 
 _ACCEPTED = ["csr", "csc"]
 
+# Bytes from which on rows of float64 are read where they are, and rounded batch by batch, if they are gone through a few times
+# only. A copy in float32 makes each epoch some 8 % faster, but memory for a large one has to come from the system first.
+_LARGE = 32 << 20
+_FEW_EPOCHS = 8
 
-def checked_with_targets(estimator: Any, X: Any, y: Any, *, reset: bool, y_numeric: bool) -> tuple[Matrix, Any]:
-    """`X` in float32 and `y`, or scikit-learn's error."""
+
+def checked_with_targets(
+    estimator: Any, X: Any, y: Any, *, reset: bool, y_numeric: bool, epochs: float
+) -> tuple[Matrix, Any]:
+    """`X` in float32, or in float64 where it is large and the epochs are few, and `y`; or scikit-learn's error."""
     options = {"accept_sparse": _ACCEPTED, "multi_output": True, "y_numeric": y_numeric, "reset": reset}
+    is_large = isinstance(X, np.ndarray) and X.dtype == np.float64 and X.nbytes >= _LARGE
+    if is_large and epochs <= _FEW_EPOCHS:
+        rows, targets = validate_data(estimator, X, y, dtype=np.float64, order="C", ensure_all_finite=False, **options)
+        if _are_finite_singles(rows):
+            return rows, targets
     try:
         # A value too large becomes infinite, and is found then.
         with np.errstate(over="ignore"):

@@ -6,7 +6,7 @@ use crate::errors::raise;
 use crate::network::Network;
 use crate::targets::TargetArrays;
 use fused_dense::{SampleRows, Samples};
-use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{Element, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -18,7 +18,9 @@ pub(super) struct Data<'py> {
 }
 
 enum X<'py> {
-    Dense(Rows<'py>),
+    Single(Rows<'py, f32>),
+    /// Read where they are: what large arrays are copied to is seldom in memory yet.
+    Double(Rows<'py, f64>),
     /// The values of all entries, their columns, and the starts of the rows.
     Sparse(Values<'py, f32>, Indices, Indices),
 }
@@ -66,17 +68,17 @@ impl Data<'_> {
 
 impl<'py> X<'py> {
     fn dense(x: &Bound<'py, PyAny>, inputs: usize) -> PyResult<(Self, usize)> {
-        let rows = Rows::new("x", x, inputs)?;
-        let is_dense = rows.strided().dense(0..rows.rows()).is_some();
-        if rows.leading().len() != 1 || !is_dense {
-            let found = format_shape(&[rows.leading(), &[rows.cols()]].concat());
-            return Err(PyValueError::new_err(format!(
-                "x: expected a C-contiguous array of shape (samples, {inputs}), found one of shape {found}{}",
-                if is_dense { "" } else { " at other strides" }
-            )));
+        let is_double = x.cast::<PyUntypedArray>().is_ok_and(|array| {
+            let dtype = array.dtype();
+            (dtype.kind(), dtype.itemsize()) == (b'f', size_of::<f64>())
+        });
+        if is_double {
+            let (rows, samples) = dense_rows(x, inputs)?;
+            Ok((Self::Double(rows), samples))
+        } else {
+            let (rows, samples) = dense_rows(x, inputs)?;
+            Ok((Self::Single(rows), samples))
         }
-        let samples = rows.rows();
-        Ok((Self::Dense(rows), samples))
     }
 
     /// The parts of a CSR matrix: `(data, indices, indptr, shape)`.
@@ -99,7 +101,8 @@ impl<'py> X<'py> {
 
     fn rows(&self) -> SampleRows<'_> {
         match self {
-            Self::Dense(rows) => rows.strided().dense(0..rows.rows()).unwrap_or_default().into(),
+            Self::Single(rows) => SampleRows::dense(rows.strided().dense(0..rows.rows()).unwrap_or_default()),
+            Self::Double(rows) => SampleRows::dense(rows.strided().dense(0..rows.rows()).unwrap_or_default()),
             Self::Sparse(values, columns, starts) => {
                 let values = values.as_slice();
                 match (columns, starts) {
@@ -111,6 +114,21 @@ impl<'py> X<'py> {
             }
         }
     }
+}
+
+/// The rows of a matrix whose elements stand one behind the other, and how many.
+fn dense_rows<'py, T: Element>(x: &Bound<'py, PyAny>, inputs: usize) -> PyResult<(Rows<'py, T>, usize)> {
+    let rows = Rows::<T>::new("x", x, inputs)?;
+    let is_dense = rows.strided().dense(0..rows.rows()).is_some();
+    if rows.leading().len() == 1 && is_dense {
+        let samples = rows.rows();
+        return Ok((rows, samples));
+    }
+    let found = format_shape(&[rows.leading(), &[rows.cols()]].concat());
+    Err(PyValueError::new_err(format!(
+        "x: expected a C-contiguous array of shape (samples, {inputs}), found one of shape {found}{}",
+        if is_dense { "" } else { " at other strides" }
+    )))
 }
 
 impl Indices {

@@ -10,3 +10,5 @@ mod single_epoch;
 mod singles;
 mod solver;
 mod train;
+
+pub(crate) use finite::_are_finite_singles;

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 impl Network {
     /// Trains as scikit-learn's stochastic solvers do, epoch by epoch: returns False where Ctrl-C ended it.
     ///
-    /// x: float32, C-contiguous, or the parts (data, indices, indptr, shape) of a CSR matrix. targets: int64 classes, or
+    /// x: float32 or float64, C-contiguous, or the parts (data, indices, indptr, shape) of a CSR matrix. targets: int64 classes, or
     /// float32 samples × outputs. A step's weight decay is alpha / Σ s of its batch.
     ///
     /// next_order(loss) is called before each epoch with the mean loss of the one before, None at first; it returns the

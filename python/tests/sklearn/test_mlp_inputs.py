@@ -138,3 +138,65 @@ def test_hidden_layers(hidden: Any) -> None:
             estimator = quietly(kind(hidden_layer_sizes=hidden, max_iter=2).fit, problem.X, problem.y)
             shapes.append([w.shape for w in estimator.coefs_])
         assert shapes[0] == shapes[1]
+
+
+LARGE_SETTINGS: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "sgd": {"solver": "sgd", "learning_rate_init": 0.01},
+    "early stopping": {"early_stopping": True, "tol": 0.01},
+    "lbfgs": {"solver": "lbfgs"},
+    "without shuffling": {"shuffle": False},
+}
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    pairs = zip([*one.coefs_, *one.intercepts_], [*other.coefs_, *other.intercepts_])
+    return all(np.array_equal(a, b) for a, b in pairs) and one.loss_ == other.loss_
+
+
+@pytest.mark.parametrize("name", LARGE_SETTINGS)
+@pytest.mark.parametrize("kind", [CLASSIFIERS, REGRESSORS], ids=["classifier", "regressor"])
+def test_large_arrays_are_read_where_they_are(kind: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.RandomState(3)
+    X = random.standard_normal((130, 9))
+    y = random.randint(0, 3, 130) if kind is CLASSIFIERS else X @ random.standard_normal(9)
+    settings = {"hidden_layer_sizes": (6,), "max_iter": 12, "random_state": 1, **LARGE_SETTINGS[name]}
+    ours = kind[0]
+    copied = quietly(lambda: ours(**settings).fit(X, y))
+    seen = []
+    monkeypatch.setattr("fused_dense.sklearn._data._LARGE", 0)
+    monkeypatch.setattr("fused_dense.sklearn._data._FEW_EPOCHS", np.inf)
+    monkeypatch.setattr(
+        "fused_dense.sklearn._data._are_finite_singles", lambda rows: seen.append(rows) or np.isfinite(rows).all()
+    )
+    for form in (X, np.asfortranarray(X), X[:, ::1]):
+        in_place = quietly(lambda: ours(**settings).fit(form, y))
+        assert _are_equal(copied, in_place)
+    assert len(seen) == 3 and seen[0] is X and seen[0].dtype == np.float64
+
+
+def test_large_arrays_are_copied_for_many_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = np.linspace(-1, 1, 60).reshape(20, 3), np.arange(20) % 2
+    calls = []
+    monkeypatch.setattr("fused_dense.sklearn._data._LARGE", 0)
+    monkeypatch.setattr("fused_dense.sklearn._data._are_finite_singles", lambda rows: calls.append(rows) or True)
+    ours = CLASSIFIERS[0]
+    quietly(lambda: ours(max_iter=9).fit(X, y))
+    quietly(lambda: ours(solver="lbfgs", max_iter=2).fit(X, y))
+    assert not calls
+    quietly(lambda: ours(max_iter=8).fit(X, y))
+    quietly(lambda: ours(max_iter=99).partial_fit(X, y, classes=[0, 1]))
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39, -3.5e38])
+def test_large_arrays_are_checked_as_others_are(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = np.linspace(-1, 1, 60).reshape(20, 3), np.arange(20) % 2
+    X[7, 1] = bad
+    messages = []
+    for least in (1 << 40, 0):
+        monkeypatch.setattr("fused_dense.sklearn._data._LARGE", least)
+        with pytest.raises(ValueError) as caught:
+            CLASSIFIERS[0](max_iter=2).fit(X, y)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1] and "Input X contains" in messages[0]
