@@ -1,11 +1,43 @@
-//! Buffers that begin on a cache line, so that a run does not depend on where the allocator happens to place them.
+//! Buffers that begin where a run wants them to, on a cache line or not, and not where the allocator happens to place them.
 
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
 /// `f32`s in one cache line.
 const LINE: usize = 16;
 
-/// A fixed number of `f32`s that begin on a cache line.
+/// Where buffers begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// On a cache line.
+    Line,
+    /// 16 bytes past one, as large allocations of most allocators do.
+    Allocator,
+}
+
+impl Placement {
+    /// Elements behind the start of a cache line.
+    fn margin(self) -> usize {
+        match self {
+            Self::Line => 0,
+            Self::Allocator => 4,
+        }
+    }
+
+    /// Makes something whose buffers begin there.
+    pub fn of<R>(self, make: impl FnOnce() -> R) -> R {
+        let before = CURRENT.replace(self);
+        let made = make();
+        CURRENT.set(before);
+        made
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<Placement> = const { Cell::new(Placement::Line) };
+}
+
+/// A fixed number of `f32`s that begin at the current placement.
 pub struct Buffer {
     storage: Vec<f32>,
     start: usize,
@@ -15,9 +47,10 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer full of one value.
     pub fn filled(value: f32, len: usize) -> Self {
-        let storage = vec![value; len + LINE];
+        let margin = CURRENT.get().margin();
+        let storage = vec![value; len + LINE + margin];
         // Memory is at least aligned to its `f32`s, so that a line begins within the first sixteen.
-        let start = storage.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        let start = storage.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE) + margin;
         Self { storage, start, len }
     }
 
@@ -47,5 +80,20 @@ impl FromIterator<f32> for Buffer {
         let mut buffer = Self::filled(0.0, values.len());
         buffer.copy_from_slice(&values);
         buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_begin_where_they_are_told_to() {
+        for len in [0, 1, 1000] {
+            let past_line = |buffer: &Buffer| buffer.as_ptr() as usize % 64;
+            let placed = Placement::Allocator.of(|| Buffer::filled(2.0, len));
+            assert_eq!((past_line(&placed), &placed[..]), (16, &vec![2.0; len][..]));
+            assert_eq!(past_line(&Buffer::unwritten(len)), 0);
+        }
     }
 }

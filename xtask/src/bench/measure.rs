@@ -174,6 +174,8 @@ pub struct Subject<'a> {
     /// The same routine on memory of its own each: rounds take them in turn, so that a row does not hang on where one
     /// buffer happens to lie.
     copies: Vec<Timed<'a>>,
+    /// Placements of their memory, which the copies have by turns.
+    placements: usize,
     /// Whom its ratio is to; nobody for one of ours.
     against: Option<usize>,
     /// Nanoseconds of a call, round by round; a peer whose ratio is settled has fewer.
@@ -184,7 +186,12 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// One of ours, who stays to the end.
     pub fn ours(copies: Vec<Timed<'a>>) -> Self {
-        Self { copies, against: None, rounds: Vec::new(), goes_on: true }
+        Self { copies, placements: 1, against: None, rounds: Vec::new(), goes_on: true }
+    }
+
+    /// The same, with copies that begin at so many places by turns.
+    pub fn at_placements(self, placements: usize) -> Self {
+        Self { placements, ..self }
     }
 
     /// A peer, compared with the subject at an index.
@@ -197,9 +204,9 @@ impl<'a> Subject<'a> {
         self.rounds
     }
 
-    /// Median time of a call, in nanoseconds.
+    /// Median time of a call, in nanoseconds: where the memory lies worse.
     pub fn nanoseconds(&self) -> f64 {
-        median(&self.rounds)
+        by_turns(&self.rounds, self.placements).map(|rounds| median(&rounds)).fold(0.0, f64::max)
     }
 }
 
@@ -259,10 +266,18 @@ fn settle(subjects: &mut [Subject<'_>]) -> bool {
     has_peers && subjects.iter().all(|subject| subject.against.is_none() || !subject.goes_on)
 }
 
-/// A subject's time by that of ours at `place`, over the rounds that both took part in.
+/// A subject's time by that of ours at `place`, over the rounds that both took part in: at the placement where it is less.
 pub fn ratio(subjects: &[Subject<'_>], index: usize, place: usize) -> Spread {
     let rounds = subjects[index].rounds.iter().zip(&subjects[place].rounds);
-    Spread::of(&rounds.map(|(peer, ours)| peer / ours).collect::<Vec<f64>>())
+    let ratios: Vec<f64> = rounds.map(|(peer, ours)| peer / ours).collect();
+    let spreads = by_turns(&ratios, subjects[place].placements).map(|ratios| Spread::of(&ratios));
+    spreads.min_by(|a, b| a.median.total_cmp(&b.median)).unwrap_or_else(|| Spread::of(&ratios))
+}
+
+/// The rounds of each placement that has some.
+fn by_turns(rounds: &[f64], placements: usize) -> impl Iterator<Item = Vec<f64>> {
+    let of_turn = move |turn: usize| rounds.iter().skip(turn).step_by(placements).copied().collect::<Vec<f64>>();
+    (0..placements).map(of_turn).filter(|rounds| !rounds.is_empty())
 }
 
 #[cfg(test)]
@@ -331,5 +346,17 @@ mod tests {
         assert_eq!(subjects.each_ref().map(|subject| subject.goes_on), [true, true, false]);
         subjects[1].rounds = vec![1.1; 30];
         assert!(settle(&mut subjects));
+    }
+
+    #[test]
+    fn a_row_tells_the_placement_that_is_worse_for_ours() {
+        let mut subjects = three();
+        subjects[0].placements = 2;
+        subjects[0].rounds = [10.0, 20.0].repeat(15);
+        subjects[1].rounds = [15.0, 22.0].repeat(10);
+        assert_eq!(subjects[0].nanoseconds(), 20.0);
+        assert_eq!(ratio(&subjects, 1, 0).median, 1.1);
+        subjects[1].rounds.truncate(1);
+        assert_eq!(ratio(&subjects, 1, 0).median, 1.5);
     }
 }

@@ -1,6 +1,7 @@
 //! One run of the comparison, from finding the peers to the last row.
 
 use super::args::{Args, Item};
+use super::buffer::Placement;
 use super::measure::{self, Effort, Place, Subject, Timed};
 use super::recipe::Recipe;
 use super::run::{PeerInfo, PeerTime, Row, Run, count};
@@ -42,8 +43,9 @@ pub fn run_another_build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Copies of each routine, with memory of its own.
-const COPIES: usize = 3;
+/// The copies of each routine, with memory of its own: by turns on cache lines and past them.
+const COPIES: [Placement; 4] = [Placement::Line, Placement::Allocator, Placement::Line, Placement::Allocator];
+const PLACEMENTS: usize = 2;
 
 /// Measures a run, printing its table row by row.
 ///
@@ -98,15 +100,15 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
                 Pass::Step => {
                     let new = || Training::of_steps(network.clone(), *recipe);
                     training = trainings.entry((network.clone(), *recipe)).or_insert_with(new);
-                    vec![Task::Step(training); COPIES]
+                    vec![Task::Step(training); COPIES.len()]
                 }
                 Pass::Epoch => {
                     // Too large to be kept for another number of threads.
                     data_set = Training::of_epochs(network.clone(), *recipe, *samples);
-                    vec![Task::Epoch(&data_set); COPIES]
+                    vec![Task::Epoch(&data_set); COPIES.len()]
                 }
                 Pass::Forward | Pass::Backward => {
-                    works = (0..COPIES).map(|_| Workload::new(shape)).collect::<Vec<_>>();
+                    works = COPIES.map(|placement| placement.of(|| Workload::new(shape)));
                     let task = if *pass == Pass::Forward { Task::Forward } else { Task::Backward };
                     works.iter().map(task).collect()
                 }
@@ -174,7 +176,7 @@ impl Session {
             match entrance.admit(&**contender)? {
                 Entry::Admitted(copies) => {
                     places.push((contender.weights(), subjects.len()));
-                    subjects.push(Subject::ours(copies));
+                    subjects.push(Subject::ours(copies).at_placements(PLACEMENTS));
                     contenders.push(contender);
                 }
                 Entry::Absent(reason) => absent(contender.name(), reason),
@@ -249,8 +251,8 @@ impl<'a> Entrance<'a> {
         // Before its threads are started.
         place.take();
         let mut copies = Vec::new();
-        for &task in &self.tasks[..count] {
-            let mut routine = match contender.plan(task, self.threads).with_context(what)? {
+        for (&task, placement) in self.tasks[..count].iter().zip(COPIES) {
+            let mut routine = match placement.of(|| contender.plan(task, self.threads)).with_context(what)? {
                 Plan::Ready(routine) => routine,
                 Plan::Absent(reason) => return Ok(Entry::Absent(reason)),
             };
