@@ -295,7 +295,9 @@ X, Y = np.zeros((4, 4), np.float32), np.zeros(4, np.int64)
 @pytest.mark.parametrize(
     "change, error, text",
     [
-        ({"x": X.astype(float)}, TypeError, "x: expected a numpy array of float32, found float64"),
+        ({"x": X.astype(np.float16)}, TypeError, "x: expected a numpy array of float32, found float16"),
+        ({"x": np.ones((4, 3))}, ValueError, r"x: expected an array of shape \(samples, 4\), found \(4, 3\)"),
+        ({"x": np.full((4, 4), 1e39)}, ValueError, "expected a finite x"),
         ({"x": X[:, :3]}, ValueError, r"x: expected an array of shape \(samples, 4\), found \(4, 3\)"),
         ({"x": np.asfortranarray(np.ones((4, 4), np.float32))}, ValueError, "x: expected a C-contiguous array"),
         ({"x": X.reshape(2, 2, 4)}, ValueError, r"found one of shape \(2, 2, 4\)"),
@@ -322,7 +324,9 @@ X, Y = np.zeros((4, 4), np.float32), np.zeros(4, np.int64)
 def test_data_that_do_not_fit_are_refused(change, error, text):
     network = start("classes", Adam())
     arguments = {"x": X, "targets": Y, "sample_weight": None, "batch": 2, "alpha": 0.0, "loss": "cost"}
-    arguments["next_order"] = lambda loss: np.arange(4)
+    # A second epoch would be an error overlooked, and no third one shall come.
+    orders = iter([np.arange(4), np.arange(4)])
+    arguments["next_order"] = lambda loss: next(orders, None)
     with pytest.raises(error, match=text):
         network._train(**{**arguments, **change})
     assert same_state(network, start("classes", Adam()))
