@@ -8,9 +8,10 @@ use crate::tuning::GATHER_AHEAD_LEN;
 
 /// The inputs of many samples: `samples × inputs`, dense or sparse.
 ///
-/// A slice of `f32` is rows one behind the other; [`dense`](Self::dense) takes `f64` too, without a copy of the whole. Sparse rows are those of a CSR matrix: `starts` has one number more
-/// than there are samples, and the entries of sample `i` are those from `starts[i]` to below `starts[i + 1]`, each a value
-/// and its column. Entries of one row may come in any order; those of one place add up.
+/// A slice of `f32` is rows one behind the other; [`dense`](Self::dense) takes `f64` too, without a copy of the whole. Sparse
+/// rows are those of a CSR matrix: `starts` has one number more than there are samples, and the entries of sample `i` are those
+/// from `starts[i]` to below `starts[i + 1]`, each a value and its column. Entries of one row may come in any order; those of
+/// one place add up.
 ///
 /// ```
 /// use fused_dense::{Activation, Network, SampleRows, Samples};
@@ -98,7 +99,7 @@ impl<'a> SampleRows<'a> {
     ///
     /// Each copy overlaps with the way of the next rows from memory: those of samples in random order come from anywhere.
     pub(crate) fn gather(&self, samples: &[usize], inputs: usize, to: &mut [f32]) {
-        self.prefetch_first(samples, inputs);
+        self.prefetch_first(samples.iter().copied(), inputs);
         let ahead = rows_ahead(inputs);
         for (place, (to, &sample)) in to.chunks_exact_mut(inputs.max(1)).zip(samples).enumerate() {
             if let Some(&next) = samples.get(place + ahead) {
@@ -117,10 +118,8 @@ impl<'a> SampleRows<'a> {
     }
 
     /// Asks for the first of these rows to be brought into the second-level cache: those that gathering has no time to ask for.
-    pub(crate) fn prefetch_first(&self, samples: &[usize], inputs: usize) {
-        for &sample in samples.iter().take(rows_ahead(inputs)) {
-            self.prefetch(sample, inputs);
-        }
+    pub(crate) fn prefetch_first(&self, samples: impl Iterator<Item = usize>, inputs: usize) {
+        samples.take(rows_ahead(inputs)).for_each(|sample| self.prefetch(sample, inputs));
     }
 
     fn prefetch(&self, sample: usize, inputs: usize) {

@@ -96,11 +96,9 @@ impl<'d> Samples<'d> {
     }
 
     /// Asks for the next batch to be on its way to the cache while the one before it is worked on: for its first samples, as
-    /// gathering them asks for the others in time. Nothing happens where a sample is not there.
+    /// gathering them asks for the others in time. Samples that are not there are passed over.
     pub fn prefetch(&self, rows: &[usize]) {
-        if self.check_rows(rows).is_ok() {
-            self.x.prefetch_first(rows, self.inputs);
-        }
+        self.x.prefetch_first(rows.iter().copied().filter(|&row| row < self.len), self.inputs);
     }
 
     fn check_rows(&self, rows: &[usize]) -> Result<(), Error> {

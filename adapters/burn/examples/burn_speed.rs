@@ -8,7 +8,7 @@
 //! bound. burn is built here without its feature `rayon`, so that its own layers stay on the thread too, and with `simd` and
 //! `x86-v4`, by which they are faster.
 //!
-//! What the system's allocator keeps of freed memory decides much of the times backward. A block that is freed at the start
+//! Times backward depend much on how much freed memory the system's allocator keeps. A block that is freed at the start
 //! makes glibc keep as much as a program of some size makes it keep; `-- fresh` leaves that out.
 #![allow(deprecated)] // burn has deprecated the backend over ndarray
 

@@ -9,7 +9,7 @@
 //! `backward`. `-- --rounds N` changes the number of rounds; other arguments choose layers by what their names begin with:
 //! `-- 32×784`.
 //!
-//! What the system's allocator keeps of freed memory decides much of the times backward. A block that is freed at the start
+//! Times backward depend much on how much freed memory the system's allocator keeps. A block that is freed at the start
 //! makes glibc keep as much as a program of some size makes it keep; `-- --fresh` leaves that out.
 
 use candle_core::backprop::GradStore;
