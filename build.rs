@@ -119,37 +119,37 @@ mod {name} {{
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain",
         "Tiles",
-        "chain_tiles::<SELF, TileKind<MASKED_B, false>, MR, NV>",
+        "chain_tiles::<SELF, TileKind<f32, MASKED_B, false>, MR, NV>",
         &record("Chain", "MR", "NV * Token::LANES"),
     );
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain_prefetching",
         "Tiles",
-        "chain_tiles::<SELF, TileKind<MASKED_B, true>, MR, NV>",
+        "chain_tiles::<SELF, TileKind<f32, MASKED_B, true>, MR, NV>",
         &record("Chain", "MR", "NV * Token::LANES"),
     );
     shim(
         "<const MR: usize, const NR: usize>",
         "dots",
         "DotTile",
-        "dot_tile::<SELF, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
+        "dot_tile::<SELF, f32, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
         &record("Dots", "MR", "NR"),
     );
     let strip = spec.registers / 2;
     let whole_strip = record("Axpyf", "1", &(strip * spec.lanes).to_string());
-    shim("", "axpyf", "Axpyf", &format!("axpyf::axpyf::<SELF, {strip}>"), &whole_strip);
+    shim("", "axpyf", "Axpyf", &format!("axpyf::axpyf::<SELF, f32, {strip}>"), &whole_strip);
     if spec.has_quads {
         // Sums and factors of as many vectors, a row of the right operand, and what shuffles need.
         let most = ((spec.registers - 5) / 2).min(8);
         let quads = record("Quads", &(spec.lanes / 4).to_string(), "4");
-        shim("", "quads", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, {most}>"), &quads);
+        shim("", "quads", "Narrow", &format!("crate::kernel::narrow::narrow::<SELF, f32, {most}>"), &quads);
     }
     shim("", "outer", "Outer", "outer::outer::<SELF>", &record("Outer", "1", "Token::LANES"));
     shim("<R: update::Step>", "update_parameters", "Update", "update::update::<SELF, R>", "");
     shim("", "largest_magnitude", "Extent", "extent::<SELF>", "");
-    shim("", "transpose_pack", "Panel", "pack::transpose::<SELF>", "");
-    shim("", "copy_pack", "Panel", "pack::copy::<SELF>", "");
+    shim("", "transpose_pack", "Panel", "pack::transpose::<SELF, f32>", "");
+    shim("", "copy_pack", "Panel", "pack::copy::<SELF, f32>", "");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>", "");
     shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>", "");
     let softmax = "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";

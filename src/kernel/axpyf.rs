@@ -14,10 +14,10 @@
 //! between. Strips begin on the cache lines of the operand's rows. The order of every sum is the same.
 
 use super::{Finish, STRETCH, Sink, Source, Start, head};
-use crate::simd::Simd;
+use crate::simd::{Element, Simd};
 
 /// One block of the sums of one row.
-pub(crate) struct Axpyf {
+pub(crate) struct Axpyf<E = f32> {
     /// Length of this block of the sum.
     pub(crate) depth: usize,
     /// Terms in a group, at least 1.
@@ -28,7 +28,7 @@ pub(crate) struct Axpyf {
     /// Left operand: a row, whose columns are terms.
     pub(crate) a: Source,
     /// Right operand: rows are terms, contiguous.
-    pub(crate) b: Source,
+    pub(crate) b: Source<E>,
     /// Room for `cols` sums; not used where there is one group.
     pub(crate) sums: *mut f32,
     /// Output: a row, contiguous.
@@ -48,9 +48,9 @@ pub(crate) const TERMS: usize = 8;
 /// - `a` is readable at `depth ≥ 1` places, `b` at `depth × cols`, the bias as [`Start`] says;
 /// - `sums` and `c` are writable at `cols` places, `c` readable too with `add`; neither overlaps anything else.
 #[inline(always)]
-pub(crate) unsafe fn axpyf<S: Simd, const NV: usize>(simd: S, row: &Axpyf) {
+pub(crate) unsafe fn axpyf<S: Simd, E: Element, const NV: usize>(simd: S, row: &Axpyf<E>) {
     const { assert!(NV * S::LANES == STRETCH || 4 * NV * S::LANES == STRETCH) };
-    let head = if row.is_aligned { head::<S>(row.b.ptr).min(row.cols) } else { 0 };
+    let head = if row.is_aligned { head::<S, E>(row.b.ptr).min(row.cols) } else { 0 };
     let whole = simd.tail(S::LANES);
     let mut p = 0;
     while p < row.depth {
@@ -60,16 +60,16 @@ pub(crate) unsafe fn axpyf<S: Simd, const NV: usize>(simd: S, row: &Axpyf) {
         // the head or the row.
         unsafe {
             if head > 0 {
-                strip::<S, 1, true>(simd, row, terms, 0, simd.tail(head));
+                strip::<S, E, 1, true>(simd, row, terms, 0, simd.tail(head));
             }
             while row.cols - j >= STRETCH {
                 // Written out, because each load had better be an instruction of its own.
                 let width = NV * S::LANES;
-                strip::<S, NV, false>(simd, row, terms, j, whole);
+                strip::<S, E, NV, false>(simd, row, terms, j, whole);
                 if width < STRETCH {
-                    strip::<S, NV, false>(simd, row, terms, j + width, whole);
-                    strip::<S, NV, false>(simd, row, terms, j + 2 * width, whole);
-                    strip::<S, NV, false>(simd, row, terms, j + 3 * width, whole);
+                    strip::<S, E, NV, false>(simd, row, terms, j + width, whole);
+                    strip::<S, E, NV, false>(simd, row, terms, j + 2 * width, whole);
+                    strip::<S, E, NV, false>(simd, row, terms, j + 3 * width, whole);
                 }
                 j += STRETCH;
             }
@@ -78,7 +78,7 @@ pub(crate) unsafe fn axpyf<S: Simd, const NV: usize>(simd: S, row: &Axpyf) {
             while vectors > 0 {
                 let n = if vectors > WIDEST_REST { vectors.div_ceil(2).min(WIDEST_REST) } else { vectors };
                 let last = S::LANES.min(row.cols - j - (n - 1) * S::LANES);
-                rest::<S>(simd, row, terms, j, n, simd.tail(last));
+                rest::<S, E>(simd, row, terms, j, n, simd.tail(last));
                 j += n * S::LANES;
                 vectors -= n;
             }
@@ -95,18 +95,18 @@ const WIDEST_REST: usize = 8;
 /// # Safety
 /// As [`strip`].
 #[inline(always)]
-unsafe fn rest<S: Simd>(simd: S, row: &Axpyf, terms: (usize, usize), j: usize, n: usize, tail: S::Tail) {
+unsafe fn rest<S: Simd, E: Element>(simd: S, row: &Axpyf<E>, terms: (usize, usize), j: usize, n: usize, tail: S::Tail) {
     // SAFETY: the caller's promise.
     unsafe {
         match n {
-            1 => strip::<S, 1, true>(simd, row, terms, j, tail),
-            2 => strip::<S, 2, true>(simd, row, terms, j, tail),
-            3 => strip::<S, 3, true>(simd, row, terms, j, tail),
-            4 => strip::<S, 4, true>(simd, row, terms, j, tail),
-            5 => strip::<S, 5, true>(simd, row, terms, j, tail),
-            6 => strip::<S, 6, true>(simd, row, terms, j, tail),
-            7 => strip::<S, 7, true>(simd, row, terms, j, tail),
-            _ => strip::<S, 8, true>(simd, row, terms, j, tail),
+            1 => strip::<S, E, 1, true>(simd, row, terms, j, tail),
+            2 => strip::<S, E, 2, true>(simd, row, terms, j, tail),
+            3 => strip::<S, E, 3, true>(simd, row, terms, j, tail),
+            4 => strip::<S, E, 4, true>(simd, row, terms, j, tail),
+            5 => strip::<S, E, 5, true>(simd, row, terms, j, tail),
+            6 => strip::<S, E, 6, true>(simd, row, terms, j, tail),
+            7 => strip::<S, E, 7, true>(simd, row, terms, j, tail),
+            _ => strip::<S, E, 8, true>(simd, row, terms, j, tail),
         }
     }
 }
@@ -116,9 +116,9 @@ unsafe fn rest<S: Simd>(simd: S, row: &Axpyf, terms: (usize, usize), j: usize, n
 /// # Safety
 /// As [`axpyf`], for terms inside the block and columns inside the row.
 #[inline(always)]
-unsafe fn strip<S: Simd, const N: usize, const CUT: bool>(
+unsafe fn strip<S: Simd, E: Element, const N: usize, const CUT: bool>(
     simd: S,
-    row: &Axpyf,
+    row: &Axpyf<E>,
     (first, end): (usize, usize),
     j: usize,
     tail: S::Tail,
@@ -128,19 +128,19 @@ unsafe fn strip<S: Simd, const N: usize, const CUT: bool>(
     unsafe {
         match (first, row.start) {
             (0, Start::Zero) => {}
-            (0, Start::Columns(bias)) => load::<S, N, CUT>(simd, bias.add(j), tail, &mut s),
+            (0, Start::Columns(bias)) => load::<S, _, N, CUT>(simd, bias.add(j), tail, &mut s),
             (0, Start::Rows(bias)) => s = [simd.splat(*bias); N],
-            _ => load::<S, N, CUT>(simd, row.sums.add(j), tail, &mut s),
+            _ => load::<S, _, N, CUT>(simd, row.sums.add(j), tail, &mut s),
         }
         let mut p = first;
         while end - p >= TERMS {
             for t in 0..TERMS {
-                term::<S, N, CUT>(simd, row, p + t, j, tail, &mut s);
+                term::<S, E, N, CUT>(simd, row, p + t, j, tail, &mut s);
             }
             p += TERMS;
         }
         while p < end {
-            term::<S, N, CUT>(simd, row, p, j, tail, &mut s);
+            term::<S, E, N, CUT>(simd, row, p, j, tail, &mut s);
             p += 1;
         }
         if end < row.depth {
@@ -151,7 +151,7 @@ unsafe fn strip<S: Simd, const N: usize, const CUT: bool>(
         let weight = simd.splat(row.finish.weight);
         let mut old = [simd.splat(0.0); N];
         if row.finish.add {
-            load::<S, N, CUT>(simd, c, tail, &mut old);
+            load::<S, _, N, CUT>(simd, c, tail, &mut old);
         }
         for v in 0..N {
             let scaled = simd.mul(scale, s[v]);
@@ -166,9 +166,9 @@ unsafe fn strip<S: Simd, const N: usize, const CUT: bool>(
 /// # Safety
 /// As [`strip`].
 #[inline(always)]
-unsafe fn term<S: Simd, const N: usize, const CUT: bool>(
+unsafe fn term<S: Simd, E: Element, const N: usize, const CUT: bool>(
     simd: S,
-    row: &Axpyf,
+    row: &Axpyf<E>,
     p: usize,
     j: usize,
     tail: S::Tail,
@@ -178,7 +178,7 @@ unsafe fn term<S: Simd, const N: usize, const CUT: bool>(
     unsafe {
         let a = simd.splat(*row.a.ptr.add(p * row.a.col_stride));
         let mut b = [simd.splat(0.0); N];
-        load::<S, N, CUT>(simd, row.b.ptr.add(p * row.b.row_stride + j), tail, &mut b);
+        load::<S, _, N, CUT>(simd, row.b.ptr.add(p * row.b.row_stride + j), tail, &mut b);
         for v in 0..N {
             s[v] = simd.mul_add(a, b[v], s[v]);
         }
@@ -190,12 +190,17 @@ unsafe fn term<S: Simd, const N: usize, const CUT: bool>(
 /// # Safety
 /// That many elements must be readable.
 #[inline(always)]
-unsafe fn load<S: Simd, const N: usize, const CUT: bool>(simd: S, p: *const f32, tail: S::Tail, to: &mut [S::V; N]) {
+unsafe fn load<S: Simd, E: Element, const N: usize, const CUT: bool>(
+    simd: S,
+    p: *const E,
+    tail: S::Tail,
+    to: &mut [S::V; N],
+) {
     for v in 0..N {
         // SAFETY: the caller's promise.
         unsafe {
             let at = p.add(v * S::LANES);
-            to[v] = if CUT && v == N - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+            to[v] = if CUT && v == N - 1 { E::load_tail(simd, at, tail) } else { E::load(simd, at) };
         }
     }
 }

@@ -18,7 +18,7 @@
 //! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
 
 use super::{Finish, Sink, Source, Start};
-use crate::simd::{Simd, independent, prefetch};
+use crate::simd::{Element, Simd, independent, prefetch};
 use core::marker::PhantomData;
 
 /// Rows of the left operand that share an address register: with one more for the stride, x86 addressing reaches
@@ -36,7 +36,7 @@ const MOST_GROUPS: usize = 5;
 
 /// One call of a chain micro-kernel: `panels` panels side by side of `tiles` tiles of `MR` rows, `NV` vectors of columns of
 /// which a panel's last has `tail` columns.
-pub(crate) struct Tiles<'r> {
+pub(crate) struct Tiles<'r, E = f32> {
     /// More than one only of whole vectors, with `b` and its like in place.
     pub(crate) panels: usize,
     pub(crate) tiles: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Tiles<'r> {
     /// Rows that prefetching kernels bring into the second-level cache; empty where they prefetch nothing.
     pub(crate) prefetch: &'r [Prefetch],
     /// Right operand: rows are terms, contiguous.
-    pub(crate) b: Source,
+    pub(crate) b: Source<E>,
     /// Output, whose rows are contiguous.
     pub(crate) c: Sink,
     /// Columns in the last vector, `1 ..= LANES`.
@@ -112,6 +112,8 @@ impl Prefetch {
 
 /// The properties of a compiled tile besides its size, which is a constant of each function because arrays have it.
 pub(crate) trait Kind {
+    /// Elements of the right operand.
+    type Element: Element;
     /// Whether loads of the right operand's last vector are kept inside its tail; where not, that vector is loaded whole.
     const MASKED_B: bool;
     /// Whether tiles prefetch the rows that `prefetch` names: in kernels of their own, since the main loop of the others would
@@ -120,9 +122,10 @@ pub(crate) trait Kind {
 }
 
 /// The one kind for each choice.
-pub(crate) struct TileKind<const MASKED_B: bool, const PREFETCHES: bool>;
+pub(crate) struct TileKind<E, const MASKED_B: bool, const PREFETCHES: bool>(PhantomData<E>);
 
-impl<const MASKED: bool, const PREFETCHING: bool> Kind for TileKind<MASKED, PREFETCHING> {
+impl<E: Element, const MASKED: bool, const PREFETCHING: bool> Kind for TileKind<E, MASKED, PREFETCHING> {
+    type Element = E;
     const MASKED_B: bool = MASKED;
     const PREFETCHES: bool = PREFETCHING;
 }
@@ -166,7 +169,7 @@ impl<S: Simd> Factors for OfTerms<S> {
 ///   inputs;
 /// - `1 ≤ tail ≤ LANES`, and `tail = LANES` with several panels.
 #[inline(always)]
-pub(crate) unsafe fn chain_tiles<S: Simd, K: Kind, const MR: usize, const NV: usize>(simd: S, run: &Tiles) {
+pub(crate) unsafe fn chain_tiles<S: Simd, K: Kind, const MR: usize, const NV: usize>(simd: S, run: &Tiles<K::Element>) {
     let columns = Columns::<S, NV>::new(simd, run.tail);
     let mut first = Tile { index: 0, a: run.a.rows.ptr, b: run.b.ptr, c: run.c.ptr, start: run.start };
     for _ in 0..run.panels {
@@ -195,10 +198,10 @@ pub(crate) unsafe fn chain_tiles<S: Simd, K: Kind, const MR: usize, const NV: us
 
 /// Where one tile of a run begins.
 #[derive(Clone, Copy)]
-struct Tile {
+struct Tile<E> {
     index: usize,
     a: *const f32,
-    b: *const f32,
+    b: *const E,
     c: *mut f32,
     start: Start,
 }
@@ -210,9 +213,9 @@ struct Tile {
 #[inline(always)]
 unsafe fn chain_tile<S: Simd, K: Kind, const MR: usize, const NV: usize>(
     simd: S,
-    run: &Tiles,
+    run: &Tiles<K::Element>,
     columns: &Columns<S, NV>,
-    tile: Tile,
+    tile: Tile<K::Element>,
 ) {
     const { assert!(MR <= GROUP_ROWS * MOST_GROUPS) };
     let mut acc = [[simd.splat(0.0); NV]; MR];
@@ -260,8 +263,11 @@ unsafe fn chain_tile<S: Simd, K: Kind, const MR: usize, const NV: usize>(
             // All of a row is read before any of it is written, since the last two vectors may overlap.
             for v in 0..NV {
                 let scaled = simd.mul(scale, acc[i][v]);
-                acc[i][v] =
-                    if run.finish.add { simd.mul_add(weight, scaled, columns.load(simd, row, v)) } else { scaled };
+                acc[i][v] = if run.finish.add {
+                    simd.mul_add(weight, scaled, columns.load(simd, row.cast_const(), v))
+                } else {
+                    scaled
+                };
             }
             for v in 0..NV {
                 columns.store(simd, row, v, acc[i][v]);
@@ -301,11 +307,11 @@ impl<S: Simd, const NV: usize> Columns<S, NV> {
     /// # Safety
     /// The tile's columns must be readable from `row` on.
     #[inline(always)]
-    unsafe fn load(&self, simd: S, row: *const f32, v: usize) -> S::V {
+    unsafe fn load<E: Element>(&self, simd: S, row: *const E, v: usize) -> S::V {
         // SAFETY: a whole vector lies on the tile's columns, or is cut to them.
         unsafe {
             let at = row.add(self.start(v));
-            if v == NV - 1 && !Self::OVERLAP { simd.load_tail(at, self.tail) } else { simd.load(at) }
+            if v == NV - 1 && !Self::OVERLAP { E::load_tail(simd, at, self.tail) } else { E::load(simd, at) }
         }
     }
 
@@ -314,9 +320,9 @@ impl<S: Simd, const NV: usize> Columns<S, NV> {
     /// # Safety
     /// `NV` vectors must be readable from `row` on.
     #[inline(always)]
-    unsafe fn load_whole(&self, simd: S, row: *const f32, v: usize) -> S::V {
+    unsafe fn load_whole<E: Element>(&self, simd: S, row: *const E, v: usize) -> S::V {
         // SAFETY: the caller's promise.
-        unsafe { simd.load(row.add(self.start(v))) }
+        unsafe { E::load(simd, row.add(self.start(v))) }
     }
 
     /// # Safety
@@ -332,13 +338,13 @@ impl<S: Simd, const NV: usize> Columns<S, NV> {
 }
 
 /// How far a tile's sums have come.
-struct Place {
+struct Place<E> {
     /// The next term, counted from [`LINE`] on, so that it is never zero.
     p: usize,
     /// Where it stands in the first row of each group of the left operand,
     a: [*const f32; MOST_GROUPS],
     /// and in the right operand.
-    b: *const f32,
+    b: *const E,
     /// The left operand's next tile.
     next_a: *const f32,
     /// Which tile of the run it is.
@@ -353,9 +359,9 @@ struct Place {
 #[inline(always)]
 unsafe fn sum<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
     simd: S,
-    run: &Tiles,
+    run: &Tiles<K::Element>,
     columns: &Columns<S, NV>,
-    place: &mut Place,
+    place: &mut Place<K::Element>,
     acc: &mut [[S::V; NV]; MR],
 ) {
     const { assert!(F::TERMS == 1 || F::TERMS == 4) };
@@ -403,9 +409,9 @@ unsafe fn sum<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
 #[inline(always)]
 unsafe fn term<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
     simd: S,
-    run: &Tiles,
+    run: &Tiles<K::Element>,
     columns: &Columns<S, NV>,
-    place: &mut Place,
+    place: &mut Place<K::Element>,
     (a, acc): (&mut [S::V; MR], &mut [[S::V; NV]; MR]),
     t: usize,
 ) {

@@ -8,17 +8,17 @@
 //! ```
 
 use super::{Finish, STRETCH, Sink, Source, Start, head};
-use crate::simd::Simd;
+use crate::simd::{Element, Simd};
 use crate::summation::SUM_LANES;
 
 /// One call of a dot-product micro-kernel: `MR × NR` outputs.
-pub(crate) struct DotTile {
+pub(crate) struct DotTile<E = f32> {
     /// Length of the sum.
     pub(crate) depth: usize,
     /// Left operand: columns are terms, contiguous in a row.
     pub(crate) a: Source,
     /// Right operand: rows are terms, contiguous in a column.
-    pub(crate) b: Source,
+    pub(crate) b: Source<E>,
     /// Whether the right operand comes from the outer caches.
     pub(crate) exceeds_l1: bool,
     /// Whether vectors begin on the operands' cache lines where they can.
@@ -52,10 +52,14 @@ static SIGNS: [f32; 2 * SUM_LANES] = {
 /// the fold adds the same pairs wherever the first chain stands. There must be whole vectors of terms, because the order pads
 /// their number with terms that count.
 #[inline(always)]
-fn terms_before_line<S: Simd, const MR: usize, const NR: usize>(tile: &DotTile) -> usize {
-    let (ptr, stride) = if MR > NR { (tile.a.ptr, tile.a.row_stride) } else { (tile.b.ptr, tile.b.col_stride) };
+fn terms_before_line<S: Simd, E: Element, const MR: usize, const NR: usize>(tile: &DotTile<E>) -> usize {
+    let stride = if MR > NR { tile.a.row_stride } else { tile.b.col_stride };
     let is_aligned = S::HAS_MASKS && tile.is_aligned && (tile.depth | stride) & (SUM_LANES - 1) == 0;
-    if is_aligned { head::<S>(ptr) } else { 0 }
+    match (is_aligned, MR > NR) {
+        (false, _) => 0,
+        (true, true) => head::<S, _>(tile.a.ptr),
+        (true, false) => head::<S, _>(tile.b.ptr),
+    }
 }
 
 /// Computes `MR × NR` dot products, each accumulated in `H` vectors of together sixteen lanes, and folded `FOLDED` at a
@@ -65,9 +69,16 @@ fn terms_before_line<S: Simd, const MR: usize, const NR: usize>(tile: &DotTile) 
 /// - `a` is readable at `MR` rows of `depth`, `b` at `NR` columns of `depth`, the bias as [`Start`] says;
 /// - `c` is writable at all `MR × NR` places, readable too with `add`, and overlaps none of the inputs.
 #[inline(always)]
-pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H: usize, const FOLDED: usize>(
+pub(crate) unsafe fn dot_tile<
+    S: Simd,
+    E: Element,
+    const MR: usize,
+    const NR: usize,
+    const H: usize,
+    const FOLDED: usize,
+>(
     simd: S,
-    tile: &DotTile,
+    tile: &DotTile<E>,
 ) {
     const { assert!(H * S::LANES == SUM_LANES) };
     let mut acc = [[[simd.splat(0.0); H]; NR]; MR];
@@ -75,39 +86,26 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
     // SAFETY: for each access the function's safety section names the memory; i < MR, j < NR and p < depth, and head and
     // tail touch only their own terms.
     unsafe {
-        let whole = |at: *const f32, h: usize| simd.load(at.add(h * S::LANES));
-        let cut = terms_before_line::<S, MR, NR>(tile);
+        let cut = terms_before_line::<S, E, MR, NR>(tile);
         if cut > 0 {
-            let load = |at, h| if h == H - 1 { simd.load_head(at, cut) } else { simd.splat(0.0) };
-            step::<S, MR, NR, H>(simd, tile, 0, &mut acc, load, load);
+            step::<S, E, MR, NR, H>(simd, tile, 0, &mut acc, Reach::Head(cut));
         }
         let mut p = cut;
         if MR == 1 && NR <= FAR_MAX_COLS && tile.exceeds_l1 {
             while tile.depth - p >= STRETCH {
-                stretch::<S, MR, NR, H>(simd, tile, p, &mut acc);
+                stretch::<S, E, MR, NR, H>(simd, tile, p, &mut acc);
                 p += STRETCH;
             }
         }
         while tile.depth - p >= SUM_LANES {
-            step::<S, MR, NR, H>(simd, tile, p, &mut acc, whole, whole);
+            step::<S, E, MR, NR, H>(simd, tile, p, &mut acc, Reach::Whole);
             p += SUM_LANES;
         }
         let rest = tile.depth - p;
         if rest > 0 {
             let (last, count) = ((rest - 1) / S::LANES, (rest - 1) % S::LANES + 1);
-            let tail = simd.tail(count);
-            let cut_off = |at: *const f32, h: usize| match h.cmp(&last) {
-                core::cmp::Ordering::Less => whole(at, h),
-                core::cmp::Ordering::Equal => simd.load_tail(at.add(h * S::LANES), tail),
-                core::cmp::Ordering::Greater => simd.splat(0.0),
-            };
-            if cut == 0 {
-                step::<S, MR, NR, H>(simd, tile, p, &mut acc, cut_off, cut_off);
-            } else {
-                let signs = simd.load(SIGNS.as_ptr().add(SUM_LANES - count));
-                let signed = |at, h| if h == last { simd.mul(signs, cut_off(at, h)) } else { cut_off(at, h) };
-                step::<S, MR, NR, H>(simd, tile, p, &mut acc, signed, cut_off);
-            }
+            let signs = if cut == 0 { None } else { Some(simd.load(SIGNS.as_ptr().add(SUM_LANES - count))) };
+            step::<S, E, MR, NR, H>(simd, tile, p, &mut acc, Reach::Tail { last, tail: simd.tail(count), signs });
         }
 
         for group in 0..NR.div_ceil(FOLDED) {
@@ -124,7 +122,7 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
                 folded[i] = simd.fold(sums);
             }
             let count = if NR - j < FOLDED { NR - j } else { FOLDED };
-            finish::<S, MR, FOLDED>(simd, tile, j, folded, count);
+            finish::<S, E, MR, FOLDED>(simd, tile, j, folded, count);
         }
     }
 }
@@ -134,9 +132,9 @@ pub(crate) unsafe fn dot_tile<S: Simd, const MR: usize, const NR: usize, const H
 /// # Safety
 /// As [`dot_tile`], for these places; `count ≤ FOLDED`.
 #[inline(always)]
-unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
+unsafe fn finish<S: Simd, E, const MR: usize, const FOLDED: usize>(
     simd: S,
-    tile: &DotTile,
+    tile: &DotTile<E>,
     j: usize,
     mut sums: [S::V; MR],
     count: usize,
@@ -194,28 +192,61 @@ unsafe fn finish<S: Simd, const MR: usize, const FOLDED: usize>(
     }
 }
 
-/// Sixteen more terms of every sum.
+/// The terms of a step that there are.
+#[derive(Clone, Copy)]
+enum Reach<S: Simd> {
+    /// So many, fewer than a vector, in the last lanes.
+    Head(usize),
+    /// Sixteen.
+    Whole,
+    /// As many as fill the vectors before the last and the tail of this one; signs are the factors of the left operand's tail.
+    Tail { last: usize, tail: S::Tail, signs: Option<S::V> },
+}
+
+impl<S: Simd> Reach<S> {
+    /// Vector `h` of `H` of the terms from `at` on; zeros where there are none.
+    ///
+    /// # Safety
+    /// The terms must be readable.
+    #[inline(always)]
+    unsafe fn load<E: Element, const H: usize>(self, simd: S, at: *const E, h: usize) -> S::V {
+        // SAFETY: the caller's promise; each vector lies on terms that there are, or is cut to them.
+        unsafe {
+            match self {
+                Self::Head(count) if h == H - 1 => E::load_head(simd, at, count),
+                Self::Whole => E::load(simd, at.add(h * S::LANES)),
+                Self::Tail { last, .. } if h < last => E::load(simd, at.add(h * S::LANES)),
+                Self::Tail { last, tail, .. } if h == last => E::load_tail(simd, at.add(h * S::LANES), tail),
+                Self::Head(_) | Self::Tail { .. } => simd.splat(0.0),
+            }
+        }
+    }
+}
+
+/// Sixteen more terms of every sum, as far as there are.
 ///
 /// # Safety
-/// As [`dot_tile`], for the terms from `p` on that are loaded.
+/// As [`dot_tile`], for the terms from `p` on that the reach names.
 #[inline(always)]
-unsafe fn step<S: Simd, const MR: usize, const NR: usize, const H: usize>(
+unsafe fn step<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
     simd: S,
-    tile: &DotTile,
+    tile: &DotTile<E>,
     p: usize,
     acc: &mut [[[S::V; H]; NR]; MR],
-    load_a: impl Fn(*const f32, usize) -> S::V,
-    load_b: impl Fn(*const f32, usize) -> S::V,
+    reach: Reach<S>,
 ) {
     for h in 0..H {
         let mut a = [simd.splat(0.0); MR];
         for i in 0..MR {
-            // SAFETY: i < MR and p < depth; the load's own reach is the caller's care.
-            a[i] = load_a(unsafe { tile.a.ptr.add(i * tile.a.row_stride + p) }, h);
+            // SAFETY: i < MR and p < depth; the caller vouches for the reach.
+            a[i] = unsafe { reach.load::<f32, H>(simd, tile.a.ptr.add(i * tile.a.row_stride + p), h) };
+            if let Reach::Tail { last, signs: Some(signs), .. } = reach {
+                a[i] = if h == last { simd.mul(signs, a[i]) } else { a[i] };
+            }
         }
         for j in 0..NR {
             // SAFETY: j < NR and p < depth, as above.
-            let b = load_b(unsafe { tile.b.ptr.add(j * tile.b.col_stride + p) }, h);
+            let b = unsafe { reach.load::<E, H>(simd, tile.b.ptr.add(j * tile.b.col_stride + p), h) };
             for i in 0..MR {
                 acc[i][j][h] = simd.mul_add(a[i], b, acc[i][j][h]);
             }
@@ -228,36 +259,36 @@ unsafe fn step<S: Simd, const MR: usize, const NR: usize, const H: usize>(
 /// # Safety
 /// As [`dot_tile`], for the terms from `p` on.
 #[inline(always)]
-unsafe fn stretch<S: Simd, const MR: usize, const NR: usize, const H: usize>(
+unsafe fn stretch<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
     simd: S,
-    tile: &DotTile,
+    tile: &DotTile<E>,
     p: usize,
     acc: &mut [[[S::V; H]; NR]; MR],
 ) {
     // Written out, because a compiler may not unroll so long a loop, and the accumulators would leave their registers.
     // SAFETY: the caller's promise; these are the tile's columns.
     unsafe {
-        column::<S, MR, NR, H>(simd, tile, p, 0, acc);
+        column::<S, E, MR, NR, H>(simd, tile, p, 0, acc);
         if NR > 1 {
-            column::<S, MR, NR, H>(simd, tile, p, 1, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 1, acc);
         }
         if NR > 2 {
-            column::<S, MR, NR, H>(simd, tile, p, 2, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 2, acc);
         }
         if NR > 3 {
-            column::<S, MR, NR, H>(simd, tile, p, 3, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 3, acc);
         }
         if NR > 4 {
-            column::<S, MR, NR, H>(simd, tile, p, 4, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 4, acc);
         }
         if NR > 5 {
-            column::<S, MR, NR, H>(simd, tile, p, 5, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 5, acc);
         }
         if NR > 6 {
-            column::<S, MR, NR, H>(simd, tile, p, 6, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 6, acc);
         }
         if NR > 7 {
-            column::<S, MR, NR, H>(simd, tile, p, 7, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 7, acc);
         }
     }
 }
@@ -267,9 +298,9 @@ unsafe fn stretch<S: Simd, const MR: usize, const NR: usize, const H: usize>(
 /// # Safety
 /// As [`dot_tile`], for the terms from `p` on.
 #[inline(always)]
-unsafe fn column<S: Simd, const MR: usize, const NR: usize, const H: usize>(
+unsafe fn column<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
     simd: S,
-    tile: &DotTile,
+    tile: &DotTile<E>,
     p: usize,
     j: usize,
     acc: &mut [[[S::V; H]; NR]; MR],
@@ -278,7 +309,7 @@ unsafe fn column<S: Simd, const MR: usize, const NR: usize, const H: usize>(
         for h in 0..H {
             let p = p + v * SUM_LANES + h * S::LANES;
             // SAFETY: j < NR, and the terms are covered by the caller's promise.
-            let b = unsafe { simd.load(tile.b.ptr.add(j * tile.b.col_stride + p)) };
+            let b = unsafe { E::load(simd, tile.b.ptr.add(j * tile.b.col_stride + p)) };
             for i in 0..MR {
                 // SAFETY: as above, and i < MR.
                 let a = unsafe { simd.load(tile.a.ptr.add(i * tile.a.row_stride + p)) };

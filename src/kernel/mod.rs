@@ -28,7 +28,7 @@
 //! Any other is formed by `wrapping_add`, since it may lie nowhere: a sum without terms has operands without elements, and
 //! behind the last tile, row or term comes none.
 
-use crate::simd::Simd;
+use crate::simd::{Element, Simd};
 use core::fmt;
 
 pub(crate) mod axpyf;
@@ -41,6 +41,8 @@ mod operands;
 pub(crate) mod outer;
 pub(crate) mod pack;
 pub(crate) mod softmax;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 pub(crate) mod trace;
 pub(crate) mod update;
@@ -56,8 +58,8 @@ pub(crate) const STRETCH: usize = 256;
 /// Elements from `p` on before the first vector that crosses no cache line, nor does any behind it; none where access
 /// cannot be masked, and vectors are too narrow to cross many.
 #[inline(always)]
-pub(crate) fn head<S: Simd>(p: *const f32) -> usize {
-    let elements = p as usize / size_of::<f32>();
+pub(crate) fn head<S: Simd, E: Element>(p: *const E) -> usize {
+    let elements = p as usize / size_of::<E>();
     if S::HAS_MASKS { elements.wrapping_neg() & (S::LANES - 1) } else { 0 }
 }
 

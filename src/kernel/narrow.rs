@@ -16,13 +16,13 @@
 #![cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
 
 use super::{Finish, Sink, Source};
-use crate::simd::{Quads, independent};
+use crate::simd::{Element, Quads, independent};
 
 /// Most columns: a quad of lanes.
 pub(crate) const MAX_COLS: usize = 4;
 
 /// One block of the sums of all rows.
-pub(crate) struct Narrow {
+pub(crate) struct Narrow<E = f32> {
     pub(crate) rows: usize,
     /// At most [`MAX_COLS`].
     pub(crate) cols: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Narrow {
     /// Left operand: columns are terms, contiguous in a row.
     pub(crate) a: Source,
     /// Right operand: rows are terms, contiguous.
-    pub(crate) b: Source,
+    pub(crate) b: Source<E>,
     /// Output, whose rows are contiguous.
     pub(crate) c: Sink,
     pub(crate) finish: Finish,
@@ -44,7 +44,7 @@ pub(crate) struct Narrow {
 /// - `a` is readable at `rows × depth` places, `b` at `depth × cols`, where `1 ≤ cols ≤ MAX_COLS`;
 /// - `c` is writable at `rows × cols` places, readable too with `add`, and overlaps none of the inputs.
 #[inline(always)]
-pub(crate) unsafe fn narrow<S: Quads, const MOST: usize>(simd: S, call: &Narrow) {
+pub(crate) unsafe fn narrow<S: Quads, E: Element, const MOST: usize>(simd: S, call: &Narrow<E>) {
     const { assert!(MOST == 5 || MOST == 8) };
     let vectors = call.rows.div_ceil(S::ROWS);
     let each = vectors.div_ceil(vectors.div_ceil(MOST).max(1));
@@ -52,14 +52,14 @@ pub(crate) unsafe fn narrow<S: Quads, const MOST: usize>(simd: S, call: &Narrow)
         // SAFETY: the caller's promise; `first` is a row.
         unsafe {
             match (call.rows - first).div_ceil(S::ROWS).min(each) {
-                1 => rows::<S, 1>(simd, call, first),
-                2 => rows::<S, 2>(simd, call, first),
-                3 => rows::<S, 3>(simd, call, first),
-                4 => rows::<S, 4>(simd, call, first),
-                5 if MOST > 5 => rows::<S, 5>(simd, call, first),
-                6 if MOST > 5 => rows::<S, 6>(simd, call, first),
-                7 if MOST > 5 => rows::<S, 7>(simd, call, first),
-                _ => rows::<S, MOST>(simd, call, first),
+                1 => rows::<S, E, 1>(simd, call, first),
+                2 => rows::<S, E, 2>(simd, call, first),
+                3 => rows::<S, E, 3>(simd, call, first),
+                4 => rows::<S, E, 4>(simd, call, first),
+                5 if MOST > 5 => rows::<S, E, 5>(simd, call, first),
+                6 if MOST > 5 => rows::<S, E, 6>(simd, call, first),
+                7 if MOST > 5 => rows::<S, E, 7>(simd, call, first),
+                _ => rows::<S, E, MOST>(simd, call, first),
             }
         }
     }
@@ -70,7 +70,7 @@ pub(crate) unsafe fn narrow<S: Quads, const MOST: usize>(simd: S, call: &Narrow)
 /// # Safety
 /// As [`narrow`], for a row that there is; of the last vector, too, at least one row must be.
 #[inline(always)]
-unsafe fn rows<S: Quads, const NV: usize>(simd: S, call: &Narrow, first: usize) {
+unsafe fn rows<S: Quads, E: Element, const NV: usize>(simd: S, call: &Narrow<E>, first: usize) {
     let left = call.rows - first;
     let cols = simd.tail(call.cols);
     let mut acc = [simd.splat(0.0); NV];
@@ -86,7 +86,7 @@ unsafe fn rows<S: Quads, const NV: usize>(simd: S, call: &Narrow, first: usize) 
                 factors[v] = simd.load_quads(places, a.quads(v));
             }
             a.step(MAX_COLS);
-            terms::<S, NV, MAX_COLS>(simd, call, p, &factors, cols, &mut acc);
+            terms::<S, E, NV, MAX_COLS>(simd, call, p, &factors, cols, &mut acc);
             p += MAX_COLS;
         }
         if p < call.depth {
@@ -95,9 +95,9 @@ unsafe fn rows<S: Quads, const NV: usize>(simd: S, call: &Narrow, first: usize) 
                 factors[v] = simd.load_quads_tail(a.quads(v), simd.tail(call.depth - p));
             }
             match call.depth - p {
-                1 => terms::<S, NV, 1>(simd, call, p, &factors, cols, &mut acc),
-                2 => terms::<S, NV, 2>(simd, call, p, &factors, cols, &mut acc),
-                _ => terms::<S, NV, 3>(simd, call, p, &factors, cols, &mut acc),
+                1 => terms::<S, E, NV, 1>(simd, call, p, &factors, cols, &mut acc),
+                2 => terms::<S, E, NV, 2>(simd, call, p, &factors, cols, &mut acc),
+                _ => terms::<S, E, NV, 3>(simd, call, p, &factors, cols, &mut acc),
             }
         }
         let (scale, weight) = (simd.splat(call.finish.scale), simd.splat(call.finish.weight));
@@ -118,9 +118,9 @@ unsafe fn rows<S: Quads, const NV: usize>(simd: S, call: &Narrow, first: usize) 
 /// # Safety
 /// As [`rows`], for terms that there are.
 #[inline(always)]
-unsafe fn terms<S: Quads, const NV: usize, const TERMS: usize>(
+unsafe fn terms<S: Quads, E: Element, const NV: usize, const TERMS: usize>(
     simd: S,
-    call: &Narrow,
+    call: &Narrow<E>,
     p: usize,
     factors: &[S::V; NV],
     cols: S::Tail,
@@ -128,7 +128,7 @@ unsafe fn terms<S: Quads, const NV: usize, const TERMS: usize>(
 ) {
     for t in 0..TERMS {
         // SAFETY: the caller's promise.
-        let row = unsafe { simd.repeat_quad(call.b.ptr.add((p + t) * call.b.row_stride), cols) };
+        let row = unsafe { E::repeat_quad(simd, call.b.ptr.add((p + t) * call.b.row_stride), cols) };
         for v in 0..NV {
             acc[v] = simd.mul_add(simd.spread(factors[v], t), row, acc[v]);
         }

@@ -1,33 +1,50 @@
 //! The parts of a kernel's call: matrices, the start of sums, and their finish.
 //!
+//! Elements are `f32`, but for a right operand, which may stand in memory as any [`Element`](crate::simd::Element).
+//!
 //! A kernel says of each matrix along which side it must be contiguous; that stride is 1 and not read.
 
 /// A matrix to read: element `(i, j)` at `i · row_stride + j · col_stride`.
-#[derive(Clone, Copy)]
-pub(crate) struct Source {
-    pub(crate) ptr: *const f32,
+pub(crate) struct Source<E = f32> {
+    pub(crate) ptr: *const E,
     pub(crate) row_stride: usize,
     pub(crate) col_stride: usize,
 }
 
 /// A matrix to write: element `(i, j)` at `i · row_stride + j · col_stride`.
-#[derive(Clone, Copy)]
-pub(crate) struct Sink {
-    pub(crate) ptr: *mut f32,
+pub(crate) struct Sink<E = f32> {
+    pub(crate) ptr: *mut E,
     pub(crate) row_stride: usize,
     pub(crate) col_stride: usize,
 }
 
-impl Source {
+// By hand: derived, they would ask that elements are `Copy`.
+impl<E> Clone for Source<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Source<E> {}
+
+impl<E> Clone for Sink<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Sink<E> {}
+
+impl<E> Source<E> {
     /// Rows that are contiguous.
     #[inline(always)]
-    pub(crate) fn rows(ptr: *const f32, row_stride: usize) -> Self {
+    pub(crate) fn rows(ptr: *const E, row_stride: usize) -> Self {
         Self { ptr, row_stride, col_stride: 1 }
     }
 
     /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
     #[inline(always)]
-    pub(crate) fn at(&self, i: usize, j: usize) -> *const f32 {
+    pub(crate) fn at(&self, i: usize, j: usize) -> *const E {
         self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
     }
 
@@ -42,10 +59,10 @@ impl Source {
     }
 }
 
-impl Sink {
+impl<E> Sink<E> {
     /// Rows that are contiguous.
     #[inline(always)]
-    pub(crate) fn rows(ptr: *mut f32, row_stride: usize) -> Self {
+    pub(crate) fn rows(ptr: *mut E, row_stride: usize) -> Self {
         Self { ptr, row_stride, col_stride: 1 }
     }
 
@@ -56,13 +73,13 @@ impl Sink {
     }
 
     /// The same matrix, to read.
-    pub(crate) fn as_source(self) -> Source {
+    pub(crate) fn as_source(self) -> Source<E> {
         Source { ptr: self.ptr, row_stride: self.row_stride, col_stride: self.col_stride }
     }
 
     /// Address of element `(i, j)`; outside the matrix, which may be empty, an address not to be used.
     #[inline(always)]
-    pub(crate) fn at(&self, i: usize, j: usize) -> *mut f32 {
+    pub(crate) fn at(&self, i: usize, j: usize) -> *mut E {
         self.ptr.wrapping_add(i * self.row_stride + j * self.col_stride)
     }
 

@@ -129,7 +129,7 @@ unsafe fn broad<S: Simd, const K: usize, const ADD: bool>(simd: S, outer: &Outer
             let overlaps = !ADD && outer.cols >= S::LANES;
             let mut j = 0;
             if outer.is_aligned {
-                j = head::<S>(row.c).min(outer.cols);
+                j = head::<S, _>(row.c.cast_const()).min(outer.cols);
                 if j > 0 {
                     if overlaps { row.whole(simd, 0) } else { row.cut(simd, 0, j) }
                 }

@@ -6,20 +6,20 @@
 //! ```
 
 use super::{Sink, Source};
-use crate::simd::{MAX_LANES, Simd};
+use crate::simd::{Element, MAX_LANES, Simd};
 
 /// One panel to pack: `depth × width` elements into contiguous rows, with `padding` elements behind each, of
-/// any value, that are written so as to be readable.
+/// any value, that are written so as to be readable. They are converted on the way.
 #[derive(Clone, Copy)]
-pub(crate) struct Panel {
+pub(crate) struct Panel<E = f32> {
     pub(crate) source: Source,
     pub(crate) depth: usize,
     pub(crate) width: usize,
-    pub(crate) dst: Sink,
+    pub(crate) dst: Sink<E>,
     pub(crate) padding: usize,
 }
 
-impl Panel {
+impl<E: Element> Panel<E> {
     /// The panel from row `p` and column `j` on, of another size.
     ///
     /// # Safety
@@ -36,16 +36,16 @@ impl Panel {
 /// # Safety
 /// The source must be readable at all `depth × width` places, `dst` writable at `depth` rows of `width + padding`; they
 /// do not overlap.
-pub(crate) unsafe fn gather(panel: &Panel) {
+pub(crate) unsafe fn gather<E: Element>(panel: &Panel<E>) {
     for p in 0..panel.depth {
         // SAFETY: p < depth and j < width are covered by the caller's promise.
         unsafe {
             let (src, dst) = (panel.source.at(p, 0), panel.dst.ptr.add(p * panel.dst.row_stride));
             if panel.source.col_stride == 1 {
-                core::ptr::copy_nonoverlapping(src, dst, panel.width);
+                E::convert(src, dst, panel.width);
             } else {
                 for j in 0..panel.width {
-                    *dst.add(j) = *src.add(j * panel.source.col_stride);
+                    *dst.add(j) = E::from_f32(*src.add(j * panel.source.col_stride));
                 }
             }
             core::ptr::write_bytes(dst.add(panel.width), 0, panel.padding);
@@ -58,7 +58,7 @@ pub(crate) unsafe fn gather(panel: &Panel) {
 /// # Safety
 /// As [`gather`]; `source.row_stride == 1`.
 #[inline(always)]
-pub(crate) unsafe fn transpose<S: Simd>(simd: S, panel: &Panel) {
+pub(crate) unsafe fn transpose<S: Simd, E: Element>(simd: S, panel: &Panel<E>) {
     // SAFETY: all places are multiples of LANES inside the panel.
     unsafe {
         // Along the contiguous side of whichever matrix has its rows farther apart, so that its lines are done at once.
@@ -83,7 +83,7 @@ pub(crate) unsafe fn transpose<S: Simd>(simd: S, panel: &Panel) {
 /// # Safety
 /// As [`transpose`], for a place inside the panel.
 #[inline(always)]
-unsafe fn transpose_at<S: Simd>(simd: S, panel: &Panel, p: usize, j: usize) {
+unsafe fn transpose_at<S: Simd, E: Element>(simd: S, panel: &Panel<E>, p: usize, j: usize) {
     let (depth, width) = ((panel.depth - p).min(S::LANES), (panel.width - j).min(S::LANES));
     // Behind the last column stands the padding.
     let padding = if j + width == panel.width { panel.padding } else { 0 };
@@ -103,7 +103,7 @@ unsafe fn transpose_at<S: Simd>(simd: S, panel: &Panel, p: usize, j: usize) {
 /// # Safety
 /// As [`transpose`]; `depth`, `width` and `width + padding` are at least 1 and at most `LANES`.
 #[inline(always)]
-unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
+unsafe fn transpose_block<S: Simd, E: Element>(simd: S, panel: &Panel<E>) {
     const { assert!(S::LANES <= MAX_LANES) };
     let (depth, width) = (panel.depth, panel.width + panel.padding);
     let (depth_tail, width_tail) = (simd.tail(depth), simd.tail(width));
@@ -118,7 +118,7 @@ unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
         for (p, row) in simd.transpose(rows).into_iter().enumerate().take(S::LANES) {
             if p < depth {
                 let dst = panel.dst.ptr.add(p * panel.dst.row_stride);
-                if width == S::LANES { simd.store(dst, row) } else { simd.store_tail(dst, row, width_tail) }
+                if width == S::LANES { E::store(simd, dst, row) } else { E::store_tail(simd, dst, row, width_tail) }
             }
         }
     }
@@ -131,7 +131,7 @@ unsafe fn transpose_block<S: Simd>(simd: S, panel: &Panel) {
 /// As [`gather`], for at least one column, with rows at least `width + padding` apart. Rows are written in whole vectors as far as `depth` rows
 /// reach.
 #[inline(always)]
-pub(crate) unsafe fn copy<S: Simd>(simd: S, panel: &Panel) {
+pub(crate) unsafe fn copy<S: Simd, E: Element>(simd: S, panel: &Panel<E>) {
     let last = (panel.width - 1) / S::LANES * S::LANES;
     let tail = simd.tail(panel.width - last);
     // Rows whose last vector, stored whole, would reach past the panel's end.
@@ -143,13 +143,13 @@ pub(crate) unsafe fn copy<S: Simd>(simd: S, panel: &Panel) {
         unsafe {
             let (src, dst) = (panel.source.at(p, 0), panel.dst.ptr.add(p * panel.dst.row_stride));
             for j in (0..last).step_by(S::LANES) {
-                simd.store(dst.add(j), simd.load(src.add(j)));
+                E::store(simd, dst.add(j), simd.load(src.add(j)));
             }
             let value = simd.load_tail(src.add(last), tail);
             if p < panel.depth - cut {
-                simd.store(dst.add(last), value);
+                E::store(simd, dst.add(last), value);
             } else {
-                simd.store_tail(dst.add(last), value, tail);
+                E::store_tail(simd, dst.add(last), value, tail);
             }
         }
     }

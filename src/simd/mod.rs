@@ -10,6 +10,7 @@ mod avx2;
 #[cfg(fused_dense_isa = "avx512")]
 mod avx512;
 pub(crate) mod cpu;
+mod element;
 mod float_mode;
 mod group;
 #[cfg(fused_dense_isa = "neon")]
@@ -21,6 +22,7 @@ mod portable;
 pub(crate) use avx2::Avx2;
 #[cfg(fused_dense_isa = "avx512")]
 pub(crate) use avx512::Avx512;
+pub(crate) use element::Element;
 pub(crate) use float_mode::FloatMode;
 pub(crate) use group::Group;
 #[cfg(fused_dense_isa = "neon")]

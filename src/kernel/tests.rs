@@ -1,0 +1,308 @@
+//! A right operand of other elements goes through the same packing and the same kernels, to the bit.
+
+use super::axpyf::{Axpyf, axpyf};
+use super::chain::{Lhs, TileKind, Tiles, chain_tiles};
+use super::dot::{DotTile, dot_tile};
+use super::narrow::{Narrow, narrow};
+use super::pack::{self, Panel};
+use super::{Finish, Sink, Source, Start};
+use crate::isa::Isa;
+use crate::simd::{Element, MAX_LANES, Quads, Simd};
+
+/// The upper half of an `f32`, rounded to the nearest and then to even: bfloat16.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Half(u16);
+
+impl Half {
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+
+    /// The first elements of a vector, widened one by one.
+    unsafe fn widened(p: *const Self, count: usize, at: usize) -> [f32; MAX_LANES] {
+        let mut lanes = [0.0; MAX_LANES];
+        for i in 0..count {
+            // SAFETY: the caller vouches for `count` elements.
+            lanes[at + i] = unsafe { *p.add(i) }.widen();
+        }
+        lanes
+    }
+}
+
+/// The lanes that a tail chooses.
+fn count<S: Simd>(simd: S, tail: S::Tail) -> usize {
+    let mut ones = [0.0f32; MAX_LANES];
+    // SAFETY: the array has room for a vector.
+    unsafe { simd.store_tail(ones.as_mut_ptr(), simd.splat(1.0), tail) };
+    ones.iter().filter(|one| **one == 1.0).count()
+}
+
+impl Element for Half {
+    fn from_f32(value: f32) -> Self {
+        let bits = value.to_bits();
+        Self(((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16)
+    }
+
+    unsafe fn load<S: Simd>(simd: S, p: *const Self) -> S::V {
+        // SAFETY: the caller vouches for a vector of elements; the array holds one of `f32`.
+        unsafe { simd.load(Self::widened(p, S::LANES, 0).as_ptr()) }
+    }
+
+    unsafe fn load_tail<S: Simd>(simd: S, p: *const Self, tail: S::Tail) -> S::V {
+        // SAFETY: as above, for as many as the tail chooses.
+        unsafe { simd.load(Self::widened(p, count(simd, tail), 0).as_ptr()) }
+    }
+
+    unsafe fn load_head<S: Simd>(simd: S, p: *const Self, n: usize) -> S::V {
+        // SAFETY: as above, for `n < LANES`.
+        unsafe { simd.load(Self::widened(p, n, S::LANES - n).as_ptr()) }
+    }
+
+    unsafe fn repeat_quad<S: Quads>(simd: S, p: *const Self, tail: S::Tail) -> S::V {
+        // SAFETY: as above, for at most four.
+        unsafe { simd.repeat_quad(Self::widened(p, count(simd, tail), 0).as_ptr(), tail) }
+    }
+
+    unsafe fn store<S: Simd>(simd: S, p: *mut Self, v: S::V) {
+        // SAFETY: the caller vouches for a vector of elements.
+        unsafe { Self::store_tail(simd, p, v, simd.tail(S::LANES)) };
+    }
+
+    unsafe fn store_tail<S: Simd>(simd: S, p: *mut Self, v: S::V, tail: S::Tail) {
+        let mut lanes = [0.0; MAX_LANES];
+        // SAFETY: the array holds a vector; the caller vouches for as many elements as the tail chooses.
+        unsafe {
+            simd.store(lanes.as_mut_ptr(), v);
+            Self::convert(lanes.as_ptr(), p, count(simd, tail));
+        }
+    }
+}
+
+/// Terms: not a multiple of any vector, and more than the fused axpys read at a time.
+const DEPTH: usize = 37;
+/// Columns: two vectors of sixteen and a tail, and a stretch of fused axpys.
+const COLS: usize = 300;
+/// From one row to the next.
+const STRIDE: usize = 304;
+
+/// Values whose products and sums are rounded.
+fn values(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f32::from_bits(0x3F80_0000 | state >> 9) - 1.5
+    };
+    (0..len).map(next).collect()
+}
+
+/// The right operand `DEPTH × COLS` twice: as halves, and as the `f32`s that these stand for.
+struct Rights {
+    halves: Vec<Half>,
+    widened: Vec<f32>,
+}
+
+impl Rights {
+    fn new(source: &[f32]) -> Self {
+        let halves: Vec<Half> = source.iter().map(|value| Half::from_f32(*value)).collect();
+        let widened: Vec<f32> = halves.iter().map(|half| half.widen()).collect();
+        assert_ne!(widened, source, "no value was rounded");
+        Self { halves, widened }
+    }
+}
+
+/// Runs a kernel over both right operands and compares all that it writes.
+fn assert_equal(kernel: &str, isa: &str, run: impl Fn(&mut [f32], bool)) {
+    let mut of = [values(16 * STRIDE, 5), values(16 * STRIDE, 5)];
+    let before = of[0].clone();
+    run(&mut of[0], false);
+    run(&mut of[1], true);
+    assert_ne!(of[0], before, "{kernel} on {isa} wrote nothing");
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&of[0]), bits(&of[1]), "{kernel} on {isa}");
+}
+
+fn packing<S: Simd>(simd: S, isa: &str) {
+    let source = values(COLS * STRIDE, 1);
+    let expected = |p: usize, j: usize, across: bool| {
+        Half::from_f32(if across { source[p * STRIDE + j] } else { source[j * STRIDE + p] })
+    };
+    for (width, padding) in [(1, 0), (16, 0), (29, 3), (32, 0)] {
+        for across in [true, false] {
+            let rows = Source::rows(source.as_ptr(), STRIDE);
+            let source = if across { rows } else { rows.transposed() };
+            let panel = |to: &mut [Half]| Panel {
+                source,
+                depth: DEPTH,
+                width,
+                dst: Sink::rows(to.as_mut_ptr(), width + padding),
+                padding,
+            };
+            let mut packed = [vec![Half(1); DEPTH * (width + padding)], vec![Half(1); DEPTH * (width + padding)]];
+            // SAFETY: the source has more rows and columns, each panel has room for all rows and their padding.
+            unsafe {
+                pack::gather(&panel(&mut packed[0]));
+                let panel = panel(&mut packed[1]);
+                if across { pack::copy(simd, &panel) } else { pack::transpose(simd, &panel) }
+            }
+            for packed in &packed {
+                for p in 0..DEPTH {
+                    for j in 0..width {
+                        assert_eq!(packed[p * (width + padding) + j], expected(p, j, across), "{isa}: {p}, {j}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tiles<S: Simd>(simd: S, isa: &str) {
+    let (a, right) = (values(8 * STRIDE, 2), Rights::new(&values(DEPTH * STRIDE, 3)));
+    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], tail: usize) -> Tiles<'static, E> {
+        Tiles {
+            panels: 1,
+            tiles: 2,
+            depth: DEPTH,
+            a: Lhs::in_place(Source::rows(a.as_ptr(), STRIDE), 3, false),
+            prefetch: &[],
+            b: Source::rows(b.as_ptr(), STRIDE),
+            c: Sink::rows(c.as_mut_ptr(), STRIDE),
+            tail,
+            start: Start::Zero,
+            finish: Finish::add(0.5),
+        }
+    }
+    for tail in [1, S::LANES - 1, S::LANES] {
+        // SAFETY: both operands have rows of more than two vectors, the left one more than six rows and the output too.
+        assert_equal("chain", isa, |c, halves| unsafe {
+            match halves {
+                true => chain_tiles::<S, TileKind<Half, true, false>, 3, 2>(simd, &call(&a, &right.halves, c, tail)),
+                false => chain_tiles::<S, TileKind<f32, true, false>, 3, 2>(simd, &call(&a, &right.widened, c, tail)),
+            }
+        });
+        // SAFETY: as above.
+        assert_equal("chain over whole vectors", isa, |c, halves| unsafe {
+            match halves {
+                true => chain_tiles::<S, TileKind<Half, false, false>, 3, 2>(simd, &call(&a, &right.halves, c, tail)),
+                false => chain_tiles::<S, TileKind<f32, false, false>, 3, 2>(simd, &call(&a, &right.widened, c, tail)),
+            }
+        });
+    }
+}
+
+fn dots<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
+    let (a, right) = (values(8 * STRIDE, 2), Rights::new(&values(8 * STRIDE, 3)));
+    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], (depth, first): (usize, usize)) -> DotTile<E> {
+        DotTile {
+            depth,
+            a: Source::rows(a[first..].as_ptr(), STRIDE),
+            b: Source { ptr: b[first..].as_ptr(), row_stride: 1, col_stride: STRIDE },
+            exceeds_l1: true,
+            is_aligned: true,
+            c: Sink::rows(c.as_mut_ptr(), STRIDE),
+            start: Start::Zero,
+            finish: Finish::overwrite(1.0),
+        }
+    }
+    // Whole vectors from no cache line on, a tail, and a stretch.
+    for reach in [(48, 3), (DEPTH, 0), (288, 0)] {
+        // SAFETY: both operands have more than two rows, of more terms behind the first.
+        assert_equal("dots", isa, |c, halves| unsafe {
+            match halves {
+                true => dot_tile::<S, Half, 1, 2, H, FOLDED>(simd, &call(&a, &right.halves, c, reach)),
+                false => dot_tile::<S, f32, 1, 2, H, FOLDED>(simd, &call(&a, &right.widened, c, reach)),
+            }
+        });
+    }
+}
+
+fn rows<S: Simd, const NV: usize>(simd: S, isa: &str) {
+    let (a, right) = (values(DEPTH, 2), Rights::new(&values(DEPTH * STRIDE, 3)));
+    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], sums: &mut [f32]) -> Axpyf<E> {
+        Axpyf {
+            depth: DEPTH,
+            group: 8,
+            cols: COLS,
+            is_aligned: true,
+            a: Source::rows(a.as_ptr(), DEPTH),
+            b: Source::rows(b.as_ptr(), STRIDE),
+            sums: sums.as_mut_ptr(),
+            c: Sink::rows(c.as_mut_ptr(), STRIDE),
+            start: Start::Zero,
+            finish: Finish::overwrite(1.0),
+        }
+    }
+    // SAFETY: the right operand has `DEPTH` rows, which are longer than `COLS`, as are the output and the sums.
+    assert_equal("axpyf", isa, |c, halves| unsafe {
+        let mut sums = vec![0.0; COLS];
+        match halves {
+            true => axpyf::<S, Half, NV>(simd, &call(&a, &right.halves, c, &mut sums)),
+            false => axpyf::<S, f32, NV>(simd, &call(&a, &right.widened, c, &mut sums)),
+        }
+    });
+}
+
+#[cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
+fn quads<S: Quads>(simd: S, isa: &str) {
+    let (a, right) = (values(16 * STRIDE, 2), Rights::new(&values(DEPTH * STRIDE, 3)));
+    fn call<E>(a: &[f32], b: &[E], c: &mut [f32]) -> Narrow<E> {
+        Narrow {
+            rows: 13,
+            cols: 3,
+            depth: DEPTH,
+            a: Source::rows(a.as_ptr(), STRIDE),
+            b: Source::rows(b.as_ptr(), STRIDE),
+            c: Sink::rows(c.as_mut_ptr(), STRIDE),
+            finish: Finish::overwrite(1.0),
+        }
+    }
+    // SAFETY: the left operand and the output have more than 13 rows, the right one `DEPTH`.
+    assert_equal("quads", isa, |c, halves| unsafe {
+        match halves {
+            true => narrow::<S, Half, 5>(simd, &call(&a, &right.halves, c)),
+            false => narrow::<S, f32, 5>(simd, &call(&a, &right.widened, c)),
+        }
+    });
+}
+
+#[test]
+fn the_right_operand_may_stand_in_memory_as_other_elements() {
+    for isa in Isa::available() {
+        match isa {
+            #[cfg(fused_dense_isa = "portable")]
+            Isa::Portable => {
+                // SAFETY: the CPU has the instruction set; vectors may pass through memory here.
+                let simd = unsafe { crate::simd::Portable::assume() };
+                all::<_, 2, 8, 8>(simd, isa.name());
+            }
+            #[cfg(fused_dense_isa = "neon")]
+            Isa::Neon => {
+                // SAFETY: the CPU has the instruction set; vectors may pass through memory here.
+                let simd = unsafe { crate::simd::Neon::assume() };
+                all::<_, 4, 4, 16>(simd, isa.name());
+            }
+            #[cfg(fused_dense_isa = "avx2")]
+            Isa::Avx2 => {
+                // SAFETY: the CPU has the instruction set; vectors may pass through memory here.
+                let simd = unsafe { crate::simd::Avx2::assume() };
+                all::<_, 2, 8, 8>(simd, isa.name());
+                quads(simd, isa.name());
+            }
+            #[cfg(fused_dense_isa = "avx512")]
+            Isa::Avx512 => {
+                // SAFETY: the CPU has the instruction set; vectors may pass through memory here.
+                let simd = unsafe { crate::simd::Avx512::assume() };
+                all::<_, 1, 8, 16>(simd, isa.name());
+                quads(simd, isa.name());
+            }
+            #[allow(unreachable_patterns)]
+            other => panic!("{other} has no token here"),
+        }
+    }
+}
+
+fn all<S: Simd, const H: usize, const FOLDED: usize, const NV: usize>(simd: S, isa: &str) {
+    packing(simd, isa);
+    tiles(simd, isa);
+    dots::<S, H, FOLDED>(simd, isa);
+    rows::<S, NV>(simd, isa);
+}
