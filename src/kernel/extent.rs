@@ -12,7 +12,7 @@ pub(crate) struct Extent {
     pub(crate) largest: *mut f32,
 }
 
-/// Vectors with sums of their own: each waits for the one before.
+/// Vectors with an answer of their own: each waits for the one before.
 const CHAINS: usize = 4;
 
 /// Finds the largest magnitude.
@@ -21,13 +21,9 @@ const CHAINS: usize = 4;
 /// `src` must be readable at all `rows × cols` places, `largest` writable.
 #[inline(always)]
 pub(crate) unsafe fn extent<S: Simd>(simd: S, call: &Extent) {
-    let zero = simd.splat(0.0);
-    // The least of all `-|x|`, and of all `0 · x` the sum, which a single infinity or NaN makes NaN for good.
-    let (mut least, mut poison) = ([zero; CHAINS], [zero; CHAINS]);
-    let mut take = |c: usize, x: S::V| {
-        least[c] = simd.min(least[c], simd.neg_abs(x));
-        poison[c] = simd.mul_add(x, zero, poison[c]);
-    };
+    // All `-|x|`, whose bit patterns ascend with the magnitude.
+    let mut least = [simd.splat(-0.0); CHAINS];
+    let mut take = |c: usize, x: S::V| least[c] = simd.max_bits(least[c], simd.neg_abs(x));
     for i in 0..call.rows {
         let row = call.src.wrapping_add(i * call.row_stride);
         let mut j = 0;
@@ -48,24 +44,13 @@ pub(crate) unsafe fn extent<S: Simd>(simd: S, call: &Extent) {
             }
         }
     }
-    let mut lanes = [0.0_f32; 2 * MAX_LANES];
-    let mut largest = 0.0_f32;
-    for c in 0..CHAINS {
-        // SAFETY: the array has room for two vectors.
-        unsafe {
-            simd.store(lanes.as_mut_ptr(), least[c]);
-            simd.store(lanes.as_mut_ptr().add(MAX_LANES), poison[c]);
-        }
-        for l in 0..S::LANES {
-            largest = if lanes[MAX_LANES + l] == 0.0 { largest.max(-lanes[l]) } else { f32::NAN };
-            if largest.is_nan() {
-                break;
-            }
-        }
-        if largest.is_nan() {
-            break;
-        }
+    let mut lanes = [0_i32; MAX_LANES];
+    let least = simd.max_bits(simd.max_bits(least[0], least[1]), simd.max_bits(least[2], least[3]));
+    // SAFETY: the array has room for a vector; `largest` is the caller's promise.
+    unsafe {
+        simd.store(lanes.as_mut_ptr().cast(), least);
+        let bits = lanes.iter().take(S::LANES).fold(i32::MIN, |most, lane| most.max(*lane));
+        let largest = -f32::from_bits(bits.cast_unsigned());
+        *call.largest = if largest.is_finite() { largest } else { f32::NAN };
     }
-    // SAFETY: the caller's promise.
-    unsafe { *call.largest = largest };
 }

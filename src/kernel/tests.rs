@@ -1,8 +1,10 @@
-//! A right operand of other elements goes through the same packing and the same kernels, to the bit.
+//! A right operand of other elements goes through the same packing and the same kernels, to the bit; and the largest magnitude
+//! is found wherever it stands.
 
 use super::axpyf::{Axpyf, axpyf};
 use super::chain::{Lhs, TileKind, Tiles, chain_tiles};
 use super::dot::{DotTile, dot_tile};
+use super::extent::{Extent, extent};
 use super::narrow::{Narrow, narrow};
 use super::pack::{self, Panel};
 use super::{Finish, Sink, Source, Start};
@@ -265,7 +267,7 @@ fn quads<S: Quads>(simd: S, isa: &str) {
 }
 
 #[test]
-fn the_right_operand_may_stand_in_memory_as_other_elements() {
+fn kernels_on_every_instruction_set() {
     for isa in Isa::available() {
         match isa {
             #[cfg(fused_dense_isa = "portable")]
@@ -305,4 +307,34 @@ fn all<S: Simd, const H: usize, const FOLDED: usize, const NV: usize>(simd: S, i
     tiles(simd, isa);
     dots::<S, H, FOLDED>(simd, isa);
     rows::<S, NV>(simd, isa);
+    largest(simd, isa);
+}
+
+/// Every length from none to four vectors and a tail, a value of either sign at each place.
+fn largest<S: Simd>(simd: S, isa: &str) {
+    let find = |values: &[f32]| {
+        let mut largest = -1.0;
+        let call =
+            Extent { rows: 1, cols: values.len(), src: values.as_ptr(), row_stride: 0, largest: &raw mut largest };
+        // SAFETY: one row of the slice's elements is readable, and the answer's place is writable.
+        unsafe { extent(simd, &call) };
+        largest
+    };
+    assert_eq!(find(&[]).to_bits(), 0, "{isa}");
+    for len in 1..=4 * S::LANES + 3 {
+        let mut values = values(len, 7);
+        assert_eq!(find(&values), values.iter().fold(0.0, |most, value| value.abs().max(most)), "{isa}: {len}");
+        for at in 0..len {
+            let before = values[at];
+            for (value, expected) in [(3.0, 3.0), (-3.0, 3.0), (f32::MAX, f32::MAX)] {
+                values[at] = value;
+                assert_eq!(find(&values), expected, "{isa}: {value} at {at} of {len}");
+            }
+            for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::from_bits(0xFF80_0001)] {
+                values[at] = value;
+                assert!(find(&values).is_nan(), "{isa}: {value} at {at} of {len}");
+            }
+            values[at] = before;
+        }
+    }
 }

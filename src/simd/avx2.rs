@@ -186,6 +186,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn max_bits(self, a: __m256, b: __m256) -> __m256 {
+        safe!(_mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b))))
+    }
+
+    #[inline(always)]
     fn transpose(self, rows: [__m256; MAX_LANES]) -> [__m256; MAX_LANES] {
         // 4×4 transposes inside the halves of four rows each, then one of the halves.
         let mut halves = rows;

@@ -182,6 +182,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn max_bits(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b))))
+    }
+
+    #[inline(always)]
     fn transpose(self, rows: [__m512; MAX_LANES]) -> [__m512; MAX_LANES] {
         // 4×4 transposes inside the quarters of four rows each, then one of the quarters.
         let mut quarters = rows;

@@ -171,6 +171,10 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
         debug_assert!(index < Self::FACTORS);
         self.mul_add(factors, b, c)
     }
+    /// The larger of the bit patterns as signed integers: of two negative numbers the one of larger magnitude, behind which
+    /// stand infinity and then every NaN.
+    fn max_bits(self, a: Self::V, b: Self::V) -> Self::V;
+
     /// The first `LANES` rows' transpose: lane `j` of row `i` becomes lane `i` of row `j`.
     fn transpose(self, rows: [Self::V; MAX_LANES]) -> [Self::V; MAX_LANES];
 

@@ -217,6 +217,11 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn max_bits(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        safe!(vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a), vreinterpretq_s32_f32(b))))
+    }
+
+    #[inline(always)]
     fn transpose(self, rows: [float32x4_t; MAX_LANES]) -> [float32x4_t; MAX_LANES] {
         let [r0, r1, r2, r3, ..] = rows;
         let (even01, odd01) = safe!((vtrn1q_f32(r0, r1), vtrn2q_f32(r0, r1)));

@@ -156,6 +156,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn max_bits(self, a: f32x8, b: f32x8) -> f32x8 {
+        bytemuck::cast(bytemuck::cast::<_, i32x8>(a).max(bytemuck::cast::<_, i32x8>(b)))
+    }
+
+    #[inline(always)]
     fn transpose(self, rows: [f32x8; MAX_LANES]) -> [f32x8; MAX_LANES] {
         let mut columns = rows;
         columns[..L].copy_from_slice(&f32x8::transpose(core::array::from_fn(|i| rows[i])));
