@@ -53,6 +53,9 @@ pub struct Parameters {
 /// forgotten factor or a missing part far above.
 const GRADIENT_TOLERANCE: f64 = 1e-3;
 
+/// Terms of a gradient's sums that libraries add to the parameter at a time, at least: each piece is rounded to its size.
+const TERMS_OF_PIECE: usize = 8;
+
 /// The size of the gradients that the optimiser's state tells of.
 const GRADIENT: f32 = 0.01;
 
@@ -199,13 +202,14 @@ impl Training {
     fn trained(&self) -> Vec<Expected> {
         let mut layers = self.exact();
         let mut tracks: Vec<[Track; 2]> = self.layers.iter().map(Track::both).collect();
+        let roundings = 2.0 + (self.network.batch / TERMS_OF_PIECE) as f64;
         for step in 0..self.checked {
             let samples = self.batch(step);
             let (x, y) = (wide(self.x_of(samples.clone())), self.wide_y(samples));
             let gradients = exact::gradients(&layers, self.recipe, &x, &y);
             for ((layer, tracks), gradients) in layers.iter_mut().zip(&mut tracks).zip(gradients) {
                 for ((values, track), gradient) in [&mut layer.w, &mut layer.b].into_iter().zip(tracks).zip(gradients) {
-                    track.step(self.rule, self.steps_before, step as u64 + 1, values, &gradient);
+                    track.step(self.rule, roundings, (self.steps_before, step as u64 + 1), values, &gradient);
                 }
             }
         }
@@ -277,9 +281,10 @@ impl Track {
         [of(0, layer.w.len()), of(1, layer.b.len())]
     }
 
-    /// One step. What a gradient that is off by its tolerance would change is tolerated; errors of the steps before are
-    /// carried on.
-    fn step(&mut self, rule: Rule, before: u64, step: u64, values: &mut [f64], gradient: &[f64]) {
+    /// One step, of which a parameter is rounded so many times. A gradient may be off by its tolerance; errors of the steps
+    /// before are carried on.
+    fn step(&mut self, rule: Rule, roundings: f64, steps: (u64, u64), values: &mut [f64], gradient: &[f64]) {
+        let (before, step) = steps;
         let off = GRADIENT_TOLERANCE * gradient.iter().fold(0.0, |largest: f64, gradient| largest.max(gradient.abs()));
         let mut state = vec![0.0; self.state.len()];
         for (at, (value, &gradient)) in values.iter_mut().zip(gradient).enumerate() {
@@ -294,7 +299,7 @@ impl Track {
             let farthest = around.iter().fold(0.0, |far: f64, (value, _)| far.max((value - next).abs()));
             // Libraries place Adam's ε differently, which counts for far less than a gradient's tolerance.
             let change = GRADIENT_TOLERANCE * (next - *value).abs();
-            self.tolerance[at] += carried * (farthest + change) + 2.0 * UNIT * next.abs();
+            self.tolerance[at] += carried * (farthest + change) + roundings * UNIT * next.abs();
             for (index, (values, tolerance)) in self.state.iter_mut().enumerate() {
                 let farthest = around.iter().map(|(_, state)| (state[index] - next_state[index]).abs());
                 let farthest = farthest.fold(0.0, f64::max);

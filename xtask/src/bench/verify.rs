@@ -48,10 +48,11 @@ fn check_points(expected: &[Expected], found: &[Quantity]) -> anyhow::Result<()>
             // A NaN is within no tolerance.
             ensure!(
                 (f64::from(value) - point.value).abs() <= point.tolerance,
-                "{}[{}] is {value} instead of {}",
+                "{}[{}] is {value} instead of {}, of which it may be off by {:.1e}",
                 found.name,
                 point.at,
                 point.value,
+                point.tolerance,
             );
         }
     }
