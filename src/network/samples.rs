@@ -60,6 +60,12 @@ impl<'d> Samples<'d> {
         Ok(Self { x, targets, len, inputs, outputs, largest, gathered_x, gathered })
     }
 
+    /// The same data, with memory of its own for a batch, so that two batches can stand side by side.
+    pub(super) fn with_own_memory(&self) -> Self {
+        let (gathered_x, gathered) = Default::default();
+        Self { gathered_x, gathered, ..*self }
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.len

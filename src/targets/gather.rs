@@ -9,8 +9,6 @@ pub(crate) struct Gathered {
     values: Vec<f32>,
     classes: Vec<usize>,
     sample_weights: Vec<f32>,
-    are_classes: bool,
-    are_weighted: bool,
 }
 
 impl Gathered {
@@ -30,16 +28,12 @@ impl Gathered {
         if let Some(weights) = targets.sample_weights {
             self.sample_weights.extend(samples.iter().map(|&i| weights[i]));
         }
-        self.are_classes = targets.are_classes();
-        self.are_weighted = targets.sample_weights.is_some();
-        self.targets()
-    }
-
-    /// The targets that were gathered last.
-    pub(crate) fn targets(&self) -> Targets<'_> {
-        let rows =
-            if self.are_classes { Rows::Classes(Classes::from(&self.classes)) } else { Rows::Values(&self.values) };
-        Targets { sample_weights: self.are_weighted.then_some(&self.sample_weights[..]), ..rows.into() }
+        let rows = match targets.are_classes() {
+            true => Rows::Classes(Classes::from(&self.classes)),
+            false => Rows::Values(&self.values),
+        };
+        let sample_weights = targets.sample_weights.is_some().then_some(&self.sample_weights[..]);
+        Targets { sample_weights, ..rows.into() }
     }
 }
 

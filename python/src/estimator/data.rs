@@ -1,6 +1,7 @@
 //! The data that an estimator hands over: rows of an array or of a sparse matrix, with their targets and weights.
 
 use super::loss::{Counts, Loss};
+use super::precision::Precision;
 use crate::arrays::{Rows, Values, format_shape, no_array};
 use crate::errors::raise;
 use crate::network::Network;
@@ -68,11 +69,7 @@ impl Data<'_> {
 
 impl<'py> X<'py> {
     fn dense(x: &Bound<'py, PyAny>, inputs: usize) -> PyResult<(Self, usize)> {
-        let is_double = x.cast::<PyUntypedArray>().is_ok_and(|array| {
-            let dtype = array.dtype();
-            (dtype.kind(), dtype.itemsize()) == (b'f', size_of::<f64>())
-        });
-        if is_double {
+        if x.cast::<PyUntypedArray>().ok().and_then(Precision::of) == Some(Precision::Double) {
             let (rows, samples) = dense_rows(x, inputs)?;
             Ok((Self::Double(rows), samples))
         } else {

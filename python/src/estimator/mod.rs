@@ -5,6 +5,7 @@ mod epoch;
 mod finite;
 mod loss;
 mod loss_and_gradient;
+mod precision;
 mod predict_rows;
 mod single_epoch;
 mod singles;

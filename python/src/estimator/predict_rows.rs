@@ -1,12 +1,13 @@
 //! The fast path of the estimators' predictions.
 
 use super::finite::are_finite;
+use super::precision::Precision;
 use super::singles::{Sample, singles};
 use crate::arrays::{Filled, Rows, Strided};
 use crate::errors::raise;
 use crate::network::{Core, Network};
 use fused_dense::{Cost, Error, SUM_BLOCK};
-use numpy::{Element, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{Element, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 #[pymethods]
@@ -28,11 +29,10 @@ impl Network {
         if array.shape().len() != 2 || array.shape()[0] == 0 || array.shape()[1] != self.inputs() {
             return Ok(None);
         }
-        let dtype = array.dtype();
-        match (dtype.kind(), dtype.itemsize()) {
-            (b'f', 4) => self.answer::<f32>(py, x, double.unwrap_or(false)),
-            (b'f', 8) => self.answer::<f64>(py, x, double.unwrap_or(true)),
-            _ => Ok(None),
+        match Precision::of(array) {
+            Some(Precision::Single) => self.answer::<f32>(py, x, double.unwrap_or(false)),
+            Some(Precision::Double) => self.answer::<f64>(py, x, double.unwrap_or(true)),
+            None => Ok(None),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::epoch::Epoch;
 use super::finite::has_finite_parameters;
 use super::loss::Loss;
+use super::precision::Precision;
 use super::singles::{Sample, singles};
 use super::train::check_alpha;
 use crate::arrays::{Rows, Values};
@@ -10,7 +11,7 @@ use crate::errors::{DivergenceError, raise};
 use crate::network::Network;
 use crate::targets::TargetArrays;
 use fused_dense::Samples;
-use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 #[pymethods]
@@ -35,12 +36,11 @@ impl Network {
         let [samples, _] = *array.shape() else { return Ok(None) };
         let Ok(targets) = TargetArrays::new(targets, None, &[samples], self.outputs()) else { return Ok(None) };
         let order = Values::<isize>::new("order", order)?;
-        let dtype = array.dtype();
         let settings = (batch, alpha, order.as_slice());
-        match (dtype.kind(), dtype.itemsize()) {
-            (b'f', 4) => self.single_epoch::<f32>(py, x, &targets, settings),
-            (b'f', 8) => self.single_epoch::<f64>(py, x, &targets, settings),
-            _ => Ok(None),
+        match Precision::of(array) {
+            Some(Precision::Single) => self.single_epoch::<f32>(py, x, &targets, settings),
+            Some(Precision::Double) => self.single_epoch::<f64>(py, x, &targets, settings),
+            None => Ok(None),
         }
     }
 }

@@ -3,11 +3,9 @@
 use super::{Epoch, Fit, FitEnd, FitSteps, History, Validation};
 use crate::error::{Error, Operand};
 use crate::matrix::Input;
-use crate::network::values::Values;
 use crate::network::{Evaluation, Network, Samples};
 use crate::random::Shuffle;
-use crate::sample_rows::SampleRows;
-use crate::targets::{Gathered, Targets};
+use crate::targets::Targets;
 
 /// Trains as the options say, in batches of so many samples.
 pub(super) fn run<S: FitSteps>(
@@ -27,7 +25,8 @@ pub(super) fn run<S: FitSteps>(
     }
     let (rows, held_out) = split(data.len(), &fit)?;
     check_first_batch(fit.first_batch, rows.len().div_ceil(batch))?;
-    let held_out = HeldOut::new(network, x, targets, &held_out)?;
+    let mut to_validate = data.with_own_memory();
+    let held_out = to_validate.gather(&held_out)?;
     let mut shuffle = Shuffle::default();
     let mut order = rows.clone();
     let mut best = Best::default();
@@ -44,7 +43,7 @@ pub(super) fn run<S: FitSteps>(
         let first = if number == fit.first_epoch { fit.first_batch } else { 0 };
         let cost = train(network, &mut data, Batches { order: &order, batch, first, epoch: number }, steps)?;
         (network.epochs, network.batches) = (number, 0);
-        let validation = validate(network, fit.validation, &held_out)?;
+        let validation = validate(network, fit.validation, held_out)?;
         let judged = validation.map_or(cost, |validation| validation.cost);
         let is_best = best.epoch == 0 || judged < best.cost - least;
         if is_best {
@@ -70,11 +69,15 @@ pub(super) fn run<S: FitSteps>(
 }
 
 /// The cost and the accuracy on the validation set, where there is one.
-fn validate(network: &Network, set: Validation<'_>, held_out: &HeldOut) -> Result<Option<Evaluation>, Error> {
+fn validate(
+    network: &Network,
+    set: Validation<'_>,
+    held_out: (&[f32], Targets<'_>),
+) -> Result<Option<Evaluation>, Error> {
     match set {
         Validation::None => Ok(None),
         Validation::Given(x, targets) => network.evaluate(x, targets).map(Some),
-        Validation::Share(_) => network.evaluate(&held_out.x[..], held_out.targets.targets()).map(Some),
+        Validation::Share(_) => network.evaluate(held_out.0, held_out.1).map(Some),
     }
 }
 
@@ -96,23 +99,6 @@ fn split(samples: usize, fit: &Fit<'_>) -> Result<(Vec<usize>, Vec<usize>), Erro
     let held_out = rows.split_off(samples - (f64::from(share) * samples as f64).round() as usize);
     rows.sort_unstable();
     Ok((rows, held_out))
-}
-
-/// Samples that were gathered from the data.
-struct HeldOut {
-    x: Values,
-    targets: Gathered,
-}
-
-impl HeldOut {
-    fn new(network: &Network, x: &[f32], targets: Targets<'_>, rows: &[usize]) -> Result<Self, Error> {
-        let too_large = Error::TooLarge { operand: Operand::X };
-        let mut held_out = Values::zeros(rows.len(), network.inputs()).ok_or(too_large)?;
-        SampleRows::from(x).gather(rows, network.inputs(), &mut held_out);
-        let mut of_targets = Gathered::default();
-        of_targets.gather(targets, rows, network.outputs());
-        Ok(Self { x: held_out, targets: of_targets })
-    }
 }
 
 /// The batches of an epoch.

@@ -1,6 +1,6 @@
 """Writes the files beside it: two models as PyTorch saves them, and what they make of some samples.
 
-Run it with torch and safetensors installed; tests/files.rs reads the files.
+Run it with torch and safetensors installed; tests/files reads the files.
 """
 
 from pathlib import Path

@@ -43,9 +43,16 @@ pub fn run_another_build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The copies of each routine, with memory of its own: by turns on cache lines and past them.
-const COPIES: [Placement; 4] = [Placement::Line, Placement::Allocator, Placement::Line, Placement::Allocator];
-const PLACEMENTS: usize = 2;
+/// Where memory begins by turns: on cache lines and past them.
+const PLACEMENTS: [Placement; 2] = [Placement::Line, Placement::Allocator];
+
+/// Copies of each routine, with memory of its own: as many at each placement.
+const COPIES: usize = 2 * PLACEMENTS.len();
+
+/// The placements of the copies, one behind the other.
+fn placements() -> impl Iterator<Item = Placement> {
+    PLACEMENTS.into_iter().cycle().take(COPIES)
+}
 
 /// Measures a run, printing its table row by row.
 ///
@@ -95,20 +102,20 @@ pub fn measured(args: &Args) -> anyhow::Result<Run> {
             let Item { network, pass, recipe, samples, .. } = item;
             session.progress.set_message(format!("{network} {pass}"));
             let shape = network.layers().next().context("a network without layers")?;
-            let (works, training, data_set);
+            let (works, training, data_set): (Vec<Workload>, _, _);
             let tasks: Vec<Task<'_>> = match pass {
                 Pass::Step => {
                     let new = || Training::of_steps(network.clone(), *recipe);
                     training = trainings.entry((network.clone(), *recipe)).or_insert_with(new);
-                    vec![Task::Step(training); COPIES.len()]
+                    vec![Task::Step(training); COPIES]
                 }
                 Pass::Epoch => {
                     // Too large to be kept for another number of threads.
                     data_set = Training::of_epochs(network.clone(), *recipe, *samples);
-                    vec![Task::Epoch(&data_set); COPIES.len()]
+                    vec![Task::Epoch(&data_set); COPIES]
                 }
                 Pass::Forward | Pass::Backward => {
-                    works = COPIES.map(|placement| placement.of(|| Workload::new(shape)));
+                    works = placements().map(|placement| placement.of(|| Workload::new(shape))).collect();
                     let task = if *pass == Pass::Forward { Task::Forward } else { Task::Backward };
                     works.iter().map(task).collect()
                 }
@@ -176,7 +183,7 @@ impl Session {
             match entrance.admit(&**contender)? {
                 Entry::Admitted(copies) => {
                     places.push((contender.weights(), subjects.len()));
-                    subjects.push(Subject::ours(copies).at_placements(PLACEMENTS));
+                    subjects.push(Subject::ours(copies).at_placements(PLACEMENTS.len()));
                     contenders.push(contender);
                 }
                 Entry::Absent(reason) => absent(contender.name(), reason),
@@ -251,7 +258,7 @@ impl<'a> Entrance<'a> {
         // Before its threads are started.
         place.take();
         let mut copies = Vec::new();
-        for (&task, placement) in self.tasks[..count].iter().zip(COPIES) {
+        for (&task, placement) in self.tasks[..count].iter().zip(placements()) {
             let mut routine = match placement.of(|| contender.plan(task, self.threads)).with_context(what)? {
                 Plan::Ready(routine) => routine,
                 Plan::Absent(reason) => return Ok(Entry::Absent(reason)),
