@@ -75,6 +75,14 @@ impl Machine {
         }
     }
 
+    /// The CPU's name with its microarchitecture's, where that is known: makers call CPUs of several alike.
+    pub fn title(&self) -> String {
+        match self.microarchitecture.name() {
+            Some(name) => format!("{} ({name})", self.cpu),
+            None => self.cpu.clone(),
+        }
+    }
+
     /// The best that was reached with so many threads, before the rows or behind them.
     pub fn ceilings(&self, threads: usize) -> Option<Ceilings> {
         let mut measured = self.before.iter().chain(&self.after).filter(|ceilings| ceilings.threads == threads);

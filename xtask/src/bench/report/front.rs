@@ -51,7 +51,7 @@ const COLUMN: usize = 29;
 /// The facts that are told of one CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Figures {
-    /// As the system calls it.
+    /// As the system calls it, with its microarchitecture.
     cpu: String,
     /// As people call it.
     name: String,
@@ -100,8 +100,9 @@ struct Bar {
 pub fn refresh(run: &Run) -> anyhow::Result<()> {
     let folder = workspace::root().join(FOLDER);
     fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{}.json", file_stem(&run.machine.cpu)));
-    let mut figures = if path.exists() { read(&path)? } else { Figures::nothing_yet(&run.machine.cpu) };
+    let title = run.machine.title();
+    let path = folder.join(format!("{}.json", file_stem(&title)));
+    let mut figures = if path.exists() { read(&path)? } else { Figures::nothing_yet(&title) };
     figures.take(run);
     fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
 

@@ -22,11 +22,11 @@ const END: &str = "<!-- end of results -->";
 pub fn refresh(run: &Run) -> anyhow::Result<()> {
     let path = workspace::root().join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let page = replaced(&page, &run.machine.cpu, &section(run)?)?;
+    let page = replaced(&page, &run.machine.title(), &section(run)?)?;
     let folder = workspace::root().join(FOLDER);
     fs::create_dir_all(&folder)?;
     let kinds: Vec<Kind> = run.kinds().into_iter().filter(|kind| kind.weights == Weights::Plain).collect();
-    fs::write(folder.join(picture(&run.machine.cpu)), ratios(run, &kinds)?)?;
+    fs::write(folder.join(picture(&run.machine.title())), ratios(run, &kinds)?)?;
     fs::write(path, page)?;
     Ok(())
 }
@@ -60,7 +60,7 @@ fn replaced(page: &str, cpu: &str, section: &str) -> anyhow::Result<String> {
 fn section(run: &Run) -> anyhow::Result<String> {
     ensure!(!run.rows.is_empty(), "a run without rows");
     let machine = &run.machine;
-    let mut section = format!("\n## {}\n\n{} kernels, measured by `{}`.\n", machine.cpu, machine.isa, run.command);
+    let mut section = format!("\n## {}\n\n{} kernels, measured by `{}`.\n", machine.title(), machine.isa, run.command);
     let peaks: Vec<String> = machine
         .before
         .iter()
@@ -97,7 +97,7 @@ fn section(run: &Run) -> anyhow::Result<String> {
     for row in plain_rows(run) {
         writeln!(section, "{}", line(run, row)?)?;
     }
-    write!(section, "\n![Each peer's time by ours, row by row](results/{})\n\n", picture(&machine.cpu))?;
+    write!(section, "\n![Each peer's time by ours, row by row](results/{})\n\n", picture(&machine.title()))?;
     Ok(section)
 }
 
