@@ -355,6 +355,8 @@ pub(crate) struct Handover {
     /// How long the leader stays awake for the last parts, and how long anybody asks without offering its core to others.
     pub(crate) leader_patience: Duration,
     pub(crate) spin: Duration,
+    /// Questions of one that waits awake for one look at the clock, which takes as long as several.
+    pub(crate) questions_per_look: usize,
     /// Jobs for one that is timed: reading the clock twice takes a tenth of a fast handover.
     pub(crate) timed_every: usize,
     /// Cycles that a team's handover costs before anything is measured, and the least and the most that it is taken to.
@@ -377,6 +379,7 @@ pub(crate) const HANDOVER: Handover = Handover {
     held_patience: Duration::from_millis(1),
     leader_patience: Duration::from_micros(200),
     spin: Duration::from_micros(20),
+    questions_per_look: 32,
     timed_every: 8,
     first_cost: COSTS * 1500,
     least_cost: COSTS * 1000,

@@ -87,7 +87,6 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("threads/job.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),
     ("threads/team.rs", &["FREE", "LED", "MAX_THREADS"]),
     ("threads/rayon_pool.rs", &["SEATS"]),
-    ("threads/sync.rs", &["ROUND"]),
     ("plan/share.rs", &["LINE"]),
     ("plan/keep.rs", &["SLOTS"]),
     ("workspace.rs", &["LINE"]),

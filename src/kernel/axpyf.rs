@@ -39,7 +39,7 @@ pub(crate) struct Axpyf<E = f32> {
 }
 
 /// Terms that are written out one behind the other, and the best group for an operand from the outer caches: four take 5 %
-/// longer there.
+/// longer there. The loop is written out for this number.
 pub(crate) const TERMS: usize = 8;
 
 /// Computes one block of the sums of one row, in strips of `NV` vectors.
@@ -87,7 +87,7 @@ pub(crate) unsafe fn axpyf<S: Simd, E: Element, const NV: usize>(simd: S, row: &
     }
 }
 
-/// Vectors of the widest strip among those that are left over.
+/// Vectors of the widest strip among those that are left over: [`rest`] has an arm for each width.
 const WIDEST_REST: usize = 8;
 
 /// A strip of `n` vectors, `1 ≤ n ≤ WIDEST_REST`.

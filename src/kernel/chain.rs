@@ -28,10 +28,10 @@ const GROUP_ROWS: usize = 3;
 /// `f32`s in one cache line.
 pub(crate) const LINE: usize = 16;
 
-/// Rows up to which each may have a pointer of its own.
+/// Rows of a tile up to which the compiler may keep a pointer to each: registers for addresses are few.
 const MOST_POINTERS: usize = 8;
 
-/// Groups of the tallest tile.
+/// Groups of the tallest tile: the length of an array.
 const MOST_GROUPS: usize = 5;
 
 /// One call of a chain micro-kernel: `panels` panels side by side of `tiles` tiles of `MR` rows, `NV` vectors of columns of

@@ -30,7 +30,7 @@ pub(crate) struct DotTile<E = f32> {
 }
 
 /// Most columns of a tile whose right operand comes from the outer caches: they are read one
-/// behind the other, and more would only be more code.
+/// behind the other, and more would only be more code. A build holds the loop for tiles up to this width and no others.
 pub(crate) const FAR_MAX_COLS: usize = 8;
 
 /// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and

@@ -17,7 +17,7 @@ use core::marker::PhantomData;
 /// want more registers than AVX2 has.
 const GROUP: usize = 5;
 
-/// Vectors in a group of `dz`, which has column sums to keep beside it.
+/// Vectors in a group of `dz`, which has column sums to keep in registers beside it.
 const DZ_GROUP: usize = 4;
 
 /// `dst = g(src)` over `rows × cols` elements, in place where both pointers agree.

@@ -12,7 +12,7 @@ pub(crate) struct Extent {
     pub(crate) largest: *mut f32,
 }
 
-/// Vectors with an answer of their own: each waits for the one before.
+/// Vectors with an answer of their own, in registers: each waits for the one before.
 const CHAINS: usize = 4;
 
 /// Finds the largest magnitude.

@@ -15,10 +15,10 @@
 use super::{Finish, Sink, Source, head};
 use crate::simd::Simd;
 
-/// Vectors that one turn of the loop along a row writes.
+/// Vectors that one turn of the loop along a row writes: how far the loop is unrolled.
 const STRIP: usize = 8;
 
-/// Most terms of a sum.
+/// Most terms of a sum: each number of them has code of its own.
 pub(crate) const MAX_TERMS: usize = 4;
 
 /// An outer product of `rows × cols`, or the sum of a few.

@@ -14,11 +14,12 @@ use crate::simd::{Arithmetic, Group, MAX_LANES, Simd};
 use crate::summation::SUM_LANES;
 use core::mem::MaybeUninit;
 
-/// Columns that are computed side by side where vectors run down the rows, and vectors where they run along one.
+/// Columns that are computed side by side where vectors run down the rows, and vectors where they run along one. The code is
+/// written out for so many.
 const GROUP: usize = 4;
 
 /// Elements of the rows that are computed together where vectors run along them: a part of any first-level cache, `z` and `p`
-/// together.
+/// together. The length of an array on the stack, too, which no row of tuning numbers can change.
 const NEAR: usize = 2048;
 
 /// The addend that makes `-∞` of the zeros behind a row's end, and changes nothing before it.

@@ -181,7 +181,7 @@ impl<R: Step> Step for WithDecay<R> {
     }
 }
 
-/// Vectors of a row that are updated together.
+/// Vectors of a row that are updated together, each with its state in registers.
 const GROUP: usize = 4;
 
 /// The same where a rule keeps so much that more would want more registers than AVX2 has.

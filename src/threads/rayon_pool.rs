@@ -93,6 +93,7 @@ pub(super) struct Camp {
     wanted: AtomicUsize,
 }
 
+/// Seats in one word: a bit for each.
 const SEATS: usize = u64::BITS as usize;
 
 /// A thread's camp, and what its tasks are good for.

@@ -55,12 +55,10 @@ pub(super) fn wait_awake(patience: Duration, is_done: impl Fn() -> bool) -> bool
 
 #[cfg(not(all(loom, test)))]
 fn ask(patience: Duration, rest: impl Fn(), is_done: impl Fn() -> bool) -> bool {
-    /// Questions for one look at the clock.
-    const ROUND: usize = 32;
     // A look at the clock takes as long as several questions: none before the first round is over.
     let mut start = None;
     loop {
-        for _ in 0..ROUND {
+        for _ in 0..HANDOVER.questions_per_look {
             if is_done() {
                 return true;
             }
