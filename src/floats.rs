@@ -1,7 +1,7 @@
 //! Slices of floating-point numbers of either width, as samples come in.
 
 use crate::simd::prefetch;
-use crate::workspace::LINE;
+use crate::tuning::LINE;
 use core::ops::Range;
 
 /// A type of numbers that samples come in: `f32`, or `f64`, each rounded to the nearest `f32` where it is read.

@@ -9,7 +9,7 @@
 //! | quadratic `½ (a-y)²` | `a` | [`quadratic`] | [`quadratic_gradient`] |
 //! | softmax cross-entropy `-y ln p`, `p = softmax(z)` | `z` | [`softmax_cross_entropy`] | [`softmax_cross_entropy_gradient`] |
 //!
-//! [`softmax`] and [`softmax_backward`] stand alone besides. The last row takes any [`Targets`](crate::Targets), with weights of
+//! [`softmax()`] and [`softmax_backward`] stand alone besides. The last row takes any [`Targets`](crate::Targets), with weights of
 //! samples.
 //!
 //! **The factor `1/m`.** A cost holds it, a gradient does not: gradients are those of `L`, as the textbook's

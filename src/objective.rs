@@ -86,7 +86,7 @@ impl Objective {
         self.positive_weight
     }
 
-    /// Whether [`run`](Self::run) writes the gradient by `z`; if not, by `a`.
+    /// Whether [`sum`](Self::sum) writes the gradient by `z`; if not, by `a`.
     pub(crate) fn wants_z(&self) -> bool {
         self.cost != Cost::Quadratic
     }

@@ -338,6 +338,9 @@ const ROWS: &[Tuning] = &[
 /// work that has parts is then shared, however small.
 const COSTS: usize = if cfg!(fused_dense_force_sharing) { 0 } else { 1 };
 
+/// `f32`s in one cache line.
+pub(crate) const LINE: usize = 16;
+
 /// Elements from row to row, and their multiples, at which rows share a few sets of the caches: 2 KiB.
 pub(crate) const SHARED_SETS_STRIDE: usize = 512;
 

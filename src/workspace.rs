@@ -1,10 +1,7 @@
 //! Scratch memory: allocated once, aligned to cache lines, handed out in pieces.
 
 use crate::plan::Plans;
-use crate::tuning::SHARED_SETS_STRIDE;
-
-/// `f32`s in one cache line.
-pub(crate) const LINE: usize = 16;
+use crate::tuning::{LINE, SHARED_SETS_STRIDE};
 
 /// Elements from the start of a cache line on, zero at first.
 ///

@@ -14,11 +14,12 @@ use super::epilogue::{activate, collect, finish_staged};
 use super::update::Parameter;
 use super::{Gemm, Updated};
 use crate::isa::Kernels;
-use crate::kernel::chain::{LINE, Lhs, Prefetch, Tiles};
+use crate::kernel::chain::{Lhs, Prefetch, Tiles};
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{Part, RightOperand, TileLoops, TileOrder, Totals};
 use crate::summation::SUM_BLOCK;
+use crate::tuning::LINE;
 
 /// Computes one worker's part of a product in the chain order.
 ///

@@ -11,8 +11,9 @@ use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::Outer;
 use crate::kernel::pack::Panel;
 use crate::kernel::{Name, Operation, Sink};
-use crate::plan::{self, Grid, LINE, OuterProduct, Part, Plan, Rectangle, Route, SingleCall, SingleRow};
+use crate::plan::{self, Grid, OuterProduct, Part, Plan, Rectangle, Route, SingleCall, SingleRow};
 use crate::summation::SUM_BLOCK;
+use crate::tuning::LINE;
 
 /// Elements of scratch that one of so many workers needs for its parts of any product with no dimension but the batch above
 /// `longest`, and samples taken `slab_rows` at a time.

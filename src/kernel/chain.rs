@@ -19,14 +19,12 @@
 
 use super::{Finish, Sink, Source, Start};
 use crate::simd::{Element, Simd, independent, prefetch};
+use crate::tuning::LINE;
 use core::marker::PhantomData;
 
 /// Rows of the left operand that share an address register: with one more for the stride, x86 addressing reaches
 /// `0`, `1` and `2` strides from it.
 const GROUP_ROWS: usize = 3;
-
-/// `f32`s in one cache line.
-pub(crate) const LINE: usize = 16;
 
 /// Rows of a tile up to which the compiler may keep a pointer to each: registers for addresses are few.
 const MOST_POINTERS: usize = 8;

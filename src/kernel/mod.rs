@@ -1,4 +1,4 @@
-//! The kernels, written once over [`Simd`](crate::simd::Simd): `chain` and `dot` compute one tile of a matrix product
+//! The kernels, written once over [`Simd`]: `chain` and `dot` compute one tile of a matrix product
 //! in the two orders of summation, `outer` a product whose sums have one term, `axpyf` one whose output has one row,
 //! `narrow` one of few columns, `pack` brings operands into the order in which they are read, `elementwise` holds the
 //! activation behind a tile and `dz` with its column sums, `softmax` the function that couples a row's columns, `update`

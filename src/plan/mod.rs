@@ -15,7 +15,7 @@ pub(crate) use keep::{Asked, Plans, Slot};
 pub(crate) use schedule::{
     BatchOrder, BatchShape, ChunkJobs, Schedule, UpdateBy, add_up_workers, backward_cycles, chunk_jobs, schedule,
 };
-pub(crate) use share::{Grid, LINE, Part, below_parallel_min, share, step_pays, workers};
+pub(crate) use share::{Grid, Part, below_parallel_min, share, step_pays, workers};
 
 use crate::isa::Target;
 use crate::kernel::chain::Tiles;

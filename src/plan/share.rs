@@ -3,10 +3,8 @@
 use super::{Question, RightOperand, Route, cost};
 use crate::isa::Target;
 use crate::threads::ParallelBudget;
+use crate::tuning::LINE;
 use core::ops::Range;
-
-/// Elements in a cache line, which two workers had better not write to.
-pub(crate) const LINE: usize = 16;
 
 /// The rectangle of an output that one worker computes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +82,7 @@ fn best_grid(question: &Question, route: &Route, parts: usize) -> (Grid, f64) {
     let (shape, Target { kernels, tuning }) = (&question.shape, question.target);
     // Vectors run along the columns; cache lines along whatever is contiguous.
     let down = shape.c_strides.0 == 1 && shape.c_strides.1 != 1;
+    // Two workers had better not write to one cache line.
     let row_grain = if down { LINE } else { 1 };
     let col_grain = match route {
         Route::Tiles(tiles) if tiles.right == RightOperand::Prepacked => tiles.panel_vectors * kernels.lanes,

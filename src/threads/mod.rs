@@ -250,7 +250,7 @@ impl Crew<'_> {
         }
     }
 
-    /// Members that may come to a job, of which each needs a piece of the scratch; `most` is [`Threads::max`]. A helper that
+    /// Members that may come to a job, of which each needs a piece of the scratch; `most` is `Threads::max`. A helper that
     /// a team's call before has brought may be any of the team.
     pub(crate) fn members(&self, most: usize) -> usize {
         match self {

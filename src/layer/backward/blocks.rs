@@ -13,8 +13,9 @@ use crate::layer::{Dense, Scratch};
 use crate::plan::{self, Asked};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Crew;
+use crate::tuning::LINE;
 use crate::tuning::Tuning;
-use crate::workspace::{LINE, padded, padded_row_stride};
+use crate::workspace::{padded, padded_row_stride};
 use core::ops::Range;
 
 /// Scratch for a crew whose workers make `dz` themselves.

@@ -8,6 +8,7 @@ use crate::layer::Scratch;
 use crate::plan::{self, ChunkJobs, Plan, Slot};
 use crate::summation::Summation;
 use crate::threads::Crew;
+use crate::tuning::LINE;
 use crate::workspace::padded_row_stride;
 
 /// A product and the order of its sums.
@@ -184,7 +185,7 @@ impl SharedChunk<'_> {
         let cycles = plan::dz_cycles(target, rows, outputs);
         let workers = plan::workers(target, cycles, 0.0, &self.crew.budget());
         self.crew.share(workers, scratch, self.piece_len, &|index, scratch| {
-            let cols = plan::share(outputs, target.kernels.lanes.max(plan::LINE), index, workers);
+            let cols = plan::share(outputs, target.kernels.lanes.max(LINE), index, workers);
             // SAFETY: the caller's promise; the workers' columns are disjoint.
             unsafe { pass.run(target.kernels, cols, scratch) };
         });
