@@ -25,8 +25,7 @@ use crate::isa::{Isa, Kernels, Target};
 use crate::plan::{self, Plans};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::{Crew, Sharing};
-use crate::tuning::LINE;
-use crate::tuning::Tuning;
+use crate::tuning::{LINE, Tuning};
 use crate::workspace::{Workspace, padded, padded_row_stride};
 use backward::blocks::BlocksLayout;
 

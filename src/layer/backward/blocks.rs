@@ -13,8 +13,7 @@ use crate::layer::{Dense, Scratch};
 use crate::plan::{self, Asked};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Crew;
-use crate::tuning::LINE;
-use crate::tuning::Tuning;
+use crate::tuning::{LINE, Tuning};
 use crate::workspace::{padded, padded_row_stride};
 use core::ops::Range;
 
