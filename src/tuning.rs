@@ -105,6 +105,8 @@ pub struct Tuning {
     /// Columns from which on outer products and single rows cut a row's first vector so that the next begins on a cache line.
     pub(crate) outer_aligned_min_cols: usize,
     pub(crate) row_aligned_min_cols: usize,
+    /// Whether an outer product of one term is written two rows at a time, where these are not pages apart.
+    pub(crate) outer_in_pairs: bool,
     /// Columns of a row whose sums stay in the first-level cache.
     pub(crate) row_max_cols: usize,
     /// Rows of an outer product by which parameters are updated at a time.
@@ -233,6 +235,7 @@ const AVX512: Tuning = Tuning {
     outer_terms_min_cols: 1024,
     outer_aligned_min_cols: 64,
     row_aligned_min_cols: 128,
+    outer_in_pairs: false,
     row_max_cols: 4096,
     outer_update_rows: 8,
     first_level_len: 9 << 10,
@@ -298,6 +301,7 @@ const ROWS: &[Tuning] = &[
         split_min_vectors: 1,
         split_min_len: 256,
         outer_terms_min_cols: 256,
+        outer_in_pairs: true,
         copy_min_rows: 96,
         pack_left_min_panels: 8,
         dot_aligned_max_rows: 2,
@@ -324,6 +328,7 @@ const ROWS: &[Tuning] = &[
         caches: None,
         single_call_max_len: 4096,
         outer_terms_min_cols: 64,
+        outer_in_pairs: true,
         along_rows_max_terms: 6,
         few_dot_rows: 6,
         ..AVX2

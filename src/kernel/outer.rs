@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The output is written in one stream from end to end, row by row. Where the right operand is longer than eight vectors,
-//! which stay in registers, it comes from the first-level cache again for each row, and whole vectors stand on the cache
-//! lines of the output's rows.
+//! which stay in registers, it comes from the first-level cache again for each row, or for two rows of one term at a time, and
+//! whole vectors stand on the cache lines of the output's rows. A scale of 1 is left out where there is one term.
 
 use super::{Finish, Sink, Source, head};
 use crate::simd::Simd;
@@ -29,6 +29,8 @@ pub(crate) struct Outer {
     pub(crate) cols: usize,
     /// Whether a row's first vector is cut where the next begins on a cache line.
     pub(crate) is_aligned: bool,
+    /// Whether sums of one term go to two rows at a time.
+    pub(crate) in_pairs: bool,
     /// Left operand: columns are terms.
     pub(crate) a: Source,
     /// Right operand: rows are terms, contiguous.
@@ -55,24 +57,36 @@ pub(crate) unsafe fn outer<S: Simd>(simd: S, outer: &Outer) {
 /// As [`outer`].
 #[inline(always)]
 unsafe fn outer_to<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
-    // SAFETY: the caller's promise; terms and vectors of columns are as many as each arm says.
+    // SAFETY: the caller's promise; terms are as many as each arm says.
     unsafe {
         match outer.depth {
-            1 => {}
-            2 => return broad::<S, 2, ADD>(simd, outer),
-            3 => return broad::<S, 3, ADD>(simd, outer),
-            _ => return broad::<S, 4, ADD>(simd, outer),
+            1 if outer.finish.scale == 1.0 => single::<S, ADD, false>(simd, outer),
+            1 => single::<S, ADD, true>(simd, outer),
+            2 => broad::<S, 2, ADD, true>(simd, outer),
+            3 => broad::<S, 3, ADD, true>(simd, outer),
+            _ => broad::<S, 4, ADD, true>(simd, outer),
         }
+    }
+}
+
+/// Sums of one term, which are scaled or not.
+///
+/// # Safety
+/// As [`outer`].
+#[inline(always)]
+unsafe fn single<S: Simd, const ADD: bool, const SCALED: bool>(simd: S, outer: &Outer) {
+    // SAFETY: the caller's promise; vectors of columns are as many as each arm says.
+    unsafe {
         match outer.cols.div_ceil(S::LANES) {
-            1 => narrow::<S, 1, ADD>(simd, outer),
-            2 => narrow::<S, 2, ADD>(simd, outer),
-            3 => narrow::<S, 3, ADD>(simd, outer),
-            4 => narrow::<S, 4, ADD>(simd, outer),
-            5 => narrow::<S, 5, ADD>(simd, outer),
-            6 => narrow::<S, 6, ADD>(simd, outer),
-            7 => narrow::<S, 7, ADD>(simd, outer),
-            8 => narrow::<S, 8, ADD>(simd, outer),
-            _ => broad::<S, 1, ADD>(simd, outer),
+            1 => narrow::<S, 1, ADD, SCALED>(simd, outer),
+            2 => narrow::<S, 2, ADD, SCALED>(simd, outer),
+            3 => narrow::<S, 3, ADD, SCALED>(simd, outer),
+            4 => narrow::<S, 4, ADD, SCALED>(simd, outer),
+            5 => narrow::<S, 5, ADD, SCALED>(simd, outer),
+            6 => narrow::<S, 6, ADD, SCALED>(simd, outer),
+            7 => narrow::<S, 7, ADD, SCALED>(simd, outer),
+            8 => narrow::<S, 8, ADD, SCALED>(simd, outer),
+            _ => broad::<S, 1, ADD, SCALED>(simd, outer),
         }
     }
 }
@@ -82,7 +96,7 @@ unsafe fn outer_to<S: Simd, const ADD: bool>(simd: S, outer: &Outer) {
 /// # Safety
 /// As [`outer`].
 #[inline(always)]
-unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Outer) {
+unsafe fn narrow<S: Simd, const N: usize, const ADD: bool, const SCALED: bool>(simd: S, outer: &Outer) {
     let last = (N - 1) * S::LANES;
     let tail = simd.tail(outer.cols - last);
     let (scale, weight) = (simd.splat(outer.finish.scale), simd.splat(outer.finish.weight));
@@ -93,12 +107,14 @@ unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Oute
             let at = outer.b.ptr.add(v * S::LANES);
             b[v] = if v == N - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
         }
-        for i in 0..outer.rows {
+        for turn in 0..outer.rows {
+            let i = place::<ADD>(turn, outer.rows);
             let a = simd.splat(*outer.a.ptr.add(i * outer.a.row_stride));
             let c = outer.c.ptr.add(i * outer.c.row_stride);
             for v in 0..N {
                 let (at, is_last) = (c.add(v * S::LANES), v == N - 1);
-                let scaled = simd.mul(scale, simd.mul_add(a, b[v], simd.splat(0.0)));
+                let sum = simd.mul_add(a, b[v], simd.splat(0.0));
+                let scaled = if SCALED { simd.mul(scale, sum) } else { sum };
                 let value = match (ADD, is_last) {
                     (false, _) => scaled,
                     (true, false) => simd.mul_add(weight, scaled, simd.load(at)),
@@ -115,88 +131,141 @@ unsafe fn narrow<S: Simd, const N: usize, const ADD: bool>(simd: S, outer: &Oute
 /// # Safety
 /// As [`outer`].
 #[inline(always)]
-unsafe fn broad<S: Simd, const K: usize, const ADD: bool>(simd: S, outer: &Outer) {
-    let (scale, weight) = (simd.splat(outer.finish.scale), simd.splat(outer.finish.weight));
-    for i in 0..outer.rows {
-        // SAFETY: i < rows; a row's vectors lie below `cols`, or are cut to what is left of it.
-        unsafe {
-            let mut a = [scale; K];
-            for p in 0..K {
-                a[p] = simd.splat(*outer.a.ptr.add(i * outer.a.row_stride + p * outer.a.col_stride));
-            }
-            let row = Row::<S, K, ADD> { a, outer, c: outer.c.ptr.add(i * outer.c.row_stride), scale, weight };
-            // Where nothing is added, what is left over may be written again with its neighbours, which takes no mask.
-            let overlaps = !ADD && outer.cols >= S::LANES;
-            let mut j = 0;
-            if outer.is_aligned {
-                j = head::<S, _>(row.c.cast_const()).min(outer.cols);
-                if j > 0 {
-                    if overlaps { row.whole(simd, 0) } else { row.cut(simd, 0, j) }
-                }
-            }
-            while outer.cols - j >= STRIP * S::LANES {
-                for v in 0..STRIP {
-                    row.whole(simd, j + v * S::LANES);
-                }
-                j += STRIP * S::LANES;
-            }
-            while outer.cols - j >= S::LANES {
-                row.whole(simd, j);
-                j += S::LANES;
-            }
-            if j < outer.cols {
-                if overlaps { row.whole(simd, outer.cols - S::LANES) } else { row.cut(simd, j, outer.cols - j) }
-            }
+unsafe fn broad<S: Simd, const K: usize, const ADD: bool, const SCALED: bool>(simd: S, outer: &Outer) {
+    let paired = if K == 1 && outer.in_pairs { outer.rows / 2 * 2 } else { 0 };
+    // SAFETY: all rows are below `rows`.
+    unsafe {
+        for turn in 0..outer.rows - paired {
+            Rows::<S, K, 1, ADD, SCALED>::new(simd, outer, paired + place::<ADD>(turn, outer.rows - paired))
+                .compute(simd);
+        }
+        for turn in 0..paired / 2 {
+            Rows::<S, K, 2, ADD, SCALED>::new(simd, outer, 2 * place::<ADD>(turn, paired / 2)).compute(simd);
         }
     }
 }
 
-/// One row of the output.
-struct Row<'o, S: Simd, const K: usize, const ADD: bool> {
-    a: [S::V; K],
+/// Which of `count` rows or pairs comes at this turn: where the output is added to, the last one first. The forward pass of the
+/// step has left the last rows of the weights in the caches, and that of the next step begins with the first.
+#[inline(always)]
+fn place<const ADD: bool>(turn: usize, count: usize) -> usize {
+    if ADD { count - 1 - turn } else { turn }
+}
+
+/// `N` rows of the output side by side.
+struct Rows<'o, S: Simd, const K: usize, const N: usize, const ADD: bool, const SCALED: bool> {
+    a: [[S::V; K]; N],
     outer: &'o Outer,
     c: *mut f32,
     scale: S::V,
     weight: S::V,
 }
 
-impl<S: Simd, const K: usize, const ADD: bool> Row<'_, S, K, ADD> {
+impl<'o, S: Simd, const K: usize, const N: usize, const ADD: bool, const SCALED: bool> Rows<'o, S, K, N, ADD, SCALED> {
+    /// The rows from `first` on.
+    ///
+    /// # Safety
+    /// As [`outer`], for these rows.
+    #[inline(always)]
+    unsafe fn new(simd: S, outer: &'o Outer, first: usize) -> Self {
+        let (scale, weight) = (simd.splat(outer.finish.scale), simd.splat(outer.finish.weight));
+        let mut a = [[scale; K]; N];
+        // SAFETY: the caller's promise.
+        unsafe {
+            for i in 0..N {
+                for p in 0..K {
+                    a[i][p] = simd.splat(*outer.a.at(first + i, p));
+                }
+            }
+            Self { a, outer, c: outer.c.at(first, 0), scale, weight }
+        }
+    }
+
+    /// All columns.
+    ///
+    /// # Safety
+    /// As [`outer`], for these rows.
+    #[inline(always)]
+    unsafe fn compute(&self, simd: S) {
+        let outer = self.outer;
+        // Where nothing is added, what is left over may be written again with its neighbours, which takes no mask.
+        let overlaps = !ADD && outer.cols >= S::LANES;
+        let mut j = 0;
+        // SAFETY: vectors lie below `cols`, or are cut to what is left of it.
+        unsafe {
+            if outer.is_aligned {
+                j = head::<S, _>(self.c.cast_const()).min(outer.cols);
+                if j > 0 {
+                    if overlaps { self.whole(simd, 0) } else { self.cut(simd, 0, j) }
+                }
+            }
+            if N == 1 {
+                while outer.cols - j >= STRIP * S::LANES {
+                    for v in 0..STRIP {
+                        self.whole(simd, j + v * S::LANES);
+                    }
+                    j += STRIP * S::LANES;
+                }
+            }
+            while outer.cols - j >= S::LANES {
+                self.whole(simd, j);
+                j += S::LANES;
+            }
+            if j < outer.cols {
+                if overlaps { self.whole(simd, outer.cols - S::LANES) } else { self.cut(simd, j, outer.cols - j) }
+            }
+        }
+    }
+
     /// A vector of columns from `j` on.
     ///
     /// # Safety
-    /// As [`outer`], for these columns.
+    /// As [`outer`], for these rows and columns.
     #[inline(always)]
     unsafe fn whole(&self, simd: S, j: usize) {
-        let mut sum = simd.splat(0.0);
         // SAFETY: the caller's promise, and p < K.
         unsafe {
+            let mut b = [simd.splat(0.0); K];
             for p in 0..K {
-                sum = simd.mul_add(self.a[p], simd.load(self.outer.b.ptr.add(p * self.outer.b.row_stride + j)), sum);
+                b[p] = simd.load(self.outer.b.ptr.add(p * self.outer.b.row_stride + j));
             }
-            let c = self.c.add(j);
-            let scaled = simd.mul(self.scale, sum);
-            simd.store(c, if ADD { simd.mul_add(self.weight, scaled, simd.load(c)) } else { scaled });
+            for i in 0..N {
+                let c = self.c.add(i * self.outer.c.row_stride + j);
+                let scaled = self.scaled(simd, i, b);
+                simd.store(c, if ADD { simd.mul_add(self.weight, scaled, simd.load(c)) } else { scaled });
+            }
         }
     }
 
     /// `count` columns from `j` on, fewer than a vector.
     ///
     /// # Safety
-    /// As [`outer`], for these columns.
+    /// As [`outer`], for these rows and columns.
     #[inline(always)]
     unsafe fn cut(&self, simd: S, j: usize, count: usize) {
         let tail = simd.tail(count);
-        let mut sum = simd.splat(0.0);
         // SAFETY: the caller's promise, and p < K.
         unsafe {
+            let mut b = [simd.splat(0.0); K];
             for p in 0..K {
-                let b = simd.load_tail(self.outer.b.ptr.add(p * self.outer.b.row_stride + j), tail);
-                sum = simd.mul_add(self.a[p], b, sum);
+                b[p] = simd.load_tail(self.outer.b.ptr.add(p * self.outer.b.row_stride + j), tail);
             }
-            let c = self.c.add(j);
-            let scaled = simd.mul(self.scale, sum);
-            let value = if ADD { simd.mul_add(self.weight, scaled, simd.load_tail(c, tail)) } else { scaled };
-            simd.store_tail(c, value, tail);
+            for i in 0..N {
+                let c = self.c.add(i * self.outer.c.row_stride + j);
+                let scaled = self.scaled(simd, i, b);
+                let value = if ADD { simd.mul_add(self.weight, scaled, simd.load_tail(c, tail)) } else { scaled };
+                simd.store_tail(c, value, tail);
+            }
         }
+    }
+
+    /// The sums of row `i`, times the scale.
+    #[inline(always)]
+    fn scaled(&self, simd: S, i: usize, b: [S::V; K]) -> S::V {
+        let mut sum = simd.splat(0.0);
+        for p in 0..K {
+            sum = simd.mul_add(self.a[i][p], b[p], sum);
+        }
+        if SCALED { simd.mul(self.scale, sum) } else { sum }
     }
 }

@@ -159,6 +159,8 @@ pub(crate) type TilesKernel = unsafe fn(&Tiles);
 pub(crate) struct OuterProduct {
     /// Whether rows are cut so that whole vectors stand on cache lines.
     pub(crate) aligned: bool,
+    /// Whether sums of one term go to two rows at a time.
+    pub(crate) in_pairs: bool,
     /// Rows and columns by which parameters are updated at a time.
     pub(crate) update_rows: usize,
     pub(crate) update_cols: usize,

@@ -4,7 +4,7 @@ use super::{
     DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, TilesKernel,
     Totals, cost,
 };
-use crate::isa::Kernels;
+use crate::isa::{Kernels, Target};
 use crate::kernel::{axpyf, dot, narrow, outer};
 use crate::plan::Grid;
 use crate::summation::{SUM_BLOCK, Summation};
@@ -305,12 +305,18 @@ fn is_outer(q: &Question) -> bool {
 
 /// An outer product, of which a worker has at most this many columns.
 fn outer_product(q: &Question, cols: usize) -> OuterProduct {
-    let update_rows = q.target.tuning.outer_update_rows;
+    let Target { kernels, tuning } = q.target;
+    let update_rows = tuning.outer_update_rows;
+    let aligned = cols >= tuning.outer_aligned_min_cols;
+    let stride = q.shape.c_strides.0;
+    // Two rows are cut in one place, and rows pages apart share the sets of a cache.
+    let fits = (!aligned || stride.is_multiple_of(kernels.lanes)) && !stride.is_multiple_of(tuning.page_stride);
     OuterProduct {
-        aligned: cols >= q.target.tuning.outer_aligned_min_cols,
+        aligned,
+        in_pairs: tuning.outer_in_pairs && fits,
         update_rows,
         // The scratch holds at least SUM_BLOCK terms of a panel.
-        update_cols: SUM_BLOCK * q.target.kernels.nr() / update_rows,
+        update_cols: SUM_BLOCK * kernels.nr() / update_rows,
     }
 }
 

@@ -169,6 +169,7 @@ numbers! {
     outer_terms_min_cols: ANY,
     outer_aligned_min_cols: ANY,
     row_aligned_min_cols: ANY,
+    outer_in_pairs: false..=true,
     row_max_cols: 256..=usize::MAX,
     outer_update_rows: 1..=64,
     first_level_len: ANY,

@@ -129,6 +129,12 @@ pub const PROBES: &[Probe] = &[
         BACKWARD,
         &[(1, 45, 64), (1, 100, 30), (1, 203, 100), (1, 785, 100)],
     ),
+    Probe::new(
+        "outer_in_pairs",
+        &["false", "true"],
+        BACKWARD,
+        &[(1, 320, 64), (1, 784, 30), (1, 784, 100), (1, 784, 512), (1, 512, 512)],
+    ),
     Probe::hidden(
         "row_max_cols",
         &["1024", "2048", "4096", "8192", "max"],
