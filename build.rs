@@ -82,12 +82,13 @@ fn isa_module(out: &mut String, spec: &IsaSpec, is_baseline: bool) {
 /// {token}: {lanes} lanes{features}.
 mod {name} {{
     use super::*;
-    use crate::simd::{token} as Token;
+    use crate::simd::{token} as Token;{half}
 
     fn detect() -> bool {{
         {detect}
     }}
 ",
+        half = spec.half.map_or(String::new(), |half| format!("\n    use crate::simd::{half};")),
         lanes = spec.lanes,
         features = if spec.features.is_empty() { String::new() } else { format!(", {}", spec.features.join(" + ")) },
     )
@@ -100,7 +101,7 @@ mod {name} {{
         crate::kernel::trace::record(Operation::{operation}, {rows}, {cols}, \"{name}\");\n"
         )
     };
-    let mut shim = |generics: &str, function: &str, argument: &str, call: &str, record: &str| {
+    let mut shim_of = |token: &str, generics: &str, function: &str, argument: &str, call: &str, record: &str| {
         write!(
             out,
             "
@@ -108,12 +109,19 @@ mod {name} {{
     /// As [`{call}`], on a CPU with this instruction set.
 {enable}    unsafe fn {function}{generics}(call: &{argument}) {{
 {record}        // SAFETY: the caller's promise.
-        unsafe {{ {call}(Token::assume(), call) }}
+        unsafe {{ {call}({token}::assume(), call) }}
     }}
 ",
-            call = call.replace("SELF", "Token"),
+            call = call.replace("SELF", token),
         )
         .unwrap();
+    };
+    if let Some(half) = spec.half {
+        let record = record("Outer", "1", &format!("{half}::LANES"));
+        shim_of(half, "", "outer_by_halves", "Outer", "outer::outer::<SELF>", &record);
+    }
+    let mut shim = |generics: &str, function: &str, argument: &str, call: &str, record: &str| {
+        shim_of("Token", generics, function, argument, call, record);
     };
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
@@ -205,6 +213,7 @@ mod {name} {{
         dot_tiles: {dot_tiles},
         tall_dot_rows: {tall_dot_rows},
         outer,
+        outer_by_halves: {outer_by_halves},
         axpyf,
         narrow: {narrow},
         update: {update},
@@ -228,6 +237,7 @@ mod {name} {{
         registers = spec.registers,
         factors = spec.factors,
         panel_vectors = spec.panel_vectors,
+        outer_by_halves = if spec.half.is_some() { "Some(outer_by_halves)" } else { "None" },
         narrow = if spec.has_quads { "Some(quads)" } else { "None" },
         tall_dot_rows = spec.tall_dot_rows,
         exact_tiles = tiles(true),

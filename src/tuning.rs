@@ -107,6 +107,8 @@ pub struct Tuning {
     pub(crate) row_aligned_min_cols: usize,
     /// Whether an outer product of one term is written two rows at a time, where these are not pages apart.
     pub(crate) outer_in_pairs: bool,
+    /// Whether an outer product of one term is added by vectors half as wide, where there are any.
+    pub(crate) outer_adds_by_halves: bool,
     /// Columns of a row whose sums stay in the first-level cache.
     pub(crate) row_max_cols: usize,
     /// Rows of an outer product by which parameters are updated at a time.
@@ -236,6 +238,7 @@ const AVX512: Tuning = Tuning {
     outer_aligned_min_cols: 64,
     row_aligned_min_cols: 128,
     outer_in_pairs: false,
+    outer_adds_by_halves: false,
     row_max_cols: 4096,
     outer_update_rows: 8,
     first_level_len: 9 << 10,
@@ -302,6 +305,7 @@ const ROWS: &[Tuning] = &[
         split_min_len: 256,
         outer_terms_min_cols: 256,
         outer_in_pairs: true,
+        outer_adds_by_halves: true,
         copy_min_rows: 96,
         pack_left_min_panels: 8,
         dot_aligned_max_rows: 2,

@@ -244,9 +244,13 @@ unsafe fn few_columns(kernel: unsafe fn(&Narrow), gemm: &Gemm, part: &Part) {
 /// As [`run`], where `to` is writable at as many rows and columns, which are contiguous.
 #[inline(always)]
 unsafe fn outer_product(kernels: &Kernels, gemm: &Gemm, plan: &OuterProduct, part: &Part, to: Sink) {
+    let kernel = match kernels.outer_by_halves {
+        Some(kernel) if plan.adds_by_halves && gemm.finish.add => kernel,
+        _ => kernels.outer,
+    };
     // SAFETY: the caller's promise.
     unsafe {
-        (kernels.outer)(&Outer {
+        kernel(&Outer {
             rows: part.rows.len(),
             cols: part.cols.len(),
             is_aligned: plan.aligned,

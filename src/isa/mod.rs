@@ -140,6 +140,8 @@ pub(crate) struct Kernels {
     /// Rows of a dot-product tile where there are many.
     pub(crate) tall_dot_rows: usize,
     pub(crate) outer: unsafe fn(&Outer),
+    /// The same by vectors half as wide, where the instruction set has them.
+    pub(crate) outer_by_halves: Option<unsafe fn(&Outer)>,
     pub(crate) axpyf: unsafe fn(&Axpyf),
     /// Where vectors hold rows of few columns side by side.
     pub(crate) narrow: Option<unsafe fn(&Narrow)>,

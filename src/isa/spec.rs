@@ -11,6 +11,8 @@ pub(crate) struct IsaSpec {
     pub(crate) variant: &'static str,
     /// The type that implements `Simd`, found as `crate::simd::<token>`.
     pub(crate) token: &'static str,
+    /// The type of vectors half as wide, whose features these imply.
+    pub(crate) half: Option<&'static str>,
     /// `CARGO_CFG_TARGET_ARCH` it belongs to; `None` builds everywhere.
     pub(crate) arch: Option<&'static str>,
     /// Target features that the shims enable and that dispatch asks for.
@@ -45,6 +47,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         name: "avx512",
         variant: "Avx512",
         token: "Avx512",
+        half: Some("Avx2"),
         arch: Some("x86_64"),
         features: &["avx512f", "avx512vl"],
         lanes: 16,
@@ -62,6 +65,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         name: "avx2",
         variant: "Avx2",
         token: "Avx2",
+        half: None,
         arch: Some("x86_64"),
         features: &["avx2", "fma"],
         lanes: 8,
@@ -79,6 +83,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         name: "neon",
         variant: "Neon",
         token: "Neon",
+        half: None,
         arch: Some("aarch64"),
         features: &["neon"],
         lanes: 4,
@@ -96,6 +101,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         name: "portable",
         variant: "Portable",
         token: "Portable",
+        half: None,
         arch: None,
         features: &[],
         lanes: 8,

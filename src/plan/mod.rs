@@ -161,6 +161,8 @@ pub(crate) struct OuterProduct {
     pub(crate) aligned: bool,
     /// Whether sums of one term go to two rows at a time.
     pub(crate) in_pairs: bool,
+    /// Whether vectors are half as wide where the product is added.
+    pub(crate) adds_by_halves: bool,
     /// Rows and columns by which parameters are updated at a time.
     pub(crate) update_rows: usize,
     pub(crate) update_cols: usize,

@@ -314,6 +314,7 @@ fn outer_product(q: &Question, cols: usize) -> OuterProduct {
     OuterProduct {
         aligned,
         in_pairs: tuning.outer_in_pairs && fits,
+        adds_by_halves: tuning.outer_adds_by_halves && q.shape.k == 1,
         update_rows,
         // The scratch holds at least SUM_BLOCK terms of a panel.
         update_cols: SUM_BLOCK * kernels.nr() / update_rows,

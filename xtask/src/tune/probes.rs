@@ -129,7 +129,7 @@ pub const PROBES: &[Probe] = &[
         BACKWARD,
         &[(1, 45, 64), (1, 100, 30), (1, 203, 100), (1, 785, 100)],
     ),
-    Probe::new(
+    Probe::hidden(
         "outer_in_pairs",
         &["false", "true"],
         BACKWARD,
