@@ -43,6 +43,10 @@ fn the_table_is_what_the_specification_says() {
         // Kernels that mask the last vector of every tile at no cost have no reason to copy rows of broken vectors.
         assert!(rows.clone().all(|tuning| tuning.copies_broken_rows != spec.masked_loads_are_free));
         assert_eq!(kernels.narrow.is_some(), spec.has_quads);
+        assert_eq!(kernels.outer_by_halves.is_some(), spec.half.is_some());
+        for half in ISA_SPECS.iter().filter(|other| Some(other.token) == spec.half) {
+            assert_eq!(2 * half.lanes, spec.lanes);
+        }
         let rungs = |ladder: &[&[unsafe fn(&Tiles)]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
         assert_eq!(rungs(kernels.tiles), spec.masked_tile_rows);
         assert_eq!(rungs(kernels.padded_tiles), spec.tile_rows);

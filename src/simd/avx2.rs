@@ -209,17 +209,17 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn store_tail(self, p: *mut f32, v: __m256, tail: Tail) {
+        let (low, high) = safe!((_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v)));
         // SAFETY: the caller vouches for as many elements as the tail chooses.
         unsafe {
-            if tail.count == Self::LANES {
-                return self.store(p, v);
+            match tail.count {
+                Self::LANES => self.store(p, v),
+                0..4 => self.store_fewer_than_4(p, low, tail.count),
+                _ => {
+                    _mm_storeu_ps(p, low);
+                    self.store_fewer_than_4(p.add(4), high, tail.count - 4);
+                }
             }
-            let low = safe!(_mm256_castps256_ps128(v));
-            if tail.count < 4 {
-                return self.store_fewer_than_4(p, low, tail.count);
-            }
-            _mm_storeu_ps(p, low);
-            self.store_fewer_than_4(p.add(4), safe!(_mm256_extractf128_ps::<1>(v)), tail.count - 4);
         }
     }
 

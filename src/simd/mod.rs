@@ -5,7 +5,8 @@
 //! safe, and only memory access is not.
 
 // `build.rs` names the instruction sets that the build holds kernels for.
-#[cfg(fused_dense_isa = "avx2")]
+// AVX-512 takes vectors half as wide here and there.
+#[cfg(any(fused_dense_isa = "avx2", fused_dense_isa = "avx512"))]
 mod avx2;
 #[cfg(fused_dense_isa = "avx512")]
 mod avx512;
@@ -18,7 +19,7 @@ mod neon;
 #[cfg(fused_dense_isa = "portable")]
 mod portable;
 
-#[cfg(fused_dense_isa = "avx2")]
+#[cfg(any(fused_dense_isa = "avx2", fused_dense_isa = "avx512"))]
 pub(crate) use avx2::Avx2;
 #[cfg(fused_dense_isa = "avx512")]
 pub(crate) use avx512::Avx512;
