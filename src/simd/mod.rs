@@ -4,8 +4,8 @@
 //! guards, from `assume`), so that holding one proves that the CPU has the instructions; the arithmetic is therefore
 //! safe, and only memory access is not.
 
-// `build.rs` names the instruction sets that the build holds kernels for.
-// AVX-512 takes vectors half as wide here and there.
+// `build.rs` names the instruction sets that the build holds kernels for. Those of AVX-512 need AVX2's vectors, too: some of
+// its kernels take vectors half as wide.
 #[cfg(any(fused_dense_isa = "avx2", fused_dense_isa = "avx512"))]
 mod avx2;
 #[cfg(fused_dense_isa = "avx512")]
