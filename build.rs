@@ -127,16 +127,25 @@ mod {name} {{
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain",
         "Tiles",
-        "chain_tiles::<SELF, TileKind<f32, MASKED_B, false>, MR, NV>",
+        "chain_tiles::<SELF, TileKind<f32, WholeLast, MASKED_B, false>, MR, NV>",
         &record("Chain", "MR", "NV * Token::LANES"),
     );
     shim(
         "<const MR: usize, const NV: usize, const MASKED_B: bool>",
         "chain_prefetching",
         "Tiles",
-        "chain_tiles::<SELF, TileKind<f32, MASKED_B, true>, MR, NV>",
+        "chain_tiles::<SELF, TileKind<f32, WholeLast, MASKED_B, true>, MR, NV>",
         &record("Chain", "MR", "NV * Token::LANES"),
     );
+    if spec.half.is_some() {
+        shim(
+            "<const MR: usize, const NV: usize>",
+            "chain_half_last",
+            "Tiles",
+            "chain_tiles::<SELF, TileKind<f32, HalfLast, true, false>, MR, NV>",
+            &record("Chain", "MR", "NV * Token::LANES - Token::LANES / 2"),
+        );
+    }
     shim(
         "<const MR: usize, const NR: usize>",
         "dots",
@@ -180,6 +189,13 @@ mod {name} {{
         let rungs = if masked { spec.masked_tile_rows } else { spec.tile_rows };
         ladder(&|vectors, rows| format!("chain::<{rows}, {vectors}, {masked}>"), rungs)
     };
+    let half_last_tiles = match spec.half {
+        Some(_) => {
+            let tiles = ladder(&|vectors, rows| format!("chain_half_last::<{rows}, {vectors}>"), spec.masked_tile_rows);
+            format!("Some({tiles})")
+        }
+        None => "None".to_string(),
+    };
     let padded_tiles = tiles(spec.masked_loads_are_free);
     let (panel, free) = (spec.panel_vectors, spec.masked_loads_are_free);
     let prefetching_tiles: Vec<String> =
@@ -209,6 +225,7 @@ mod {name} {{
         widest_by_rows: &{widest_by_rows:?},
         tiles: {exact_tiles},
         padded_tiles: {padded_tiles},
+        half_last_tiles: {half_last_tiles},
         prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
         tall_dot_rows: {tall_dot_rows},

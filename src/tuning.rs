@@ -109,6 +109,8 @@ pub struct Tuning {
     pub(crate) outer_in_pairs: bool,
     /// Whether an outer product of one term is added by vectors half as wide, where there are any.
     pub(crate) outer_adds_by_halves: bool,
+    /// Whether the last vector of a chain tile is half a one where that holds its columns, and where there are halves.
+    pub(crate) half_last_vectors: bool,
     /// Columns of a row whose sums stay in the first-level cache.
     pub(crate) row_max_cols: usize,
     /// Rows of an outer product by which parameters are updated at a time.
@@ -239,6 +241,7 @@ const AVX512: Tuning = Tuning {
     row_aligned_min_cols: 128,
     outer_in_pairs: false,
     outer_adds_by_halves: false,
+    half_last_vectors: false,
     row_max_cols: 4096,
     outer_update_rows: 8,
     first_level_len: 9 << 10,
@@ -306,6 +309,7 @@ const ROWS: &[Tuning] = &[
         outer_terms_min_cols: 256,
         outer_in_pairs: true,
         outer_adds_by_halves: true,
+        half_last_vectors: true,
         copy_min_rows: 96,
         pack_left_min_panels: 8,
         dot_aligned_max_rows: 2,

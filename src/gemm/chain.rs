@@ -42,7 +42,7 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part:
 pub(super) fn largest_tile(kernels: &Kernels, plan: &TileLoops, part: &Part) -> (usize, usize) {
     let rows = Chunks::new(part.rows.clone(), plan.rows, 1).longest();
     let Cut { panels, tiles } = Cut::new(kernels, plan, &Part { rows: 0..rows, cols: part.cols.clone() });
-    (tiles.longest(), kernels.vectors(panels.longest()) * kernels.lanes)
+    (tiles.longest(), kernels.padded(panels.longest(), plan.half_last))
 }
 
 /// How a part is cut.
@@ -144,7 +144,7 @@ unsafe fn direct(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
                 for index in 0..tiles.count {
                     let tile = Run { start: tiles.start + index * tiles.len, count: 1, len: tiles.len };
                     for panels in panels.iter().filter(|run| run.count > 0) {
-                        direct_run(kernels, gemm, &left, panels, &tile);
+                        direct_run(kernels, gemm, plan, &left, panels, &tile);
                     }
                 }
             }
@@ -154,15 +154,15 @@ unsafe fn direct(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
             let panels = panels.runs();
             for tiles in [higher, tiles].iter().filter(|run| run.count > 0) {
                 for panels in panels.iter().filter(|run| run.count > 0) {
-                    direct_run(kernels, gemm, &left, panels, tiles);
+                    direct_run(kernels, gemm, plan, &left, panels, tiles);
                 }
             }
             return;
         }
         for cols in panels {
             let panel = Run::of_one(&cols);
-            direct_run(kernels, gemm, &left, &panel, &higher);
-            direct_run(kernels, gemm, &left, &panel, &tiles);
+            direct_run(kernels, gemm, plan, &left, &panel, &higher);
+            direct_run(kernels, gemm, plan, &left, &panel, &tiles);
         }
     }
 }
@@ -172,10 +172,10 @@ unsafe fn direct(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, 
 /// # Safety
 /// As [`run`], for panels and tiles inside the part.
 #[inline(never)]
-unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, left: &Left, panels: &Run, tiles: &Run) {
+unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, left: &Left, panels: &Run, tiles: &Run) {
     let vectors = kernels.vectors(panels.len);
     let padding = vectors * kernels.lanes - panels.len;
-    let table = if padding == 0 { kernels.padded_tiles } else { kernels.tiles };
+    let table = kernels.tiles_for(padding, padding > 0, plan.half_last);
     // SAFETY: the caller's promise.
     unsafe {
         table[vectors - 1][tiles.len - 1](&Tiles {
@@ -269,7 +269,7 @@ impl PanelCall<'_> {
         let padding = vectors * kernels.lanes - width;
         // A panel of whole vectors needs no mask.
         let is_masked = plan.right == RightOperand::InPlace && padding > 0;
-        let table = (if is_masked { kernels.tiles } else { kernels.padded_tiles })[vectors - 1];
+        let table = kernels.tiles_for(padding, is_masked, plan.half_last)[vectors - 1];
         let can_prefetch = left.prefetches && !is_masked && vectors == kernels.panel_vectors;
         let depth = SUM_BLOCK.min(gemm.k - first);
         let around = self.around(first, depth);

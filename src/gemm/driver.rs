@@ -108,7 +108,7 @@ pub(crate) fn kernel_name(kernels: &Kernels, rectangle: &Rectangle, rows: usize,
     let part = &Part { rows: 0..rows, cols: 0..cols };
     let (operation, (rows, cols)) = match &rectangle.route {
         Route::Nothing => return None,
-        Route::SingleCall(call) => (Operation::Chain, (call.height, call.width)),
+        Route::SingleCall(call) => (Operation::Chain, (call.height, call_width(kernels, call))),
         Route::FewColumns(_) => (Operation::Quads, (kernels.lanes / 4, 4)),
         Route::OuterProduct(_) => (Operation::Outer, (1, kernels.lanes)),
         Route::SingleRow(_) => (Operation::Axpyf, (1, kernels.registers / 2 * kernels.lanes)),
@@ -116,6 +116,11 @@ pub(crate) fn kernel_name(kernels: &Kernels, rectangle: &Rectangle, rows: usize,
         Route::Tiles(tiles) => (Operation::Chain, chain::largest_tile(kernels, tiles, part)),
     };
     Some(Name { operation, rows, cols, isa: kernels.isa.name() })
+}
+
+/// Columns of a panel that its kernel computes.
+fn call_width(kernels: &Kernels, call: &SingleCall) -> usize {
+    kernels.padded(call.width + call.tail - kernels.lanes, call.half_last)
 }
 
 /// A part of a rectangle, whose product is transposed if the plan says so.

@@ -19,7 +19,7 @@ use crate::error::ParseIsaError;
 #[cfg(test)]
 use crate::kernel::Operation;
 use crate::kernel::axpyf::{self, Axpyf};
-use crate::kernel::chain::{TileKind, Tiles, chain_tiles};
+use crate::kernel::chain::{HalfLast, TileKind, Tiles, WholeLast, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
 use crate::kernel::extent::{Extent, extent};
@@ -114,6 +114,9 @@ impl FromStr for Isa {
     }
 }
 
+/// A chain micro-kernel.
+pub(crate) type TilesKernel = unsafe fn(&Tiles);
+
 /// One row of the kernel table: every entry into one instruction set.
 ///
 /// All function pointers are unsafe for one common reason besides their own sections: the CPU must have the
@@ -130,11 +133,13 @@ pub(crate) struct Kernels {
     /// Vectors of the widest chain tile that has room for this many rows, as far as it is wider than a panel.
     pub(crate) widest_by_rows: &'static [usize],
     /// Chain kernels with exact reads, `[vectors - 1][rows - 1]`.
-    pub(crate) tiles: &'static [&'static [unsafe fn(&Tiles)]],
+    pub(crate) tiles: &'static [&'static [TilesKernel]],
     /// Chain kernels for panels padded to whole vectors.
-    pub(crate) padded_tiles: &'static [&'static [unsafe fn(&Tiles)]],
+    pub(crate) padded_tiles: &'static [&'static [TilesKernel]],
+    /// Those of which half the last vector holds the columns, where the instruction set has halves.
+    pub(crate) half_last_tiles: Option<&'static [&'static [TilesKernel]]>,
     /// Those as wide as a panel that prefetch rows besides, `[rows - 1]`.
-    pub(crate) prefetching_tiles: &'static [unsafe fn(&Tiles)],
+    pub(crate) prefetching_tiles: &'static [TilesKernel],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     /// Rows of a dot-product tile where there are many.
@@ -175,6 +180,29 @@ impl Kernels {
     pub(crate) fn vectors(&self, cols: usize) -> usize {
         // `lanes` is a power of two, which spares a small layer the division.
         (cols + self.lanes - 1) >> self.lanes.trailing_zeros()
+    }
+
+    /// Columns that tiles of so many compute: in whole vectors, or where the last one may be half a one and that much does.
+    #[inline(always)]
+    pub(crate) fn padded(&self, cols: usize, half_last: bool) -> usize {
+        let padded = self.vectors(cols) * self.lanes;
+        let is_half = half_last && self.half_last_tiles.is_some() && 2 * (padded - cols) >= self.lanes;
+        padded - if is_half { self.lanes / 2 } else { 0 }
+    }
+
+    /// The chain kernels, `[vectors - 1][rows - 1]`, for a last vector of which so many columns are padding.
+    #[inline(always)]
+    pub(crate) fn tiles_for(
+        &self,
+        padding: usize,
+        is_masked: bool,
+        half_last: bool,
+    ) -> &'static [&'static [TilesKernel]] {
+        match self.half_last_tiles {
+            Some(tiles) if half_last && 2 * padding >= self.lanes => tiles,
+            _ if is_masked => self.tiles,
+            _ => self.padded_tiles,
+        }
     }
 
     /// Columns of a panel for tall products.

@@ -44,12 +44,17 @@ fn the_table_is_what_the_specification_says() {
         assert!(rows.clone().all(|tuning| tuning.copies_broken_rows != spec.masked_loads_are_free));
         assert_eq!(kernels.narrow.is_some(), spec.has_quads);
         assert_eq!(kernels.outer_by_halves.is_some(), spec.half.is_some());
+        assert_eq!(kernels.half_last_tiles.is_some(), spec.half.is_some());
         for half in ISA_SPECS.iter().filter(|other| Some(other.token) == spec.half) {
             assert_eq!(2 * half.lanes, spec.lanes);
         }
         let rungs = |ladder: &[&[unsafe fn(&Tiles)]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
         assert_eq!(rungs(kernels.tiles), spec.masked_tile_rows);
         assert_eq!(rungs(kernels.padded_tiles), spec.tile_rows);
+        // They stand for both.
+        if let Some(tiles) = kernels.half_last_tiles {
+            assert_eq!((rungs(tiles).as_slice(), spec.masked_tile_rows), (spec.tile_rows, spec.tile_rows));
+        }
         let dots: Vec<usize> = kernels.dot_tiles.iter().map(|rung| rung.len()).collect();
         assert_eq!((dots.as_slice(), kernels.tall_dot_rows), (spec.dot_cols, spec.tall_dot_rows));
         assert_eq!(SUM_LANES % kernels.lanes, 0);

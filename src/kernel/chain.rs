@@ -18,7 +18,7 @@
 //! Written once over [`Simd`]; `build.rs` instantiates it for every instruction set, row count and width.
 
 use super::{Finish, Sink, Source, Start};
-use crate::simd::{Element, Simd, independent, prefetch};
+use crate::simd::{Element, Halves, Simd, independent, prefetch};
 use crate::tuning::LINE;
 use core::marker::PhantomData;
 
@@ -109,9 +109,11 @@ impl Prefetch {
 }
 
 /// The properties of a compiled tile besides its size, which is a constant of each function because arrays have it.
-pub(crate) trait Kind {
+pub(crate) trait Kind<S: Simd> {
     /// Elements of the right operand.
     type Element: Element;
+    /// The last vector.
+    type Last: Last<S>;
     /// Whether loads of the right operand's last vector are kept inside its tail; where not, that vector is loaded whole.
     const MASKED_B: bool;
     /// Whether tiles prefetch the rows that `prefetch` names: in kernels of their own, since the main loop of the others would
@@ -120,12 +122,108 @@ pub(crate) trait Kind {
 }
 
 /// The one kind for each choice.
-pub(crate) struct TileKind<E, const MASKED_B: bool, const PREFETCHES: bool>(PhantomData<E>);
+pub(crate) struct TileKind<E, L, const MASKED_B: bool, const PREFETCHES: bool>(PhantomData<(E, L)>);
 
-impl<E: Element, const MASKED: bool, const PREFETCHING: bool> Kind for TileKind<E, MASKED, PREFETCHING> {
+impl<S: Simd, E: Element, L: Last<S>, const MASKED: bool, const PREFETCHING: bool> Kind<S>
+    for TileKind<E, L, MASKED, PREFETCHING>
+{
     type Element = E;
+    type Last = L;
     const MASKED_B: bool = MASKED;
     const PREFETCHES: bool = PREFETCHING;
+}
+
+/// How much of a tile's last vector is computed.
+pub(crate) trait Last<S: Simd> {
+    /// A factor in all lanes that multiplies this vector and others.
+    fn shared(simd: S, factor: S::V) -> S::V;
+    /// `a · b`
+    fn mul(simd: S, a: S::V, b: S::V) -> S::V;
+    /// `a · b + c`, rounded once.
+    fn mul_add(simd: S, a: S::V, b: S::V, c: S::V) -> S::V;
+    /// [`mul_add_factor`](Simd::mul_add_factor)
+    fn mul_add_factor(simd: S, factors: S::V, index: usize, b: S::V, c: S::V) -> S::V;
+    /// # Safety
+    /// As many elements from `p` as `tail` chooses must be readable.
+    unsafe fn load<E: Element>(simd: S, p: *const E, tail: S::Tail) -> S::V;
+    /// # Safety
+    /// As many elements from `p` as `tail` chooses must be writable.
+    unsafe fn store(simd: S, p: *mut f32, v: S::V, tail: S::Tail);
+}
+
+/// All of it.
+pub(crate) struct WholeLast;
+
+/// Half of it, which holds the tail.
+pub(crate) struct HalfLast;
+
+impl<S: Simd> Last<S> for WholeLast {
+    #[inline(always)]
+    fn shared(_: S, factor: S::V) -> S::V {
+        factor
+    }
+
+    #[inline(always)]
+    fn mul(simd: S, a: S::V, b: S::V) -> S::V {
+        simd.mul(a, b)
+    }
+
+    #[inline(always)]
+    fn mul_add(simd: S, a: S::V, b: S::V, c: S::V) -> S::V {
+        simd.mul_add(a, b, c)
+    }
+
+    #[inline(always)]
+    fn mul_add_factor(simd: S, factors: S::V, index: usize, b: S::V, c: S::V) -> S::V {
+        simd.mul_add_factor(factors, index, b, c)
+    }
+
+    #[inline(always)]
+    unsafe fn load<E: Element>(simd: S, p: *const E, tail: S::Tail) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { E::load_tail(simd, p, tail) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(simd: S, p: *mut f32, v: S::V, tail: S::Tail) {
+        // SAFETY: the caller's promise.
+        unsafe { simd.store_tail(p, v, tail) }
+    }
+}
+
+impl<S: Halves> Last<S> for HalfLast {
+    #[inline(always)]
+    fn shared(simd: S, factor: S::V) -> S::V {
+        simd.in_one_register(factor)
+    }
+
+    #[inline(always)]
+    fn mul(simd: S, a: S::V, b: S::V) -> S::V {
+        simd.mul_half(a, b)
+    }
+
+    #[inline(always)]
+    fn mul_add(simd: S, a: S::V, b: S::V, c: S::V) -> S::V {
+        simd.mul_add_half(a, b, c)
+    }
+
+    #[inline(always)]
+    fn mul_add_factor(simd: S, factors: S::V, _: usize, b: S::V, c: S::V) -> S::V {
+        const { assert!(S::FACTORS == 1 && S::HAS_MASKS) };
+        simd.mul_add_half(factors, b, c)
+    }
+
+    #[inline(always)]
+    unsafe fn load<E: Element>(simd: S, p: *const E, tail: S::Tail) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { E::load_half(simd, p, tail) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(simd: S, p: *mut f32, v: S::V, tail: S::Tail) {
+        // SAFETY: the caller's promise.
+        unsafe { simd.store_half(p, v, tail) }
+    }
 }
 
 /// Elements of the left operand in a register: rows of one term, or terms of one row.
@@ -167,7 +265,10 @@ impl<S: Simd> Factors for OfTerms<S> {
 ///   inputs;
 /// - `1 ≤ tail ≤ LANES`, and `tail = LANES` with several panels.
 #[inline(always)]
-pub(crate) unsafe fn chain_tiles<S: Simd, K: Kind, const MR: usize, const NV: usize>(simd: S, run: &Tiles<K::Element>) {
+pub(crate) unsafe fn chain_tiles<S: Simd, K: Kind<S>, const MR: usize, const NV: usize>(
+    simd: S,
+    run: &Tiles<K::Element>,
+) {
     let columns = Columns::<S, NV>::new(simd, run.tail);
     let mut first = Tile { index: 0, a: run.a.rows.ptr, b: run.b.ptr, c: run.c.ptr, start: run.start };
     for _ in 0..run.panels {
@@ -209,7 +310,7 @@ struct Tile<E> {
 /// # Safety
 /// As [`chain_tiles`], for this tile.
 #[inline(always)]
-unsafe fn chain_tile<S: Simd, K: Kind, const MR: usize, const NV: usize>(
+unsafe fn chain_tile<S: Simd, K: Kind<S>, const MR: usize, const NV: usize>(
     simd: S,
     run: &Tiles<K::Element>,
     columns: &Columns<S, NV>,
@@ -225,7 +326,7 @@ unsafe fn chain_tile<S: Simd, K: Kind, const MR: usize, const NV: usize>(
             Start::Zero => {}
             Start::Columns(bias) => {
                 for v in 0..NV {
-                    let bias = columns.load(simd, bias, v);
+                    let bias = columns.load::<_, K::Last>(simd, bias, v);
                     for row in &mut acc {
                         row[v] = bias;
                     }
@@ -260,15 +361,18 @@ unsafe fn chain_tile<S: Simd, K: Kind, const MR: usize, const NV: usize>(
             let row = group.add(i * run.c.row_stride);
             // All of a row is read before any of it is written, since the last two vectors may overlap.
             for v in 0..NV {
-                let scaled = simd.mul(scale, acc[i][v]);
-                acc[i][v] = if run.finish.add {
-                    simd.mul_add(weight, scaled, columns.load(simd, row.cast_const(), v))
-                } else {
-                    scaled
-                };
+                let is_last = v == NV - 1;
+                acc[i][v] = if is_last { K::Last::mul(simd, scale, acc[i][v]) } else { simd.mul(scale, acc[i][v]) };
+                if run.finish.add {
+                    let (scaled, before) = (acc[i][v], columns.load::<_, K::Last>(simd, row.cast_const(), v));
+                    acc[i][v] = match is_last {
+                        true => K::Last::mul_add(simd, weight, scaled, before),
+                        false => simd.mul_add(weight, scaled, before),
+                    };
+                }
             }
             for v in 0..NV {
-                columns.store(simd, row, v, acc[i][v]);
+                columns.store::<K::Last>(simd, row, v, acc[i][v]);
             }
         }
     }
@@ -305,11 +409,11 @@ impl<S: Simd, const NV: usize> Columns<S, NV> {
     /// # Safety
     /// The tile's columns must be readable from `row` on.
     #[inline(always)]
-    unsafe fn load<E: Element>(&self, simd: S, row: *const E, v: usize) -> S::V {
+    unsafe fn load<E: Element, L: Last<S>>(&self, simd: S, row: *const E, v: usize) -> S::V {
         // SAFETY: a whole vector lies on the tile's columns, or is cut to them.
         unsafe {
             let at = row.add(self.start(v));
-            if v == NV - 1 && !Self::OVERLAP { E::load_tail(simd, at, self.tail) } else { E::load(simd, at) }
+            if v == NV - 1 && !Self::OVERLAP { L::load(simd, at, self.tail) } else { E::load(simd, at) }
         }
     }
 
@@ -326,11 +430,11 @@ impl<S: Simd, const NV: usize> Columns<S, NV> {
     /// # Safety
     /// The tile's columns must be writable from `row` on.
     #[inline(always)]
-    unsafe fn store(&self, simd: S, row: *mut f32, v: usize, value: S::V) {
+    unsafe fn store<L: Last<S>>(&self, simd: S, row: *mut f32, v: usize, value: S::V) {
         // SAFETY: as for `load`.
         unsafe {
             let at = row.add(self.start(v));
-            if v == NV - 1 && !Self::OVERLAP { simd.store_tail(at, value, self.tail) } else { simd.store(at, value) }
+            if v == NV - 1 && !Self::OVERLAP { L::store(simd, at, value, self.tail) } else { simd.store(at, value) }
         }
     }
 }
@@ -355,7 +459,7 @@ struct Place<E> {
 /// As [`chain_tile`]; with `F::ROWS > 1` rows of the left operand lie side by side, and there are as many; with `F::TERMS > 1`
 /// terms do.
 #[inline(always)]
-unsafe fn sum<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
+unsafe fn sum<S: Simd, K: Kind<S>, F: Factors, const MR: usize, const NV: usize>(
     simd: S,
     run: &Tiles<K::Element>,
     columns: &Columns<S, NV>,
@@ -405,7 +509,7 @@ unsafe fn sum<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
 /// # Safety
 /// As [`sum`], for a term that there is.
 #[inline(always)]
-unsafe fn term<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
+unsafe fn term<S: Simd, K: Kind<S>, F: Factors, const MR: usize, const NV: usize>(
     simd: S,
     run: &Tiles<K::Element>,
     columns: &Columns<S, NV>,
@@ -417,21 +521,51 @@ unsafe fn term<S: Simd, K: Kind, F: Factors, const MR: usize, const NV: usize>(
     unsafe {
         let mut b = [simd.splat(0.0); NV];
         for v in 0..NV {
-            b[v] = if K::MASKED_B { columns.load(simd, place.b, v) } else { columns.load_whole(simd, place.b, v) };
+            b[v] = match K::MASKED_B {
+                true => columns.load::<_, K::Last>(simd, place.b, v),
+                false => columns.load_whole(simd, place.b, v),
+            };
         }
-        for i in 0..MR {
-            let g = i / F::ROWS;
-            // The last vector overlaps its neighbour where rows are left over.
-            let row = if (g + 1) * F::ROWS <= MR { g * F::ROWS } else { MR - F::ROWS };
-            if t == 0 && i % F::ROWS == 0 {
-                let at = place.a[row / GROUP_ROWS].add(row % GROUP_ROWS * run.a.rows.row_stride);
-                a[g] = if F::ROWS * F::TERMS > 1 { simd.load(at) } else { simd.splat(*at) };
-            }
-            for v in 0..NV {
-                acc[i][v] = simd.mul_add_factor(a[g], t + i - row, b[v], acc[i][v]);
-            }
+        // In halves, because a compiler may not unroll so long a loop.
+        for i in 0..MR / 2 {
+            row::<S, K, F, MR, NV>(simd, run, place, &b, (a, acc), (t, i));
+        }
+        for i in MR / 2..MR {
+            row::<S, K, F, MR, NV>(simd, run, place, &b, (a, acc), (t, i));
         }
         // Behind the last term it leaves the operand's memory; wrapping arithmetic makes no claim to stay inside.
         place.b = place.b.wrapping_add(run.b.row_stride);
+    }
+}
+
+/// Row `i` of term `t` of a step.
+///
+/// # Safety
+/// As [`term`], for a row that there is.
+#[inline(always)]
+unsafe fn row<S: Simd, K: Kind<S>, F: Factors, const MR: usize, const NV: usize>(
+    simd: S,
+    run: &Tiles<K::Element>,
+    place: &Place<K::Element>,
+    b: &[S::V; NV],
+    (a, acc): (&mut [S::V; MR], &mut [[S::V; NV]; MR]),
+    (t, i): (usize, usize),
+) {
+    // SAFETY: as in `term`.
+    unsafe {
+        let g = i / F::ROWS;
+        // The last vector overlaps its neighbour where rows are left over.
+        let row = if (g + 1) * F::ROWS <= MR { g * F::ROWS } else { MR - F::ROWS };
+        if t == 0 && i % F::ROWS == 0 {
+            let at = place.a[row / GROUP_ROWS].add(row % GROUP_ROWS * run.a.rows.row_stride);
+            a[g] = if F::ROWS * F::TERMS > 1 { simd.load(at) } else { simd.splat(*at) };
+            if NV > 1 {
+                a[g] = K::Last::shared(simd, a[g]);
+            }
+        }
+        for v in 0..NV - 1 {
+            acc[i][v] = simd.mul_add_factor(a[g], t + i - row, b[v], acc[i][v]);
+        }
+        acc[i][NV - 1] = K::Last::mul_add_factor(simd, a[g], t + i - row, b[NV - 1], acc[i][NV - 1]);
     }
 }

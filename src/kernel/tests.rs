@@ -2,14 +2,14 @@
 //! is found wherever it stands.
 
 use super::axpyf::{Axpyf, axpyf};
-use super::chain::{Lhs, TileKind, Tiles, chain_tiles};
+use super::chain::{HalfLast, Kind, Lhs, TileKind, Tiles, WholeLast, chain_tiles};
 use super::dot::{DotTile, dot_tile};
 use super::extent::{Extent, extent};
 use super::narrow::{Narrow, narrow};
 use super::pack::{self, Panel};
 use super::{Finish, Sink, Source, Start};
-use crate::isa::Isa;
-use crate::simd::{Element, MAX_LANES, Quads, Simd};
+use crate::isa::{Isa, select};
+use crate::simd::{Element, Halves, MAX_LANES, Quads, Simd};
 
 /// The upper half of an `f32`, rounded to the nearest and then to even: bfloat16.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,6 +53,11 @@ impl Element for Half {
     unsafe fn load_tail<S: Simd>(simd: S, p: *const Self, tail: S::Tail) -> S::V {
         // SAFETY: as above, for as many as the tail chooses.
         unsafe { simd.load(Self::widened(p, count(simd, tail), 0).as_ptr()) }
+    }
+
+    unsafe fn load_half<S: Halves>(simd: S, p: *const Self, tail: S::Tail) -> S::V {
+        // SAFETY: as above.
+        unsafe { Self::load_tail(simd, p, tail) }
     }
 
     unsafe fn load_head<S: Simd>(simd: S, p: *const Self, n: usize) -> S::V {
@@ -158,6 +163,25 @@ fn packing<S: Simd>(simd: S, isa: &str) {
 }
 
 fn tiles<S: Simd>(simd: S, isa: &str) {
+    let tails = [1, S::LANES - 1, S::LANES];
+    tiles_of::<S, TileKind<Half, WholeLast, true, false>, TileKind<f32, WholeLast, true, false>>(simd, isa, &tails);
+    tiles_of::<S, TileKind<Half, WholeLast, false, false>, TileKind<f32, WholeLast, false, false>>(simd, isa, &tails);
+}
+
+#[cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
+fn tiles_with_half_last<S: Halves>(simd: S, isa: &str) {
+    let tails = [1, S::LANES / 2 - 1, S::LANES / 2];
+    tiles_of::<S, TileKind<Half, HalfLast, true, false>, TileKind<f32, WholeLast, true, false>>(simd, isa, &tails);
+    tiles_of::<S, TileKind<Half, WholeLast, true, false>, TileKind<f32, HalfLast, true, false>>(simd, isa, &tails);
+}
+
+/// Tiles over halves, and over the `f32`s that these stand for.
+fn tiles_of<S, H, F>(simd: S, isa: &str, tails: &[usize])
+where
+    S: Simd,
+    H: Kind<S, Element = Half>,
+    F: Kind<S, Element = f32>,
+{
     let (a, right) = (values(8 * STRIDE, 2), Rights::new(&values(DEPTH * STRIDE, 3)));
     fn call<E>(a: &[f32], b: &[E], c: &mut [f32], tail: usize) -> Tiles<'static, E> {
         Tiles {
@@ -173,19 +197,12 @@ fn tiles<S: Simd>(simd: S, isa: &str) {
             finish: Finish::add(0.5),
         }
     }
-    for tail in [1, S::LANES - 1, S::LANES] {
+    for &tail in tails {
         // SAFETY: both operands have rows of more than two vectors, the left one more than six rows and the output too.
         assert_equal("chain", isa, |c, halves| unsafe {
             match halves {
-                true => chain_tiles::<S, TileKind<Half, true, false>, 3, 2>(simd, &call(&a, &right.halves, c, tail)),
-                false => chain_tiles::<S, TileKind<f32, true, false>, 3, 2>(simd, &call(&a, &right.widened, c, tail)),
-            }
-        });
-        // SAFETY: as above.
-        assert_equal("chain over whole vectors", isa, |c, halves| unsafe {
-            match halves {
-                true => chain_tiles::<S, TileKind<Half, false, false>, 3, 2>(simd, &call(&a, &right.halves, c, tail)),
-                false => chain_tiles::<S, TileKind<f32, false, false>, 3, 2>(simd, &call(&a, &right.widened, c, tail)),
+                true => chain_tiles::<S, H, 3, 2>(simd, &call(&a, &right.halves, c, tail)),
+                false => chain_tiles::<S, F, 3, 2>(simd, &call(&a, &right.widened, c, tail)),
             }
         });
     }
@@ -295,6 +312,7 @@ fn kernels_on_every_instruction_set() {
                 let simd = unsafe { crate::simd::Avx512::assume() };
                 all::<_, 1, 8, 16>(simd, isa.name());
                 quads(simd, isa.name());
+                tiles_with_half_last(simd, isa.name());
             }
             #[allow(unreachable_patterns)]
             other => panic!("{other} has no token here"),
@@ -335,6 +353,45 @@ fn largest<S: Simd>(simd: S, isa: &str) {
                 assert!(find(&values).is_nan(), "{isa}: {value} at {at} of {len}");
             }
             values[at] = before;
+        }
+    }
+}
+
+/// Every instance of the table whose last vector is half a one against the one of the same size whose last vector is whole,
+/// whatever the CPU's tuning row takes.
+#[test]
+fn tiles_with_half_a_last_vector_equal_those_with_a_whole_one() {
+    let (a, b, bias) = (values(16 * STRIDE, 2), values(DEPTH * STRIDE, 3), values(2 * STRIDE, 4));
+    for kernels in Isa::available().into_iter().map(|isa| select(isa).expect("it is available").kernels) {
+        let Some(half) = kernels.half_last_tiles else { continue };
+        for (vectors, height) in (1..=half.len()).flat_map(|v| (1..=half[v - 1].len()).map(move |rows| (v, rows))) {
+            // The widest tiles, of one row, are wider than the stride.
+            let stride = STRIDE.max(vectors * kernels.lanes);
+            let depth = (b.len() / stride).min(DEPTH);
+            for tail in 1..=kernels.lanes / 2 {
+                let starts = [Start::Zero, Start::Columns(bias.as_ptr()), Start::Rows(bias.as_ptr())];
+                let finishes = [Finish::overwrite(1.0), Finish::add(0.5)];
+                for (start, finish) in starts.into_iter().zip(finishes.into_iter().cycle()) {
+                    let call = |c: &mut [f32]| Tiles {
+                        panels: 1,
+                        tiles: 1,
+                        depth,
+                        a: Lhs::in_place(Source::rows(a.as_ptr(), STRIDE), height, false),
+                        prefetch: &[],
+                        b: Source::rows(b.as_ptr(), stride),
+                        c: Sink::rows(c.as_mut_ptr(), STRIDE),
+                        tail,
+                        start,
+                        finish,
+                    };
+                    let name = format!("{height} rows, {vectors} vectors of which the last has {tail} columns");
+                    // SAFETY: the CPU has the instruction set; operands have the rows and columns, the bias as many.
+                    assert_equal(&name, kernels.isa.name(), |c, is_half| unsafe {
+                        let table = if is_half { half } else { kernels.tiles };
+                        table[vectors - 1][height - 1](&call(c));
+                    });
+                }
+            }
         }
     }
 }

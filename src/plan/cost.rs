@@ -5,13 +5,19 @@ use crate::isa::Target;
 
 /// Cycles that tiles are expected to take: multiply-adds of whole vectors, packing, scattering.
 pub(super) fn tiles(question: &Question, right: RightOperand) -> f64 {
-    let Question { target: Target { kernels, tuning }, shape, .. } = question;
+    let Question { target: Target { tuning, .. }, shape, .. } = question;
     let (m, n, k) = (shape.m as f64, shape.n as f64, shape.k as f64);
     let scatter = if shape.has_contiguous_rows() { 0.0 } else { tuning.transpose_cost };
     let is_across_pages = shape.a_strides.0 == 1 && shape.k > 1 && shape.a_strides.1.is_multiple_of(tuning.page_stride);
     let left = if is_across_pages { tuning.left_across_pages_cost } else { 0.0 };
-    let multiply_adds = tuning.multiply_add_cost * m * kernels.vectors(shape.n) as f64;
+    let multiply_adds = tuning.multiply_add_cost * m * vectors(question.target, shape.n);
     (multiply_adds + right_cost(*question, right) * n + left * m) * k + scatter * m * n
+}
+
+/// Vectors that tiles of so many columns multiply: whole ones, and perhaps half of the last.
+pub(super) fn vectors(target: Target, cols: usize) -> f64 {
+    let Target { kernels, tuning } = target;
+    kernels.padded(cols, tuning.half_last_vectors) as f64 / kernels.lanes as f64
 }
 
 /// Cycles for each element of the right operand that are spent before the kernels read it.
@@ -29,9 +35,9 @@ pub(super) fn part(question: &Question, route: &Route, rows: usize, cols: usize)
     let Target { kernels, tuning } = question.target;
     let depth = question.shape.k;
     let (m, n, k) = (rows as f64, cols as f64, depth as f64);
-    let per_panel = |vectors: usize| {
-        let panels = cols.div_ceil(vectors * kernels.lanes) as f64;
-        (tuning.multiply_add_cost * cols.div_ceil(kernels.lanes) as f64 + tuning.left_per_panel_cost * panels) * m * k
+    let per_panel = |panel_vectors: usize| {
+        let panels = cols.div_ceil(panel_vectors * kernels.lanes) as f64;
+        (tuning.multiply_add_cost * vectors(question.target, cols) + tuning.left_per_panel_cost * panels) * m * k
     };
     let (multiply_adds, right, left) = match route {
         Route::DotProducts(_) => (tuning.multiply_add_cost * m * n * depth.div_ceil(kernels.lanes) as f64, 0.0, 0.0),
@@ -48,9 +54,10 @@ pub(super) fn part(question: &Question, route: &Route, rows: usize, cols: usize)
 /// Cycles that an `m × n` product with sums of `k` terms takes on one core, roughly: the question of how many work on
 /// it comes before its plan.
 pub(crate) fn product_cycles(target: Target, m: usize, n: usize, k: usize) -> f64 {
-    let Target { kernels, tuning } = target;
-    let vectors = m.saturating_mul(kernels.vectors(n)).min(n.saturating_mul(kernels.vectors(m)));
-    let (m, n, k, vectors) = (m as f64, n as f64, k as f64, vectors as f64);
+    let tuning = target.tuning;
+    let [across, along] = [m, n].map(|cols| vectors(target, cols));
+    let (m, n, k) = (m as f64, n as f64, k as f64);
+    let vectors = (m * along).min(n * across);
     (tuning.multiply_add_cost * vectors * k).max(tuning.traffic_cost * (m * k + k * n + m * n))
 }
 

@@ -17,8 +17,7 @@ pub(crate) use schedule::{
 };
 pub(crate) use share::{Grid, Part, below_parallel_min, share, step_pays, workers};
 
-use crate::isa::Target;
-use crate::kernel::chain::Tiles;
+use crate::isa::{Target, TilesKernel};
 use crate::kernel::narrow::Narrow;
 use crate::summation::Summation;
 use rules::{RULES, Rule, Verdict};
@@ -146,14 +145,13 @@ pub(crate) struct SingleCall {
     pub(crate) width: usize,
     /// Columns in the last vector of a panel.
     pub(crate) tail: usize,
+    /// Whether the last vector is half a one where that holds its columns.
+    pub(crate) half_last: bool,
     /// The kernel of the columns behind the panels, and those in its last vector.
     pub(crate) rest: Option<(TilesKernel, usize)>,
     /// Whether the right operand is transposed into a panel first.
     pub(crate) packs_right: bool,
 }
-
-/// A chain micro-kernel.
-pub(crate) type TilesKernel = unsafe fn(&Tiles);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OuterProduct {
@@ -226,6 +224,8 @@ pub(crate) struct TileLoops {
     pub(crate) totals: Totals,
     pub(crate) order: TileOrder,
     pub(crate) panel_vectors: usize,
+    /// Whether the last vector of a tile is half a one where that holds its columns.
+    pub(crate) half_last: bool,
     /// Rows of the output at a time.
     pub(crate) rows: usize,
     /// Whether tiles prefetch the left operand's next one, and besides it the block to come.

@@ -1,10 +1,9 @@
 //! The rules that choose a product's route: one table, first match wins.
 
 use super::{
-    DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, TilesKernel,
-    Totals, cost,
+    DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, Totals, cost,
 };
-use crate::isa::{Kernels, Target};
+use crate::isa::{Target, TilesKernel};
 use crate::kernel::{axpyf, dot, narrow, outer};
 use crate::plan::Grid;
 use crate::summation::{SUM_BLOCK, Summation};
@@ -197,17 +196,17 @@ fn single_call(q: &Question) -> Option<SingleCall> {
         // The widest panel with room for all rows.
         let widest = (2..=kernels.widest_vectors(m)).rev().find(|vectors| kernels.tiles[*vectors - 1].len() >= m);
         if let Some(vectors) = widest {
-            return Some(call_of_tiles(kernels, (m, n), vectors, m, !is_in_place));
+            return Some(call_of_tiles(q.target, (m, n), vectors, m, !is_in_place));
         }
     }
     // A packed panel is no wider than the scratch's.
     let has_room = is_in_place || vectors <= kernels.panel_vectors;
     let most = if has_room { kernels.tiles.get(vectors - 1)?.len() } else { 0 };
     match m {
-        m if m <= most => Some(call_of_tiles(kernels, (m, n), vectors, m, !is_in_place)),
+        m if m <= most => Some(call_of_tiles(q.target, (m, n), vectors, m, !is_in_place)),
         // Tiles of one row would read the right operand anew for each.
         m if most > 1 && m % m.div_ceil(most) == 0 => {
-            Some(call_of_tiles(kernels, (m, n), vectors, m / m.div_ceil(most), !is_in_place))
+            Some(call_of_tiles(q.target, (m, n), vectors, m / m.div_ceil(most), !is_in_place))
         }
         _ => None,
     }
@@ -215,16 +214,16 @@ fn single_call(q: &Question) -> Option<SingleCall> {
 
 /// One run of tiles of this height in a panel of so many vectors; or one tile in each of several, and what is left.
 fn call_of_tiles(
-    kernels: &'static Kernels,
+    Target { kernels, tuning }: Target,
     (m, n): (usize, usize),
     vectors: usize,
     height: usize,
     packs_right: bool,
 ) -> SingleCall {
     let lanes = kernels.lanes;
-    let kernel = |vectors: usize, is_whole: bool| -> TilesKernel {
-        let table = if is_whole { kernels.padded_tiles } else { kernels.tiles };
-        table[vectors - 1][height - 1]
+    // The kernel for a last vector of so many columns.
+    let kernel = |vectors: usize, tail: usize, is_masked: bool| -> TilesKernel {
+        kernels.tiles_for(lanes - tail, is_masked, tuning.half_last_vectors)[vectors - 1][height - 1]
     };
     let width = vectors * lanes;
     let panels = (n / width).max(1);
@@ -232,16 +231,18 @@ fn call_of_tiles(
     let rest = (behind > 0).then(|| {
         let vectors = kernels.vectors(behind);
         let tail = behind + lanes - vectors * lanes;
-        (kernel(vectors, tail == lanes), tail)
+        (kernel(vectors, tail, tail < lanes), tail)
     });
+    let tail = lanes - width.saturating_sub(n);
     SingleCall {
         // Packed panels are read by whole vectors; in place, only those of whole vectors need no mask.
-        kernel: kernel(vectors, n >= width || packs_right),
+        kernel: kernel(vectors, tail, tail < lanes && !packs_right),
         panels,
         tiles: m / height,
         height,
         width,
-        tail: lanes - width.saturating_sub(n),
+        tail,
+        half_last: tuning.half_last_vectors,
         rest,
         packs_right,
     }
@@ -278,15 +279,15 @@ fn has_few_columns(q: &Question) -> bool {
 
 /// Whether the transposed product is expected to take less time.
 fn is_better_transposed(q: &Question) -> bool {
-    let (shape, kernels) = (&q.shape, q.target.kernels);
+    let shape = &q.shape;
     if shape.is_prepacked {
         return false;
     }
-    let padded = |size: usize| kernels.vectors(size) * kernels.lanes;
+    let vectors = |cols: usize| cost::vectors(q.target, cols);
     let right = right_operand(q);
     let is_free = shape.has_contiguous_rows() && right == RightOperand::InPlace;
     // A product that neither packs nor scatters is only transposed to fill its vectors.
-    let may_gain = !is_free || shape.n.saturating_mul(padded(shape.m)) < shape.m.saturating_mul(padded(shape.n));
+    let may_gain = !is_free || shape.n as f64 * vectors(shape.m) < shape.m as f64 * vectors(shape.n);
     let transposed = q.transposed();
     may_gain && cost::tiles(&transposed, right_operand(&transposed)) < cost::tiles(q, right)
 }
@@ -402,6 +403,7 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
             RightOperand::InPlace if !scatters && !shape.is_updated => kernels.widest_vectors(shape.m),
             _ => kernels.panel_vectors,
         },
+        half_last: tuning.half_last_vectors,
         rows: rows_at_a_time(q, right, totals, packs_left),
         prefetches: false,
         epilogue_len: tuning.epilogue_max_len,

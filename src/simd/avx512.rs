@@ -1,6 +1,6 @@
 //! AVX-512F: sixteen lanes, masked memory access at no extra cost.
 
-use super::{Arithmetic, MAX_LANES, Quads, Simd, independent};
+use super::{Arithmetic, Halves, MAX_LANES, Quads, Simd, independent};
 use core::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512F.
@@ -13,6 +13,15 @@ macro_rules! safe {
         // SAFETY: the token proves that the CPU has AVX-512F, the only feature that these intrinsics ask for.
         unsafe { $intrinsic }
     }};
+}
+
+/// The same vector, in a register.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn in_one_register(mut v: __m512) -> __m512 {
+    // SAFETY: no instruction at all.
+    unsafe { core::arch::asm!("/* {v} */", v = inout(zmm_reg) v, options(pure, nomem, nostack, preserves_flags)) };
+    v
 }
 
 impl Avx512 {
@@ -233,6 +242,36 @@ impl Simd for Avx512 {
             let in_order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
             _mm512_permutexvar_ps(in_order, ones)
         })
+    }
+}
+
+impl Halves for Avx512 {
+    #[inline(always)]
+    fn in_one_register(self, v: __m512) -> __m512 {
+        safe!(in_one_register(v))
+    }
+
+    #[inline(always)]
+    fn mul_half(self, a: __m512, b: __m512) -> __m512 {
+        safe!(_mm512_castps256_ps512(_mm256_mul_ps(_mm512_castps512_ps256(a), _mm512_castps512_ps256(b))))
+    }
+
+    #[inline(always)]
+    fn mul_add_half(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        let [a, b, c] = [a, b, c].map(|v| safe!(_mm512_castps512_ps256(v)));
+        safe!(_mm512_castps256_ps512(_mm256_fmadd_ps(a, b, c)))
+    }
+
+    #[inline(always)]
+    unsafe fn load_half(self, p: *const f32, tail: __mmask16) -> __m512 {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm512_castps256_ps512(_mm256_maskz_loadu_ps(tail as u8, p)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(self, p: *mut f32, v: __m512, tail: __mmask16) {
+        // SAFETY: the caller vouches for the masked memory, the token for the CPU.
+        unsafe { _mm256_mask_storeu_ps(p, tail as u8, _mm512_castps512_ps256(v)) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The types in which the right operand of a product can stand in memory.
 
-use super::{Quads, Simd};
+use super::{Halves, Quads, Simd};
 
 /// An element in memory. Products compute in `f32`: a load widens elements, and a store, by which operands are packed,
 /// rounds them. A type whose conversion an instruction set has instructions for brings them into [`Simd`].
@@ -28,6 +28,11 @@ pub(crate) trait Element: Copy {
     /// # Safety
     /// As many elements from `p` as `tail` chooses must be readable.
     unsafe fn load_tail<S: Simd>(simd: S, p: *const Self, tail: S::Tail) -> S::V;
+    /// The same, where the tail is no longer than half a vector; the other half may hold anything.
+    ///
+    /// # Safety
+    /// As many elements from `p` as `tail` chooses must be readable.
+    unsafe fn load_half<S: Halves>(simd: S, p: *const Self, tail: S::Tail) -> S::V;
     /// The first `n` elements from `p`, `n < LANES`, in the last lanes, behind zeros; other memory is not touched.
     ///
     /// # Safety
@@ -70,6 +75,12 @@ impl Element for f32 {
     unsafe fn load_tail<S: Simd>(simd: S, p: *const Self, tail: S::Tail) -> S::V {
         // SAFETY: the caller's promise.
         unsafe { simd.load_tail(p, tail) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_half<S: Halves>(simd: S, p: *const Self, tail: S::Tail) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { simd.load_half(p, tail) }
     }
 
     #[inline(always)]

@@ -184,6 +184,29 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     fn fold<const H: usize, const N: usize>(self, sums: [[Self::V; H]; N]) -> Self::V;
 }
 
+/// An instruction set that has operations on the first half of a vector's lanes alone, which some CPUs take half the time for.
+/// The other half of their results may hold anything.
+#[cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
+pub(crate) trait Halves: Simd {
+    /// The same vector, of which the compiler forgets how it came about: left alone, it makes a vector of equal lanes and the half
+    /// of it by an instruction each.
+    fn in_one_register(self, v: Self::V) -> Self::V;
+    /// `a · b`
+    fn mul_half(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b + c`, rounded once.
+    fn mul_add_half(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// [`load_tail`](Simd::load_tail), where the tail is no longer than half a vector.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn load_half(self, p: *const f32, tail: Self::Tail) -> Self::V;
+    /// [`store_tail`](Simd::store_tail), where the tail is no longer than half a vector.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn store_half(self, p: *mut f32, v: Self::V, tail: Self::Tail);
+}
+
 /// An instruction set whose vectors hold several quads of lanes, for a row each.
 #[cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
 pub(crate) trait Quads: Simd {

@@ -171,6 +171,7 @@ numbers! {
     row_aligned_min_cols: ANY,
     outer_in_pairs: false..=true,
     outer_adds_by_halves: false..=true,
+    half_last_vectors: false..=true,
     row_max_cols: 256..=usize::MAX,
     outer_update_rows: 1..=64,
     first_level_len: ANY,
