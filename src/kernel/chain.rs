@@ -137,8 +137,6 @@ impl<S: Simd, E: Element, L: Last<S>, const MASKED: bool, const PREFETCHING: boo
 pub(crate) trait Last<S: Simd> {
     /// A factor in all lanes that multiplies this vector and others.
     fn shared(simd: S, factor: S::V) -> S::V;
-    /// `a · b`
-    fn mul(simd: S, a: S::V, b: S::V) -> S::V;
     /// `a · b + c`, rounded once.
     fn mul_add(simd: S, a: S::V, b: S::V, c: S::V) -> S::V;
     /// [`mul_add_factor`](Simd::mul_add_factor)
@@ -161,11 +159,6 @@ impl<S: Simd> Last<S> for WholeLast {
     #[inline(always)]
     fn shared(_: S, factor: S::V) -> S::V {
         factor
-    }
-
-    #[inline(always)]
-    fn mul(simd: S, a: S::V, b: S::V) -> S::V {
-        simd.mul(a, b)
     }
 
     #[inline(always)]
@@ -195,11 +188,6 @@ impl<S: Halves> Last<S> for HalfLast {
     #[inline(always)]
     fn shared(simd: S, factor: S::V) -> S::V {
         simd.in_one_register(factor)
-    }
-
-    #[inline(always)]
-    fn mul(simd: S, a: S::V, b: S::V) -> S::V {
-        simd.mul_half(a, b)
     }
 
     #[inline(always)]
@@ -355,19 +343,26 @@ unsafe fn chain_tile<S: Simd, K: Kind<S>, const MR: usize, const NV: usize>(
             sum::<S, K, One, MR, NV>(simd, run, columns, &mut place, &mut acc);
         }
 
-        let (scale, weight) = (simd.splat(run.finish.scale), simd.splat(run.finish.weight));
+        // Few products are scaled, and where sums are short the others would feel it.
+        if run.finish.scale != 1.0 {
+            let scale = simd.splat(run.finish.scale);
+            for row in &mut acc {
+                for v in 0..NV {
+                    row[v] = simd.mul(scale, row[v]);
+                }
+            }
+        }
+        let weight = simd.splat(run.finish.weight);
         let group = tile.c;
         for i in 0..MR {
             let row = group.add(i * run.c.row_stride);
             // All of a row is read before any of it is written, since the last two vectors may overlap.
             for v in 0..NV {
-                let is_last = v == NV - 1;
-                acc[i][v] = if is_last { K::Last::mul(simd, scale, acc[i][v]) } else { simd.mul(scale, acc[i][v]) };
                 if run.finish.add {
-                    let (scaled, before) = (acc[i][v], columns.load::<_, K::Last>(simd, row.cast_const(), v));
-                    acc[i][v] = match is_last {
-                        true => K::Last::mul_add(simd, weight, scaled, before),
-                        false => simd.mul_add(weight, scaled, before),
+                    let before = columns.load::<_, K::Last>(simd, row.cast_const(), v);
+                    acc[i][v] = match v == NV - 1 {
+                        true => K::Last::mul_add(simd, weight, acc[i][v], before),
+                        false => simd.mul_add(weight, acc[i][v], before),
                     };
                 }
             }

@@ -252,11 +252,6 @@ impl Halves for Avx512 {
     }
 
     #[inline(always)]
-    fn mul_half(self, a: __m512, b: __m512) -> __m512 {
-        safe!(_mm512_castps256_ps512(_mm256_mul_ps(_mm512_castps512_ps256(a), _mm512_castps512_ps256(b))))
-    }
-
-    #[inline(always)]
     fn mul_add_half(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         let [a, b, c] = [a, b, c].map(|v| safe!(_mm512_castps512_ps256(v)));
         safe!(_mm512_castps256_ps512(_mm256_fmadd_ps(a, b, c)))

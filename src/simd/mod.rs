@@ -191,8 +191,6 @@ pub(crate) trait Halves: Simd {
     /// The same vector, of which the compiler forgets how it came about: left alone, it makes a vector of equal lanes and the half
     /// of it by an instruction each.
     fn in_one_register(self, v: Self::V) -> Self::V;
-    /// `a · b`
-    fn mul_half(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a · b + c`, rounded once.
     fn mul_add_half(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// [`load_tail`](Simd::load_tail), where the tail is no longer than half a vector.
