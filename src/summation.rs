@@ -21,9 +21,12 @@ pub const SUM_LANES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Summation {
-    /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, the product's shorter side `s` (of batch
-    /// and outputs; of batch and inputs for `dA_prev`) is at most [`AUTO_LANES_MAX_SIDE`], and the sum has at least
-    /// [`AUTO_LANES_TERMS`]` · (s - 1)` terms; [`Chain`](Self::Chain) elsewhere. `dw` and `db` are always chains.
+    /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, and, with `s` the product's shorter side (of batch
+    /// and outputs; of batch and inputs for `dA_prev`),
+    /// - `s` is at most [`AUTO_LANES_MAX_SIDE`], and the sum has at least [`AUTO_LANES_TERMS`]` · (s - 1)` terms; or
+    /// - both sides are at most [`AUTO_LANES_MAX_SIDES`], and the sum has at least [`AUTO_LANES_SIDES_TERMS`]` · (s - 1)` terms.
+    ///
+    /// [`Chain`](Self::Chain) elsewhere. `dw` and `db` are always chains.
     ///
     /// Weights lie along the inputs where the column stride of their view is no larger than its row stride, else along the
     /// outputs. So the bits depend on the batch and on the weights' layout: of a sample on its own and among 64, or of
@@ -48,17 +51,26 @@ pub const AUTO_LANES_MAX_SIDE: usize = 20;
 /// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] takes the lanes order.
 pub const AUTO_LANES_TERMS: usize = 8;
 
+/// The longest longer side up to which [`Summation::Auto`] computes a product in the lanes order whatever its shorter side:
+/// few sums share the transposed weights there. Measured as [`AUTO_LANES_MAX_SIDE`] was.
+pub const AUTO_LANES_MAX_SIDES: usize = 32;
+
+/// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] does so.
+pub const AUTO_LANES_SIDES_TERMS: usize = 24;
+
 impl Summation {
     /// Resolves `Auto` for an `m × n` output with sums of `k` terms, along which the right operand is contiguous or not.
     #[inline]
     pub(crate) fn resolve(self, m: usize, n: usize, k: usize, contiguous_sum: bool) -> Self {
         let side = m.min(n);
+        // The other rule asks for more terms, so that it adds none where this one holds.
+        let terms = match () {
+            () if side <= AUTO_LANES_MAX_SIDE => AUTO_LANES_TERMS,
+            () if m.max(n) <= AUTO_LANES_MAX_SIDES => AUTO_LANES_SIDES_TERMS,
+            () => usize::MAX,
+        };
         match self {
-            Self::Auto
-                if contiguous_sum && side <= AUTO_LANES_MAX_SIDE && k >= AUTO_LANES_TERMS * side.saturating_sub(1) =>
-            {
-                Self::Lanes
-            }
+            Self::Auto if contiguous_sum && k >= terms.saturating_mul(side.saturating_sub(1)) => Self::Lanes,
             Self::Auto => Self::Chain,
             pinned => pinned,
         }

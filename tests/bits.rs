@@ -5,7 +5,8 @@
 mod support;
 
 use fused_dense::{
-    AUTO_LANES_MAX_SIDE, AUTO_LANES_TERMS, Activation, Bias, Dense, Operand, Summation, Tuning, reference,
+    AUTO_LANES_MAX_SIDE, AUTO_LANES_MAX_SIDES, AUTO_LANES_SIDES_TERMS, AUTO_LANES_TERMS, Activation, Bias, Dense,
+    Operand, Summation, Tuning, reference,
 };
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
@@ -202,21 +203,23 @@ fn pinned_orders_do_not_see_the_batch() {
 }
 
 /// `Auto` is one of the two orders: lanes where the weights lie contiguous along the sum, the product's shorter side is
-/// short and the sum long for it, chain elsewhere.
+/// short or neither is long, and the sum is long for it, chain elsewhere.
 #[test]
 fn auto_takes_the_documented_order() {
     // One column would lie along the sum in either layout.
-    let sides = [2, 3, AUTO_LANES_MAX_SIDE, AUTO_LANES_MAX_SIDE + 1];
+    let sides = [2, 3, AUTO_LANES_MAX_SIDE, AUTO_LANES_MAX_SIDE + 1, AUTO_LANES_MAX_SIDES, AUTO_LANES_MAX_SIDES + 1];
     let transposed = Layout::Columns { step: 1, gap: 0 };
     for isa in isas::all() {
         for (batch, width) in sides.into_iter().flat_map(|batch| sides.map(|width| (batch, width))) {
             let side = batch.min(width);
-            let least = AUTO_LANES_TERMS * (side - 1);
-            // Sums of at least twenty terms, whose bits tell the orders apart, at the rule's two edges and beyond.
+            let can_be = side <= AUTO_LANES_MAX_SIDE || batch.max(width) <= AUTO_LANES_MAX_SIDES;
+            let terms_each = if side <= AUTO_LANES_MAX_SIDE { AUTO_LANES_TERMS } else { AUTO_LANES_SIDES_TERMS };
+            let least = terms_each * (side - 1);
+            // Sums of at least twenty terms, whose bits tell the orders apart, at the rule's edges and beyond.
             for terms in
-                [least.wrapping_sub(1), least, least + 100].into_iter().filter(|terms| (20..300).contains(terms))
+                [least.wrapping_sub(1), least, least + 100].into_iter().filter(|terms| (20..1000).contains(terms))
             {
-                let is_lanes = side <= AUTO_LANES_MAX_SIDE && terms >= least;
+                let is_lanes = can_be && terms >= least;
                 for layout in [Layout::Slice, transposed] {
                     let views = |operand| if operand == Operand::W { layout } else { Layout::Slice };
                     let placement = Placement::views(&views);
