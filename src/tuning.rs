@@ -111,6 +111,9 @@ pub struct Tuning {
     pub(crate) outer_adds_by_halves: bool,
     /// Whether the last vector of a chain tile is half a one where that holds its columns, and where there are halves.
     pub(crate) half_last_vectors: bool,
+    /// Most vectors of a chain tile whose product is one block with nothing behind: the next tile waits for the stores of a larger
+    /// one, and sums are short.
+    pub(crate) direct_tile_vectors: usize,
     /// Columns of a row whose sums stay in the first-level cache.
     pub(crate) row_max_cols: usize,
     /// Rows of an outer product by which parameters are updated at a time.
@@ -242,6 +245,7 @@ const AVX512: Tuning = Tuning {
     outer_in_pairs: false,
     outer_adds_by_halves: false,
     half_last_vectors: false,
+    direct_tile_vectors: usize::MAX,
     row_max_cols: 4096,
     outer_update_rows: 8,
     first_level_len: 9 << 10,
@@ -310,6 +314,7 @@ const ROWS: &[Tuning] = &[
         outer_in_pairs: true,
         outer_adds_by_halves: true,
         half_last_vectors: true,
+        direct_tile_vectors: 20,
         copy_min_rows: 96,
         pack_left_min_panels: 8,
         dot_aligned_max_rows: 2,

@@ -224,6 +224,8 @@ pub(crate) struct TileLoops {
     pub(crate) totals: Totals,
     pub(crate) order: TileOrder,
     pub(crate) panel_vectors: usize,
+    /// Most vectors of a tile of several rows.
+    pub(crate) tile_vectors: usize,
     /// Whether the last vector of a tile is half a one where that holds its columns.
     pub(crate) half_last: bool,
     /// Rows of the output at a time.

@@ -403,6 +403,7 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
             RightOperand::InPlace if !scatters && !shape.is_updated => kernels.widest_vectors(shape.m),
             _ => kernels.panel_vectors,
         },
+        tile_vectors: if is_direct { tuning.direct_tile_vectors } else { usize::MAX },
         half_last: tuning.half_last_vectors,
         rows: rows_at_a_time(q, right, totals, packs_left),
         prefetches: false,

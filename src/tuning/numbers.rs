@@ -172,6 +172,7 @@ numbers! {
     outer_in_pairs: false..=true,
     outer_adds_by_halves: false..=true,
     half_last_vectors: false..=true,
+    direct_tile_vectors: 1..=usize::MAX,
     row_max_cols: 256..=usize::MAX,
     outer_update_rows: 1..=64,
     first_level_len: ANY,
