@@ -63,7 +63,7 @@ impl Cut {
         let widest = kernels.vectors(panels.longest());
         let is_masked = plan.right == RightOperand::InPlace && part.cols.len() & (kernels.lanes - 1) != 0;
         let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
-        let most_rows = most_rows.min(plan.tile_vectors / widest.max(1)).max(1);
+        let most_rows = most_rows.min(plan.tile_vectors / widest).max(1);
         Self { panels, tiles: Chunks::new(part.rows.clone(), most_rows, 1) }
     }
 }

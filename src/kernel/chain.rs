@@ -523,22 +523,22 @@ unsafe fn term<S: Simd, K: Kind<S>, F: Factors, const MR: usize, const NV: usize
         }
         // In halves, because a compiler may not unroll so long a loop.
         for i in 0..MR / 2 {
-            row::<S, K, F, MR, NV>(simd, run, place, &b, (a, acc), (t, i));
+            multiply_row::<S, K, F, MR, NV>(simd, run, place, &b, (a, acc), (t, i));
         }
         for i in MR / 2..MR {
-            row::<S, K, F, MR, NV>(simd, run, place, &b, (a, acc), (t, i));
+            multiply_row::<S, K, F, MR, NV>(simd, run, place, &b, (a, acc), (t, i));
         }
         // Behind the last term it leaves the operand's memory; wrapping arithmetic makes no claim to stay inside.
         place.b = place.b.wrapping_add(run.b.row_stride);
     }
 }
 
-/// Row `i` of term `t` of a step.
+/// Row `i` of term `t` of a step. Of a step's first term it loads the left operand's vectors, too.
 ///
 /// # Safety
 /// As [`term`], for a row that there is.
 #[inline(always)]
-unsafe fn row<S: Simd, K: Kind<S>, F: Factors, const MR: usize, const NV: usize>(
+unsafe fn multiply_row<S: Simd, K: Kind<S>, F: Factors, const MR: usize, const NV: usize>(
     simd: S,
     run: &Tiles<K::Element>,
     place: &Place<K::Element>,
