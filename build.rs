@@ -142,7 +142,7 @@ mod {name} {{
             "<const MR: usize, const NV: usize>",
             "chain_half_last",
             "Tiles",
-            "chain_tiles::<SELF, TileKind<f32, HalfLast, true, false>, MR, NV>",
+            "chain_tiles::<SELF, TileKind<f32, crate::kernel::chain::HalfLast, true, false>, MR, NV>",
             &record("Chain", "MR", "NV * Token::LANES - Token::LANES / 2"),
         );
     }

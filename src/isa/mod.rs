@@ -19,7 +19,7 @@ use crate::error::ParseIsaError;
 #[cfg(test)]
 use crate::kernel::Operation;
 use crate::kernel::axpyf::{self, Axpyf};
-use crate::kernel::chain::{HalfLast, TileKind, Tiles, WholeLast, chain_tiles};
+use crate::kernel::chain::{TileKind, Tiles, WholeLast, chain_tiles};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
 use crate::kernel::extent::{Extent, extent};

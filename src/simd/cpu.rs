@@ -3,12 +3,13 @@
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod sysfs;
 
-use crate::tuning::{Caches, Cpu, Vendor};
+use crate::tuning::{Caches, Cpu};
 
 /// The CPU's maker, family and model; `None` where the maker is none of those that tuning rows name, or cannot be asked.
 pub(crate) fn identify() -> Option<Cpu> {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
+        use crate::tuning::Vendor;
         let name = x86::leaf(0, 0);
         let vendor = match [name.ebx, name.edx, name.ecx].map(u32::to_le_bytes).as_flattened() {
             b"AuthenticAMD" => Vendor::Amd,

@@ -32,6 +32,7 @@ pub(crate) trait Element: Copy {
     ///
     /// # Safety
     /// As many elements from `p` as `tail` chooses must be readable.
+    #[cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code))]
     unsafe fn load_half<S: Halves>(simd: S, p: *const Self, tail: S::Tail) -> S::V;
     /// The first `n` elements from `p`, `n < LANES`, in the last lanes, behind zeros; other memory is not touched.
     ///
