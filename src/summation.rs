@@ -51,11 +51,11 @@ pub const AUTO_LANES_MAX_SIDE: usize = 20;
 /// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] takes the lanes order.
 pub const AUTO_LANES_TERMS: usize = 8;
 
-/// The longest longer side up to which [`Summation::Auto`] computes a product in the lanes order whatever its shorter side:
-/// few sums share the transposed weights there. Measured as [`AUTO_LANES_MAX_SIDE`] was.
+/// The longest side of a product that [`Summation::Auto`] computes in the lanes order although its shorter side is longer than
+/// [`AUTO_LANES_MAX_SIDE`]: few sums would share the transposed weights. Measured in the same way.
 pub const AUTO_LANES_MAX_SIDES: usize = 32;
 
-/// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] does so.
+/// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] takes the lanes order for such a product.
 pub const AUTO_LANES_SIDES_TERMS: usize = 24;
 
 impl Summation {
@@ -63,11 +63,13 @@ impl Summation {
     #[inline]
     pub(crate) fn resolve(self, m: usize, n: usize, k: usize, contiguous_sum: bool) -> Self {
         let side = m.min(n);
-        // The other rule asks for more terms, so that it adds none where this one holds.
-        let terms = match () {
-            () if side <= AUTO_LANES_MAX_SIDE => AUTO_LANES_TERMS,
-            () if m.max(n) <= AUTO_LANES_MAX_SIDES => AUTO_LANES_SIDES_TERMS,
-            () => usize::MAX,
+        // A product to which both rules apply needs the fewer terms of the first.
+        let terms = if side <= AUTO_LANES_MAX_SIDE {
+            AUTO_LANES_TERMS
+        } else if m.max(n) <= AUTO_LANES_MAX_SIDES {
+            AUTO_LANES_SIDES_TERMS
+        } else {
+            usize::MAX
         };
         match self {
             Self::Auto if contiguous_sum && k >= terms.saturating_mul(side.saturating_sub(1)) => Self::Lanes,

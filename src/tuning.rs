@@ -109,10 +109,10 @@ pub struct Tuning {
     pub(crate) outer_in_pairs: bool,
     /// Whether an outer product of one term is added by vectors half as wide, where there are any.
     pub(crate) outer_adds_by_halves: bool,
-    /// Whether the last vector of a chain tile is half a one where that holds its columns, and where there are halves.
+    /// Whether a chain tile computes half of its last vector where half is enough, on an instruction set that has such operations.
     pub(crate) half_last_vectors: bool,
-    /// Most vectors of a chain tile whose product is one block with nothing behind: the next tile waits for the stores of a larger
-    /// one, and sums are short.
+    /// Most vectors of a chain tile where the sum is one block and nothing comes behind it: sums are short there, and the next tile
+    /// waits for the stores of a larger one.
     pub(crate) direct_tile_vectors: usize,
     /// Columns of a row whose sums stay in the first-level cache.
     pub(crate) row_max_cols: usize,

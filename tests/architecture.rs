@@ -102,7 +102,6 @@ const UNSAFE: &[&str] = &[
     "kernel/",
     "gemm/",
     "isa/mod.rs",
-    "isa/tests.rs",
     "plan/mod.rs",
     "layer/extent.rs",
     "layer/forward.rs",

@@ -136,7 +136,7 @@ pub(crate) struct Kernels {
     pub(crate) tiles: &'static [&'static [TilesKernel]],
     /// Chain kernels for panels padded to whole vectors.
     pub(crate) padded_tiles: &'static [&'static [TilesKernel]],
-    /// Those of which half the last vector holds the columns, where the instruction set has halves.
+    /// Those that compute half of the last vector, where the instruction set has such operations.
     pub(crate) half_last_tiles: Option<&'static [&'static [TilesKernel]]>,
     /// Those as wide as a panel that prefetch rows besides, `[rows - 1]`.
     pub(crate) prefetching_tiles: &'static [TilesKernel],
@@ -182,12 +182,20 @@ impl Kernels {
         (cols + self.lanes - 1) >> self.lanes.trailing_zeros()
     }
 
-    /// Columns that tiles of so many compute: in whole vectors, or where the last one may be half a one and that much does.
+    /// Columns that tiles compute for so many: whole vectors, but for half of the last one where half is enough.
     #[inline(always)]
     pub(crate) fn padded(&self, cols: usize, half_last: bool) -> usize {
         let padded = self.vectors(cols) * self.lanes;
-        let is_half = half_last && self.half_last_tiles.is_some() && 2 * (padded - cols) >= self.lanes;
-        padded - if is_half { self.lanes / 2 } else { 0 }
+        match self.half_last_tiles_for(padded - cols, half_last) {
+            Some(_) => padded - self.lanes / 2,
+            None => padded,
+        }
+    }
+
+    /// The chain kernels that compute half of the last vector, where they may be taken and half is enough.
+    #[inline(always)]
+    fn half_last_tiles_for(&self, padding: usize, half_last: bool) -> Option<&'static [&'static [TilesKernel]]> {
+        self.half_last_tiles.filter(|_| half_last && 2 * padding >= self.lanes)
     }
 
     /// The chain kernels, `[vectors - 1][rows - 1]`, for a last vector of which so many columns are padding.
@@ -198,10 +206,10 @@ impl Kernels {
         is_masked: bool,
         half_last: bool,
     ) -> &'static [&'static [TilesKernel]] {
-        match self.half_last_tiles {
-            Some(tiles) if half_last && 2 * padding >= self.lanes => tiles,
-            _ if is_masked => self.tiles,
-            _ => self.padded_tiles,
+        match self.half_last_tiles_for(padding, half_last) {
+            Some(tiles) => tiles,
+            None if is_masked => self.tiles,
+            None => self.padded_tiles,
         }
     }
 

@@ -48,10 +48,10 @@ fn the_table_is_what_the_specification_says() {
         for half in ISA_SPECS.iter().filter(|other| Some(other.token) == spec.half) {
             assert_eq!(2 * half.lanes, spec.lanes);
         }
-        let rungs = |ladder: &[&[unsafe fn(&Tiles)]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
+        let rungs = |ladder: &[&[TilesKernel]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
         assert_eq!(rungs(kernels.tiles), spec.masked_tile_rows);
         assert_eq!(rungs(kernels.padded_tiles), spec.tile_rows);
-        // They stand for both.
+        // They take the place of either table.
         if let Some(tiles) = kernels.half_last_tiles {
             assert_eq!((rungs(tiles).as_slice(), spec.masked_tile_rows), (spec.tile_rows, spec.tile_rows));
         }

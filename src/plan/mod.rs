@@ -145,7 +145,7 @@ pub(crate) struct SingleCall {
     pub(crate) width: usize,
     /// Columns in the last vector of a panel.
     pub(crate) tail: usize,
-    /// Whether the last vector is half a one where that holds its columns.
+    /// Whether half of the last vector is computed where half is enough.
     pub(crate) half_last: bool,
     /// The kernel of the columns behind the panels, and those in its last vector.
     pub(crate) rest: Option<(TilesKernel, usize)>,
@@ -226,7 +226,7 @@ pub(crate) struct TileLoops {
     pub(crate) panel_vectors: usize,
     /// Most vectors of a tile of several rows.
     pub(crate) tile_vectors: usize,
-    /// Whether the last vector of a tile is half a one where that holds its columns.
+    /// Whether half of a tile's last vector is computed where half is enough.
     pub(crate) half_last: bool,
     /// Rows of the output at a time.
     pub(crate) rows: usize,
