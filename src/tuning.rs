@@ -105,8 +105,10 @@ pub struct Tuning {
     /// Columns from which on outer products and single rows cut a row's first vector so that the next begins on a cache line.
     pub(crate) outer_aligned_min_cols: usize,
     pub(crate) row_aligned_min_cols: usize,
-    /// Whether an outer product of one term is written two rows at a time, where these are not pages apart.
-    pub(crate) outer_in_pairs: bool,
+    /// Whether an outer product of one term is written, or added, two rows at a time, and whether these may be pages apart.
+    pub(crate) outer_writes_in_pairs: bool,
+    pub(crate) outer_adds_in_pairs: bool,
+    pub(crate) outer_pairs_pages_apart: bool,
     /// Whether an outer product of one term is added by vectors half as wide, where there are any.
     pub(crate) outer_adds_by_halves: bool,
     /// Whether a chain tile computes half of its last vector where half is enough, on an instruction set that has such operations.
@@ -126,13 +128,14 @@ pub struct Tuning {
     pub(crate) page_stride: usize,
     /// Rows from which on a copied panel pays for itself where reading in place is slow.
     pub(crate) copy_min_rows: usize,
-    /// Whether rows of broken vectors are slow to read in place: many a load crosses a cache line.
-    pub(crate) copies_broken_rows: bool,
+    /// Elements of the right operand from which on rows of broken vectors are copied: many a load of them crosses a cache line.
+    pub(crate) copy_broken_min_len: usize,
     /// Rows, and elements from row to row, from which on every right operand is copied.
     pub(crate) copy_all_min_rows: usize,
     pub(crate) copy_all_min_stride: usize,
-    /// Panels of the right operand from which on packing the left one pays for itself.
+    /// Panels of the right operand from which on packing the left one pays for itself, and where its terms are whole pages apart.
     pub(crate) pack_left_min_panels: usize,
+    pub(crate) pack_left_pages_min_panels: usize,
     /// Terms of the left operand that are packed at a time where they share cache sets.
     pub(crate) pack_left_terms: usize,
     /// Rows, and elements from one row of the output to the next, from which on totals are staged in scratch memory.
@@ -146,9 +149,11 @@ pub struct Tuning {
     pub(crate) left_prefetch_min_len: usize,
 
     // In which order tiles go.
-    /// Terms up to which an output whose rows are whole pages apart is written row by row, and its least rows.
+    /// Terms up to which an output whose rows are whole pages apart is written row by row, its least rows, and elements of the
+    /// right operand, which is read again for each height of tiles.
     pub(crate) along_rows_max_terms: usize,
     pub(crate) along_rows_min_rows: usize,
+    pub(crate) along_rows_max_len: usize,
     /// Elements of the right operand that stay in the caches while tiles of one height pass by.
     pub(crate) right_max_len: usize,
     /// Elements of the output that a run of tiles may have where the epilogue goes over them next.
@@ -242,7 +247,9 @@ const AVX512: Tuning = Tuning {
     outer_terms_min_cols: 1024,
     outer_aligned_min_cols: 64,
     row_aligned_min_cols: 128,
-    outer_in_pairs: false,
+    outer_writes_in_pairs: false,
+    outer_adds_in_pairs: false,
+    outer_pairs_pages_apart: false,
     outer_adds_by_halves: false,
     half_last_vectors: false,
     direct_tile_vectors: usize::MAX,
@@ -251,10 +258,11 @@ const AVX512: Tuning = Tuning {
     first_level_len: 9 << 10,
     page_stride: 1024,
     copy_min_rows: 24,
-    copies_broken_rows: false,
+    copy_broken_min_len: usize::MAX,
     copy_all_min_rows: usize::MAX,
     copy_all_min_stride: 256,
     pack_left_min_panels: 3,
+    pack_left_pages_min_panels: 3,
     pack_left_terms: 8,
     staging_min_rows: 512,
     staging_min_stride: 512,
@@ -263,6 +271,7 @@ const AVX512: Tuning = Tuning {
     left_prefetch_min_len: 64 << 10,
     along_rows_max_terms: 10,
     along_rows_min_rows: 64,
+    along_rows_max_len: usize::MAX,
     right_max_len: 32 << 10,
     epilogue_max_len: 2048,
     few_dot_rows: 12,
@@ -291,7 +300,7 @@ const AVX2: Tuning = Tuning {
     isa: "avx2",
     left_across_pages_cost: 0.2,
     split_min_len: usize::MAX,
-    copies_broken_rows: true,
+    copy_broken_min_len: 0,
     copy_all_min_rows: 128,
     ..AVX512
 };
@@ -299,6 +308,9 @@ const AVX2: Tuning = Tuning {
 /// Zen 4. The rest of its family is Zen 3.
 const ZEN_4: CpuMatch =
     CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x19), models: &[(0x10, 0x1F), (0x60, 0x7F), (0xA0, 0xAF)] };
+
+/// Zen 5 with units of 512 bits, as servers and desktops have; the family's mobile models have 256.
+const ZEN_5: CpuMatch = CpuMatch { vendor: Vendor::Amd, families: (0x1A, 0x1A), models: &[(0x00, 0x1F), (0x40, 0x4F)] };
 
 const ROWS: &[Tuning] = &[
     // Its units are half as wide as these vectors, which take two passes.
@@ -311,14 +323,34 @@ const ROWS: &[Tuning] = &[
         split_min_vectors: 1,
         split_min_len: 256,
         outer_terms_min_cols: 256,
-        outer_in_pairs: true,
+        outer_writes_in_pairs: true,
+        outer_adds_in_pairs: true,
         outer_adds_by_halves: true,
         half_last_vectors: true,
         direct_tile_vectors: 20,
         copy_min_rows: 96,
         pack_left_min_panels: 8,
+        pack_left_pages_min_panels: 8,
         dot_aligned_max_rows: 2,
         few_dot_rows: 8,
+        ..AVX512
+    },
+    Tuning {
+        name: "avx512-zen5",
+        cpu: Some(ZEN_5),
+        caches: None,
+        single_call_max_len: 4096,
+        few_columns_min_len: 256,
+        outer_terms_min_cols: 256,
+        outer_adds_in_pairs: true,
+        outer_pairs_pages_apart: true,
+        copy_min_rows: 32,
+        pack_left_min_panels: 8,
+        pack_left_pages_min_panels: 16,
+        along_rows_max_terms: 32,
+        along_rows_min_rows: 16,
+        along_rows_max_len: 64 << 10,
+        dot_aligned_max_rows: 2,
         ..AVX512
     },
     Tuning {
@@ -341,9 +373,25 @@ const ROWS: &[Tuning] = &[
         caches: None,
         single_call_max_len: 4096,
         outer_terms_min_cols: 64,
-        outer_in_pairs: true,
+        outer_writes_in_pairs: true,
+        outer_adds_in_pairs: true,
         along_rows_max_terms: 6,
         few_dot_rows: 6,
+        ..AVX2
+    },
+    Tuning {
+        name: "avx2-zen5",
+        cpu: Some(ZEN_5),
+        caches: None,
+        single_call_max_len: 4096,
+        outer_terms_min_cols: 64,
+        outer_adds_in_pairs: true,
+        outer_pairs_pages_apart: true,
+        split_min_len: 256,
+        copy_broken_min_len: 9 << 10,
+        pack_left_min_panels: 40,
+        along_rows_max_terms: 12,
+        along_rows_min_rows: 16,
         ..AVX2
     },
     AVX2,

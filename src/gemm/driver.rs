@@ -259,7 +259,7 @@ unsafe fn outer_product(kernels: &Kernels, gemm: &Gemm, plan: &OuterProduct, par
             rows: part.rows.len(),
             cols: part.cols.len(),
             is_aligned: plan.aligned,
-            in_pairs: plan.in_pairs,
+            in_pairs: if gemm.finish.add { plan.adds_in_pairs } else { plan.writes_in_pairs },
             depth: gemm.k,
             a: gemm.a.starting_at(part.rows.start, 0),
             b: gemm.b.starting_at(0, part.cols.start),

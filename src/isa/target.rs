@@ -151,8 +151,12 @@ mod tests {
             assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x19, model), "avx2-zen4");
         }
         assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x19, 0x01), "avx2", "Zen 3");
-        assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x1A, 0x02), "avx512-zen", "Zen 5");
-        assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x1A, 0x02), "avx2", "Zen 5");
+        for model in [0x02, 0x11, 0x44] {
+            assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x1A, model), "avx512-zen5");
+            assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x1A, model), "avx2-zen5");
+        }
+        assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x1A, 0x24), "avx512-zen", "Zen 5 with units of 256 bits");
+        assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x1A, 0x24), "avx2", "Zen 5 with units of 256 bits");
         assert_eq!(row(Isa::Avx512, Vendor::Intel, 6, 0xCF), "avx512-intel");
         assert_eq!(row(Isa::Avx512, Vendor::Intel, 19, 1), "avx512");
         assert_eq!(row_for(Isa::Portable, None, Tuning::all()).name(), "portable");

@@ -157,8 +157,9 @@ pub(crate) struct SingleCall {
 pub(crate) struct OuterProduct {
     /// Whether rows are cut so that whole vectors stand on cache lines.
     pub(crate) aligned: bool,
-    /// Whether sums of one term go to two rows at a time.
-    pub(crate) in_pairs: bool,
+    /// Whether sums of one term go to two rows at a time where they are written, and where they are added.
+    pub(crate) writes_in_pairs: bool,
+    pub(crate) adds_in_pairs: bool,
     /// Whether vectors are half as wide where the product is added.
     pub(crate) adds_by_halves: bool,
     /// Rows and columns by which parameters are updated at a time.

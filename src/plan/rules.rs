@@ -7,6 +7,7 @@ use crate::isa::{Target, TilesKernel};
 use crate::kernel::{axpyf, dot, narrow, outer};
 use crate::plan::Grid;
 use crate::summation::{SUM_BLOCK, Summation};
+use crate::tuning::LINE;
 
 /// A rule of the table.
 #[derive(Debug)]
@@ -175,7 +176,8 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
     }
 }
 
-/// The call, where a product in the chain order is one or two calls of a micro-kernel.
+/// The call, where a product in the chain order is one or two calls of a micro-kernel. A long column is better off as a row,
+/// which fills its vectors.
 fn single_call(q: &Question) -> Option<SingleCall> {
     let (shape, kernels) = (&q.shape, q.target.kernels);
     let (m, n, vectors) = (shape.m, shape.n, kernels.vectors(shape.n));
@@ -184,6 +186,7 @@ fn single_call(q: &Question) -> Option<SingleCall> {
     let can_be = q.workers == 1
         && shape.k <= SUM_BLOCK
         && len <= q.target.tuning.single_call_max_len
+        && (n > 1 || m <= LINE)
         && !has_few_columns(q)
         && (is_in_place || shape.b_strides.0 == 1)
         && shape.has_contiguous_rows()
@@ -311,10 +314,12 @@ fn outer_product(q: &Question, cols: usize) -> OuterProduct {
     let aligned = cols >= tuning.outer_aligned_min_cols;
     let stride = q.shape.c_strides.0;
     // Two rows are cut in one place, and rows pages apart share the sets of a cache.
-    let fits = (!aligned || stride.is_multiple_of(kernels.lanes)) && !stride.is_multiple_of(tuning.page_stride);
+    let cuts_alike = !aligned || stride.is_multiple_of(kernels.lanes);
+    let may_pair = cuts_alike && (tuning.outer_pairs_pages_apart || !stride.is_multiple_of(tuning.page_stride));
     OuterProduct {
         aligned,
-        in_pairs: tuning.outer_in_pairs && fits,
+        writes_in_pairs: tuning.outer_writes_in_pairs && may_pair,
+        adds_in_pairs: tuning.outer_adds_in_pairs && may_pair,
         adds_by_halves: tuning.outer_adds_by_halves && q.shape.k == 1,
         update_rows,
         // The scratch holds at least SUM_BLOCK terms of a panel.
@@ -349,6 +354,7 @@ fn goes_along_rows(q: &Question) -> bool {
     let (shape, tuning) = (&q.shape, q.target.tuning);
     shape.k <= tuning.along_rows_max_terms
         && shape.m >= tuning.along_rows_min_rows
+        && shape.k.saturating_mul(shape.n) <= tuning.along_rows_max_len
         && shape.has_no_epilogue()
         && !shape.is_updated
         && shape.b_strides.1 == 1
@@ -359,7 +365,8 @@ fn goes_along_rows(q: &Question) -> bool {
 fn copies_rows(q: &Question) -> bool {
     let (shape, tuning) = (&q.shape, q.target.tuning);
     let stride = shape.b_strides.0;
-    let is_broken = tuning.copies_broken_rows && stride & (q.target.kernels.lanes - 1) != 0;
+    let is_long = shape.k.saturating_mul(shape.n) >= tuning.copy_broken_min_len;
+    let is_broken = is_long && stride & (q.target.kernels.lanes - 1) != 0;
     let is_tall = shape.m >= tuning.copy_all_min_rows && stride >= tuning.copy_all_min_stride;
     shape.b_strides.1 == 1
         && shape.m >= tuning.copy_min_rows
@@ -382,11 +389,12 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
         true if !scatters && spans_blocks && shape.c_strides.0 >= tuning.page_stride => Totals::StagedByRuns,
         true => Totals::Staged,
     };
+    let shares_sets = shape.a_strides.1.is_multiple_of(tuning.page_stride);
+    let min_panels = if shares_sets { tuning.pack_left_pages_min_panels } else { tuning.pack_left_min_panels };
     let packs_left = shape.k > 1
         && shape.a_strides.0 == 1
         && shape.a_strides.1 > kernels.lanes
-        && shape.n > tuning.pack_left_min_panels * kernels.nr();
-    let shares_sets = shape.a_strides.1.is_multiple_of(tuning.page_stride);
+        && shape.n > min_panels.saturating_mul(kernels.nr());
     let is_direct =
         right == RightOperand::InPlace && totals == Totals::InPlace && shape.k <= SUM_BLOCK && !shape.has_epilogue;
     let tiles = TileLoops {
