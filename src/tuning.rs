@@ -79,6 +79,8 @@ pub struct Tuning {
     pub(crate) copy_cost: f64,
     /// One element of a left operand that lies across the sum, whole pages from term to term: low tiles take little of each.
     pub(crate) left_across_pages_cost: f64,
+    /// The same where terms are more than a page apart, but not whole pages, for each panel of the right operand.
+    pub(crate) left_across_long_rows_cost: f64,
     /// One element brought from the outer caches.
     pub(crate) traffic_cost: f64,
     /// One element of the left operand, once for each panel of the right one.
@@ -234,6 +236,7 @@ const AVX512: Tuning = Tuning {
     transpose_cost: 0.4,
     copy_cost: 0.12,
     left_across_pages_cost: 0.0,
+    left_across_long_rows_cost: 0.0,
     traffic_cost: 0.1,
     left_per_panel_cost: 0.15,
     activation_cost: 0.4,
@@ -339,6 +342,7 @@ const ROWS: &[Tuning] = &[
         name: "avx512-zen5",
         cpu: Some(ZEN_5),
         caches: None,
+        left_across_long_rows_cost: 0.025,
         single_call_max_len: 4096,
         few_columns_min_len: 256,
         outer_terms_min_cols: 256,

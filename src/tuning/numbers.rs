@@ -156,6 +156,7 @@ numbers! {
     transpose_cost: COST,
     copy_cost: COST,
     left_across_pages_cost: COST,
+    left_across_long_rows_cost: COST,
     traffic_cost: COST,
     left_per_panel_cost: COST,
     activation_cost: COST,
