@@ -219,6 +219,11 @@ impl Tuning {
         self.cpu.is_none()
     }
 
+    /// Whether elements of this stride lie whole pages apart, and so share a few sets of a cache.
+    pub(crate) fn is_pages(&self, stride: usize) -> bool {
+        stride.is_multiple_of(self.page_stride)
+    }
+
     /// The caches that a general row was made for; `None` where the row was measured on its CPU.
     #[must_use]
     pub fn caches(&self) -> Option<Caches> {

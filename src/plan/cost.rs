@@ -8,14 +8,20 @@ pub(super) fn tiles(question: &Question, right: RightOperand) -> f64 {
     let Question { target: Target { tuning, .. }, shape, .. } = question;
     let (m, n, k) = (shape.m as f64, shape.n as f64, shape.k as f64);
     let scatter = if shape.has_contiguous_rows() { 0.0 } else { tuning.transpose_cost };
-    let is_across = shape.a_strides.0 == 1 && shape.k > 1 && shape.a_strides.1 >= tuning.page_stride;
-    let left = match is_across {
-        false => 0.0,
-        true if shape.a_strides.1.is_multiple_of(tuning.page_stride) => tuning.left_across_pages_cost,
-        true => tuning.left_across_long_rows_cost * shape.n.div_ceil(question.target.kernels.nr()) as f64,
-    };
     let multiply_adds = tuning.multiply_add_cost * m * vectors(question.target, shape.n);
-    (multiply_adds + right_cost(*question, right) * n + left * m) * k + scatter * m * n
+    (multiply_adds + right_cost(*question, right) * n + left_cost(*question) * m) * k + scatter * m * n
+}
+
+/// Cycles for each element of a left operand that lies across the sum, with terms a page and more apart.
+fn left_cost(Question { target: Target { kernels, tuning }, shape, .. }: Question) -> f64 {
+    let stride = shape.a_strides.1;
+    if shape.a_strides.0 != 1 || shape.k <= 1 || stride < tuning.page_stride {
+        0.0
+    } else if tuning.is_pages(stride) {
+        tuning.left_across_pages_cost
+    } else {
+        tuning.left_across_long_rows_cost * shape.n.div_ceil(kernels.nr()) as f64
+    }
 }
 
 /// Vectors that tiles of so many columns multiply: whole ones, and perhaps half of the last.

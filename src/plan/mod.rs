@@ -57,6 +57,11 @@ impl ProductShape {
         }
     }
 
+    /// Elements of the right operand.
+    fn right_len(&self) -> usize {
+        self.k.saturating_mul(self.n)
+    }
+
     fn has_contiguous_rows(&self) -> bool {
         self.c_strides.1 == 1 && self.z_strides.is_none_or(|z| z.1 == 1)
     }

@@ -161,7 +161,7 @@ fn is_column_of_dots(q: &Question) -> bool {
 /// Dot products, of which a worker has at most this many rows.
 fn dot_products(q: &Question, rows: usize) -> DotProducts {
     let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
-    let exceeds_l1 = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
+    let exceeds_l1 = shape.right_len() > tuning.first_level_len;
     // Tiles high and narrow fold fewer sums at a time: they are for an operand from afar, and to leave no row over.
     let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
     let is_high = rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some);
@@ -315,7 +315,7 @@ fn outer_product(q: &Question, cols: usize) -> OuterProduct {
     let stride = q.shape.c_strides.0;
     // Two rows are cut in one place, and rows pages apart share the sets of a cache.
     let cuts_alike = !aligned || stride.is_multiple_of(kernels.lanes);
-    let may_pair = cuts_alike && (tuning.outer_pairs_pages_apart || !stride.is_multiple_of(tuning.page_stride));
+    let may_pair = cuts_alike && (tuning.outer_pairs_pages_apart || !tuning.is_pages(stride));
     OuterProduct {
         aligned,
         writes_in_pairs: tuning.outer_writes_in_pairs && may_pair,
@@ -339,7 +339,7 @@ fn is_single_row(q: &Question) -> bool {
 /// A single row, of which a worker has at most this many columns.
 fn single_row(q: &Question, cols: usize) -> SingleRow {
     let (shape, tuning) = (&q.shape, q.target.tuning);
-    let exceeds_l1 = shape.n.saturating_mul(shape.k) > tuning.first_level_len;
+    let exceeds_l1 = shape.right_len() > tuning.first_level_len;
     let has_whole_vectors = shape.b_strides.0 & (q.target.kernels.lanes - 1) == 0;
     SingleRow {
         terms: if exceeds_l1 { axpyf::TERMS } else { SUM_BLOCK },
@@ -354,18 +354,18 @@ fn goes_along_rows(q: &Question) -> bool {
     let (shape, tuning) = (&q.shape, q.target.tuning);
     shape.k <= tuning.along_rows_max_terms
         && shape.m >= tuning.along_rows_min_rows
-        && shape.k.saturating_mul(shape.n) <= tuning.along_rows_max_len
+        && shape.right_len() <= tuning.along_rows_max_len
         && shape.has_no_epilogue()
         && !shape.is_updated
         && shape.b_strides.1 == 1
         && shape.has_contiguous_rows()
-        && shape.c_strides.0.is_multiple_of(tuning.page_stride)
+        && tuning.is_pages(shape.c_strides.0)
 }
 
 fn copies_rows(q: &Question) -> bool {
     let (shape, tuning) = (&q.shape, q.target.tuning);
     let stride = shape.b_strides.0;
-    let is_long = shape.k.saturating_mul(shape.n) >= tuning.copy_broken_min_len;
+    let is_long = shape.right_len() >= tuning.copy_broken_min_len;
     let is_broken = is_long && stride & (q.target.kernels.lanes - 1) != 0;
     let is_tall = shape.m >= tuning.copy_all_min_rows && stride >= tuning.copy_all_min_stride;
     shape.b_strides.1 == 1
@@ -389,7 +389,7 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
         true if !scatters && spans_blocks && shape.c_strides.0 >= tuning.page_stride => Totals::StagedByRuns,
         true => Totals::Staged,
     };
-    let shares_sets = shape.a_strides.1.is_multiple_of(tuning.page_stride);
+    let shares_sets = tuning.is_pages(shape.a_strides.1);
     let min_panels = if shares_sets { tuning.pack_left_pages_min_panels } else { tuning.pack_left_min_panels };
     let packs_left = shape.k > 1
         && shape.a_strides.0 == 1
