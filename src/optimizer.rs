@@ -79,6 +79,16 @@ impl Sgd {
         Self { weight_decay: lambda, ..self }
     }
 
+    /// No parameter is larger after a step than this, where none was larger than `parameter`, and no gradient than
+    /// `gradient`; none with momentum, which keeps what earlier gradients left.
+    fn bound_after(&self, parameter: f64, gradient: f64) -> Option<f64> {
+        let [rate, decay] = [self.learning_rate, self.weight_decay].map(f64::from);
+        // Each of the step's few operations in `f32` rounds by a factor of at most 1 + 2⁻²⁴.
+        let roundings = 1.0 + 1e-6;
+        let bound = roundings * (parameter + rate * (gradient + decay * parameter));
+        (self.momentum == 0.0).then_some(bound)
+    }
+
     fn rule(&self) -> Rule {
         let kind = match (self.momentum == 0.0, self.nesterov) {
             (true, _) => Kind::Descent,
@@ -306,6 +316,15 @@ impl Optimizer {
         match self {
             Self::Sgd(sgd) => sgd.check(),
             Self::Adam(adam) => adam.check(),
+        }
+    }
+
+    /// No parameter is larger after a step than this, where none was larger than `parameter`, and no gradient than
+    /// `gradient`; none where that depends on what the optimiser keeps.
+    pub(crate) fn bound_after(&self, parameter: f64, gradient: f64) -> Option<f64> {
+        match self {
+            Self::Sgd(sgd) => sgd.bound_after(parameter, gradient),
+            Self::Adam(_) => None,
         }
     }
 

@@ -256,6 +256,60 @@ fn the_guard_looks_closer_where_an_overflow_is_possible() {
     assert_eq!(guarded.apply_gradients(), Err(Error::NoGradients));
 }
 
+/// Numbers of any size, from tiny to where products overflow: a step is taken only if all gradients are finite, and has the
+/// bits of one without a guard then; refused, it leaves everything.
+#[test]
+fn a_guarded_step_is_taken_only_if_all_gradients_are_finite() {
+    const BATCH: usize = 3;
+    let activations = [Activation::Relu, Activation::Tanh, Activation::Gelu, Activation::LeakyRelu { slope: 1e6 }];
+    let (mut taken, mut refused) = (0, 0);
+    for seed in 0..600_u64 {
+        let exponents = values(16, seed + 1000, -30.0, 38.0);
+        let of_size = |len: usize, index: usize| {
+            let size = 10_f32.powf(exponents[index] * if seed % 3 == 0 { 0.1 } else { 0.7 });
+            values(len, seed * 16 + index as u64, -size, size)
+        };
+        let optimizer = optimizers()[(seed % 6) as usize];
+        let network = Network::builder(INPUTS)
+            .layer(7, activations[(seed % 4) as usize])
+            .layer(5, activations[(seed / 4 % 4) as usize])
+            .layer(CLASSES, if seed % 2 == 0 { Activation::Sigmoid } else { Activation::Identity })
+            .cost(if seed % 2 == 0 { Cost::BinaryCrossEntropy } else { Cost::Quadratic })
+            .optimizer(optimizer);
+        let (mut guarded, mut unguarded) = (network.clone().build().unwrap(), network.unguarded().build().unwrap());
+        for step in 0..3 {
+            if step != 1 {
+                // The bounds of the steps before are those of other weights.
+                for (index, (layer, same)) in guarded.layers_mut().iter_mut().zip(unguarded.layers_mut()).enumerate() {
+                    let w = of_size(layer.w().len(), step + index);
+                    layer.w_mut().copy_from_slice(&w);
+                    same.w_mut().copy_from_slice(&w);
+                }
+            }
+            let (x, y) = (of_size(BATCH * INPUTS, 8 + step), values(BATCH * CLASSES, seed, 0.0, 1.0));
+            let (before, mut with_gradients) = (state(&guarded), guarded.clone());
+            let cost = with_gradients.gradients(&x, &y).unwrap();
+            let mut gradients = with_gradients.layers().iter().flat_map(|layer| layer.d_w().iter().chain(layer.d_b()));
+            let are_finite = cost.is_finite() && gradients.all(|gradient| gradient.is_finite());
+            match guarded.step(&x, &y) {
+                Ok(found) => {
+                    assert!(are_finite, "seed {seed}, step {step}");
+                    assert_eq!(unguarded.step(&x, &y), Ok(found));
+                    assert_eq!(state(&guarded), state(&unguarded), "seed {seed}, step {step}");
+                    taken += 1;
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::NotFinite { .. }), "{error}");
+                    assert_eq!(state(&guarded), before, "seed {seed}, step {step}");
+                    refused += 1;
+                    break;
+                }
+            }
+        }
+    }
+    assert!(taken > 500 && refused > 100, "{taken} taken, {refused} refused");
+}
+
 /// A cost of the caller's own that is one of the network's has its gradients, but for roundings.
 #[test]
 fn own_costs_are_as_good_as_built_in_ones() {

@@ -22,6 +22,8 @@ pub(crate) mod softmax;
 mod softplus;
 mod spec;
 mod tanh;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use elu::Elu;
 pub(crate) use gelu::Gelu;
@@ -187,6 +189,12 @@ impl Activation {
             Self::Elu { .. } => Some(Self::Elu { alpha: parameter }),
             _ => None,
         }
+    }
+
+    /// `|g'(z)|` is nowhere larger, whether it is computed from `z` or from `a`.
+    pub(crate) fn steepest(self) -> f32 {
+        // Of those without a parameter GELU's is the largest, 1.13.
+        2.0 * self.parameter().max(1.0)
     }
 
     /// Whether kernels can compute with the parameter.

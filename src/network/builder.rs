@@ -171,8 +171,8 @@ impl NetworkBuilder {
         Self { max_batch: samples, ..self }
     }
 
-    /// Lets a step go on where the cost or a gradient is infinite or NaN. The guard costs a look at each layer's input and
-    /// `dz`, and that they are gone through before the first update.
+    /// Lets a step go on where the cost or a gradient is infinite or NaN. The guard costs a look at each layer's input, and
+    /// where weights are large or an optimiser keeps state beside many of them, that all `dz` are made before the first update.
     pub fn unguarded(self) -> Self {
         Self { is_guarded: false, ..self }
     }

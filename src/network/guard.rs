@@ -1,6 +1,11 @@
 //! The guard of a step: whether all its gradients are finite, before any parameter is touched.
 
+#[cfg(test)]
+mod tests;
+
 use super::Network;
+use super::layer::Layer;
+use super::passes::Above;
 use crate::error::{Error, Operand};
 use crate::matrix::Input;
 
@@ -35,21 +40,79 @@ impl Network {
         Ok(())
     }
 
-    /// Looks at every layer's `dz`, from the last to the first.
+    /// Whether the gradient on top, the weights, and the inputs that were looked at are so small that no gradient of any layer
+    /// can overflow: then none has to be made before the first parameter is touched.
+    pub(super) fn gradients_are_bounded(&mut self, batch: usize, top: Above<'_>, scale: f32) -> Result<bool, Error> {
+        let on_top = self.largest_dz_on_top(batch, top)?;
+        if self.bounds_suffice(on_top, batch, scale)? {
+            return Ok(true);
+        }
+        // Not `any`, which would leave some as they are.
+        let forgotten = self.layers.iter_mut().filter_map(|layer| layer.w.forget_loose_bound().then_some(())).count();
+        Ok(forgotten > 0 && self.bounds_suffice(on_top, batch, scale)?)
+    }
+
+    /// No `|dz|` of the last layer is larger; NaN where anything that it is made of is not finite.
+    fn largest_dz_on_top(&self, batch: usize, top: Above<'_>) -> Result<f64, Error> {
+        let Layer { dense, a, d_a, d_z, .. } = self.layers.last().ok_or(Error::NoLayers)?;
+        let cols = dense.outputs();
+        let largest = |values: &[f32]| dense.largest(Input::Slice(&values[..batch * cols]), batch, cols).map(f64::from);
+        Ok(match top {
+            Above::ByZ => largest(d_z)?,
+            // An activation that is a number has a derivative that is one.
+            Above::ByA => largest(d_a)? * f64::from(dense.activation().steepest()) + 0.0 * largest(a)?,
+            Above::Targets(y) => largest(a)? + largest(y)?,
+        })
+    }
+
+    /// Goes down the layers with a bound of `|dz|`:
     ///
-    /// A sum over the batch of products `dz · a_prev` is at most `m · max |dz| · max |a_prev|` in exact numbers; half the
-    /// range is left to rounding.
-    pub(super) fn verdict(&self, batch: usize, scale: f32) -> Result<Verdict, Error> {
+    /// ```text
+    /// |dw|       ≤ m · |dz| · |a_prev|
+    /// |dA_prev|  ≤ n · |dz| · |w|
+    /// |dz below| ≤ |dA_prev| · |g'|
+    /// ```
+    fn bounds_suffice(&mut self, on_top: f64, batch: usize, scale: f32) -> Result<bool, Error> {
+        let outlasts_step = self.optimizer.bound_after(0.0, 0.0).is_some();
+        let mut d_z = on_top;
+        for index in (0..self.layers.len()).rev() {
+            let steepest_below = index.checked_sub(1).map(|below| self.layers[below].dense.activation().steepest());
+            let layer = &mut self.layers[index];
+            layer.largest_gradient = largest_gradient(d_z, layer, batch, scale);
+            if !is_finite_rounded(layer.largest_gradient) {
+                return Ok(false);
+            }
+            let Some(steepest) = steepest_below else { break };
+            if layer.w.bound().is_none() {
+                // At each step, only those that stay in the caches for the pass behind.
+                if !outlasts_step && layer.w.len() > layer.dense.target()?.tuning.right_max_len {
+                    return Ok(false);
+                }
+                let largest = layer.dense.largest(Input::Slice(&layer.w), 1, layer.w.len())?;
+                layer.w.set_measured(f64::from(largest));
+            }
+            let largest_w = layer.w.bound().unwrap_or(f64::NAN);
+            let d_a_prev = layer.dense.outputs() as f64 * d_z * largest_w;
+            if !is_finite_rounded(d_a_prev) {
+                return Ok(false);
+            }
+            // Twice, for the sum's roundings.
+            d_z = 2.0 * d_a_prev * f64::from(steepest);
+        }
+        Ok(true)
+    }
+
+    /// Looks at every layer's `dz`, from the last to the first.
+    pub(super) fn verdict(&mut self, batch: usize, scale: f32) -> Result<Verdict, Error> {
         let mut verdict = Verdict::Finite;
-        for (index, layer) in self.layers.iter().enumerate().rev() {
+        for (index, layer) in self.layers.iter_mut().enumerate().rev() {
             let d_z = Input::Slice(&layer.d_z[..layer.output_len(batch)]);
             let d_z = layer.dense.largest(d_z, batch, self.places[index].1)?;
             if !d_z.is_finite() {
                 return Err(Error::NotFinite { layer: Some(index), operand: Operand::DZ });
             }
-            // `db` has factors of 1 in the place of inputs, and a scale above 1 makes what it multiplies larger.
-            let factors = [d_z, layer.largest_input.max(1.0), scale.abs().max(1.0)].map(f64::from);
-            if factors.iter().product::<f64>() * batch as f64 >= f64::from(f32::MAX) / 2.0 {
+            layer.largest_gradient = largest_gradient(f64::from(d_z), layer, batch, scale);
+            if !is_finite_rounded(layer.largest_gradient) {
                 verdict = Verdict::MayOverflow;
             }
         }
@@ -68,4 +131,20 @@ impl Network {
         }
         Ok(())
     }
+}
+
+/// Whether a sum is finite whose terms' magnitudes add up to no more than this in exact numbers; not where that is NaN.
+///
+/// Half the range is left to rounding. Terms are added by blocks, so that `(1 + 2⁻²⁴)^(terms one behind the other)` stays below
+/// 2 for as many of them as memory can hold.
+fn is_finite_rounded(bound: f64) -> bool {
+    bound < f64::from(f32::MAX) / 2.0
+}
+
+/// No element of a layer's `dw` and `db` has a larger magnitude, in exact numbers, than this, where no `|dz|` is larger than
+/// `d_z`: `m · |dz| · |a_prev|`.
+fn largest_gradient(d_z: f64, layer: &Layer, batch: usize, scale: f32) -> f64 {
+    // `db` has factors of 1 in the place of inputs, and a scale above 1 makes what it multiplies larger.
+    let factors = [layer.largest_input.max(1.0), scale.abs().max(1.0)].map(f64::from);
+    d_z * factors.iter().product::<f64>() * batch as f64
 }

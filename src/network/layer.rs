@@ -1,6 +1,7 @@
 //! One layer of a network: its parameters, and the memory that its passes fill.
 
 use super::values::Values;
+use super::weights::Weights;
 use crate::activation::Activation;
 use crate::layer::{Dense, Saved};
 use crate::optimizer::Optimizer;
@@ -23,7 +24,7 @@ use crate::optimizer::Optimizer;
 #[derive(Clone, Debug)]
 pub struct Layer {
     pub(super) dense: Dense,
-    pub(super) w: Values,
+    pub(super) w: Weights,
     pub(super) b: Values,
     pub(super) d_w: Values,
     pub(super) d_b: Values,
@@ -36,6 +37,8 @@ pub struct Layer {
     pub(super) d_z: Values,
     /// The largest magnitude of the input, as the guard found it last.
     pub(super) largest_input: f32,
+    /// No element of the gradients has a larger magnitude, as the guard found last.
+    pub(super) largest_gradient: f64,
     pub(super) max_batch: usize,
 }
 
@@ -45,7 +48,7 @@ impl Layer {
         let (inputs, outputs) = (dense.inputs(), dense.outputs());
         let state = |_| Some([Values::zeros(outputs, inputs)?, Values::zeros(1, outputs)?]);
         Some(Self {
-            w: Values::zeros(outputs, inputs)?,
+            w: Weights::zeros(outputs, inputs)?,
             b: Values::zeros(1, outputs)?,
             d_w: Values::zeros(outputs, inputs)?,
             d_b: Values::zeros(1, outputs)?,
@@ -55,6 +58,7 @@ impl Layer {
             d_a: Values::zeros(max_batch, outputs)?,
             d_z: Values::zeros(max_batch, outputs)?,
             largest_input: 0.0,
+            largest_gradient: 0.0,
             max_batch,
             dense,
         })

@@ -13,6 +13,7 @@ mod passes;
 mod predict;
 mod samples;
 mod values;
+mod weights;
 
 pub use builder::NetworkBuilder;
 pub use evaluate::Evaluation;
@@ -336,8 +337,8 @@ impl Network {
     /// All parameters and the optimiser's arrays, layer by layer.
     fn arrays_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
         self.layers.iter_mut().flat_map(|Layer { w, b, state, .. }| {
-            let state = state.iter_mut().flatten();
-            [w, b].into_iter().chain(state).map(|values| &mut **values)
+            let others = std::iter::once(b).chain(state.iter_mut().flatten());
+            std::iter::once(&mut **w).chain(others.map(|values| &mut **values))
         })
     }
 

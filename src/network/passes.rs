@@ -36,7 +36,7 @@ pub(super) enum Aim {
 
 /// The gradient that a layer gets from above.
 #[derive(Clone, Copy)]
-enum Above<'t> {
+pub(super) enum Above<'t> {
     /// `dA` stands in the layer's memory.
     ByA,
     /// `dz` stands in the layer's memory.
@@ -209,14 +209,18 @@ impl Network {
 
     /// A step of the optimiser, if the cost and all gradients are finite.
     ///
-    /// All `dz` come first, with the weights as they are; from their size and that of the layers' inputs follows that no
-    /// gradient can overflow. Then each layer is updated while its gradient is made. Where that does not follow, all
-    /// gradients are made and looked at first.
+    /// Where it follows from the size of the weights, of the inputs and of the gradient on top, each layer is one call, as
+    /// without a guard. Where not, all `dz` come first, with the weights as they are; where their size tells that no gradient
+    /// can overflow, each layer is updated while its gradient is made. Where that does not follow either, all gradients are
+    /// made and looked at first.
     fn guarded_step(&mut self, x: Input<'_>, batch: usize, top: Above<'_>, scale: f32, cost: f64) -> Result<(), Error> {
         if !cost.is_finite() {
             return Err(Error::NotFinite { layer: None, operand: Operand::Cost });
         }
         self.look_at_inputs(x, batch)?;
+        if self.gradients_are_bounded(batch, top, scale)? {
+            return self.step_pass(x, batch, top, scale);
+        }
         let mut above = Some(top);
         Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, d_a_prev| {
             layer.make_dz(a_prev, batch, above.take().unwrap_or(Above::ByA), d_a_prev)
@@ -246,7 +250,7 @@ impl Network {
     fn next_step(&mut self, scale: f32) -> Next {
         self.steps += 1;
         self.has_gradients = false;
-        Next { optimizer: self.optimizer, step: self.steps, scale }
+        Next { optimizer: self.optimizer, step: self.steps, scale, is_guarded: self.is_guarded }
     }
 }
 
@@ -266,6 +270,8 @@ struct Next {
     optimizer: Optimizer,
     step: u64,
     scale: f32,
+    /// Whether the layers know how large their gradients can be.
+    is_guarded: bool,
 }
 
 impl Layer {
@@ -321,10 +327,11 @@ impl Layer {
         batch: usize,
         above: Above<'_>,
         d_a_prev: Option<&mut [f32]>,
-        Next { optimizer, step, scale }: Next,
+        Next { optimizer, step, scale, is_guarded }: Next,
     ) -> Result<(), Error> {
-        let Self { dense, w, b, d_w, state, z, a, d_a, d_z, .. } = self;
-        let (mut w, mut b) = (Parameter::new(&mut **w), Parameter::new(&mut **b));
+        let Self { dense, w, b, d_w, state, z, a, d_a, d_z, largest_gradient, .. } = self;
+        let bound_after = |bound| if is_guarded { optimizer.bound_after(bound, *largest_gradient) } else { None };
+        let (mut w, mut b) = (Parameter::new(w.for_step(bound_after)), Parameter::new(&mut **b));
         for [of_w, of_b] in state {
             (w, b) = (w.state(&mut **of_w), b.state(&mut **of_b));
         }
