@@ -82,14 +82,19 @@ pub(crate) fn backward_cycles(target: Target, rows: usize, inputs: usize, output
     dz_cycles(target, rows, outputs) + 2.0 * product_cycles(target, rows, inputs, outputs)
 }
 
-/// Decides for a backward call; `budget` tells the workers that it could have.
+/// Decides for a backward call; `budget` tells the workers that it could have, unless the call is known to have no others.
 #[inline(always)]
-pub(crate) fn schedule(target: Target, shape: &BatchShape, budget: impl FnOnce() -> ParallelBudget) -> Schedule {
+pub(crate) fn schedule(
+    target: Target,
+    shape: &BatchShape,
+    is_serial: bool,
+    budget: impl FnOnce() -> ParallelBudget,
+) -> Schedule {
     let serial = || {
         let order = if shape.batch <= shape.chunk_rows { BatchOrder::OneChunk } else { BatchOrder::Chunks };
         Schedule { order, workers: 1, cycles: 0.0, update_by: update_by(target, shape, 1) }
     };
-    if below_parallel_min(target, shape.batch, shape.outputs, shape.inputs) {
+    if is_serial || below_parallel_min(target, shape.batch, shape.outputs, shape.inputs) {
         return serial();
     }
     let budget = budget();

@@ -172,6 +172,12 @@ impl Sharing {
         }
     }
 
+    /// Whether every call stays on the thread that makes it.
+    #[inline(always)]
+    pub(crate) fn is_serial(&self) -> bool {
+        matches!(self, Self::Serial)
+    }
+
     /// The workers that a call made here and now may use.
     #[inline]
     pub(crate) fn here(&self) -> ParallelBudget {
