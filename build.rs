@@ -229,6 +229,7 @@ mod {name} {{
         prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
         tall_dot_rows: {tall_dot_rows},
+        folded: <Token as Simd>::FOLDED,
         outer,
         outer_by_halves: {outer_by_halves},
         axpyf,

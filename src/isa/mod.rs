@@ -142,8 +142,10 @@ pub(crate) struct Kernels {
     pub(crate) prefetching_tiles: &'static [TilesKernel],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
-    /// Rows of a dot-product tile where there are many.
+    /// Rows of a dot-product tile where there are many and the right operand comes from the outer caches.
     pub(crate) tall_dot_rows: usize,
+    /// Dot products that are folded at a time.
+    pub(crate) folded: usize,
     pub(crate) outer: unsafe fn(&Outer),
     /// The same by vectors half as wide, where the instruction set has them.
     pub(crate) outer_by_halves: Option<unsafe fn(&Outer)>,

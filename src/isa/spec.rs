@@ -36,8 +36,8 @@ pub(crate) struct IsaSpec {
     /// Columns of the dot-product kernels (the *lanes* order, one accumulator of sixteen lanes per output), by height:
     /// entry `r` is the most columns of a tile of `r + 1` rows.
     pub(crate) dot_cols: &'static [usize],
-    /// Rows of a dot-product tile where there are many: the fewest loads a multiply-add, and sums that fill the fold. A power
-    /// of two.
+    /// Rows of a dot-product tile where there are many and the right operand comes from the outer caches: the fewest loads a
+    /// multiply-add. A power of two.
     pub(crate) tall_dot_rows: usize,
 }
 

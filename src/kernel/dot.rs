@@ -8,7 +8,7 @@
 //! ```
 
 use super::{Finish, STRETCH, Sink, Source, Start, head};
-use crate::simd::{Element, Simd};
+use crate::simd::{Element, MAX_LANES, Simd};
 use crate::summation::SUM_LANES;
 
 /// One call of a dot-product micro-kernel: `MR × NR` outputs.
@@ -80,49 +80,82 @@ pub(crate) unsafe fn dot_tile<
     simd: S,
     tile: &DotTile<E>,
 ) {
-    const { assert!(H * S::LANES == SUM_LANES) };
+    const { assert!(H * S::LANES == SUM_LANES && MR * NR <= MAX_LANES * FOLDED) };
     let mut acc = [[[simd.splat(0.0); H]; NR]; MR];
 
     // SAFETY: for each access the function's safety section names the memory; i < MR, j < NR and p < depth, and head and
     // tail touch only their own terms.
     unsafe {
         let cut = terms_before_line::<S, E, MR, NR>(tile);
+        accumulate::<S, E, MR, NR, H>(simd, tile, cut, &mut acc);
+
+        // One behind the other, row by row: a fold may have sums of several rows.
+        let mut folded = [simd.splat(0.0); MAX_LANES];
+        for f in 0..(MR * NR).div_ceil(FOLDED) {
+            // Plain indexing with constant bounds: a slice would force the accumulators out of their registers.
+            let mut sums = [[simd.splat(0.0); H]; FOLDED];
+            for s in 0..FOLDED {
+                let at = f * FOLDED + s;
+                if at < MR * NR {
+                    sums[s] = acc[at / NR][at % NR];
+                }
+            }
+            folded[f] = simd.fold(sums);
+        }
+        for group in 0..NR.div_ceil(FOLDED) {
+            let j = group * FOLDED;
+            let count = if NR - j < FOLDED { NR - j } else { FOLDED };
+            let mut sums = [simd.splat(0.0); MR];
+            for i in 0..MR {
+                let (first, last) = (i * NR + j, i * NR + j + count - 1);
+                sums[i] = match first % FOLDED {
+                    0 => folded[first / FOLDED],
+                    from => simd.folded_from(folded[first / FOLDED], folded[last / FOLDED], from),
+                };
+            }
+            finish::<S, E, MR, FOLDED>(simd, tile, j, sums, count);
+        }
+    }
+}
+
+/// All terms of every sum.
+///
+/// # Safety
+/// As [`dot_tile`]; `cut` is [`terms_before_line`].
+#[inline(always)]
+unsafe fn accumulate<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
+    simd: S,
+    tile: &DotTile<E>,
+    cut: usize,
+    acc: &mut [[[S::V; H]; NR]; MR],
+) {
+    // SAFETY: the caller's promise; p < depth, and head and tail touch only their own terms.
+    unsafe {
         if cut > 0 {
-            step::<S, E, MR, NR, H>(simd, tile, 0, &mut acc, Reach::Head(cut));
+            step::<S, E, MR, NR, H>(simd, tile, 0, acc, Reach::Head(cut));
         }
         let mut p = cut;
         if MR == 1 && NR <= FAR_MAX_COLS && tile.exceeds_l1 {
             while tile.depth - p >= STRETCH {
-                stretch::<S, E, MR, NR, H>(simd, tile, p, &mut acc);
+                stretch::<S, E, MR, NR, H>(simd, tile, p, acc);
                 p += STRETCH;
             }
         }
         while tile.depth - p >= SUM_LANES {
-            step::<S, E, MR, NR, H>(simd, tile, p, &mut acc, Reach::Whole);
+            step::<S, E, MR, NR, H>(simd, tile, p, acc, Reach::Whole);
             p += SUM_LANES;
         }
         let rest = tile.depth - p;
         if rest > 0 {
             let (last, count) = ((rest - 1) / S::LANES, (rest - 1) % S::LANES + 1);
             let signs = if cut == 0 { None } else { Some(simd.load(SIGNS.as_ptr().add(SUM_LANES - count))) };
-            step::<S, E, MR, NR, H>(simd, tile, p, &mut acc, Reach::Tail { last, tail: simd.tail(count), signs });
-        }
-
-        for group in 0..NR.div_ceil(FOLDED) {
-            let j = group * FOLDED;
-            let mut folded = [simd.splat(0.0); MR];
-            for i in 0..MR {
-                // Plain indexing with constant bounds: a slice would force the accumulators out of their registers.
-                let mut sums = [[simd.splat(0.0); H]; FOLDED];
-                for s in 0..FOLDED {
-                    if j + s < NR {
-                        sums[s] = acc[i][j + s];
-                    }
+            let tail = simd.tail(count);
+            // The last vector is a constant of each step's code: asked for at each load, it would be a branch.
+            for l in 0..H {
+                if l == last {
+                    step::<S, E, MR, NR, H>(simd, tile, p, acc, Reach::Tail { last: l, tail, signs });
                 }
-                folded[i] = simd.fold(sums);
             }
-            let count = if NR - j < FOLDED { NR - j } else { FOLDED };
-            finish::<S, E, MR, FOLDED>(simd, tile, j, folded, count);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, Totals, cost,
 };
-use crate::isa::{Target, TilesKernel};
+use crate::isa::{Kernels, Target, TilesKernel};
 use crate::kernel::{axpyf, dot, narrow, outer};
 use crate::plan::Grid;
 use crate::summation::{SUM_BLOCK, Summation};
@@ -162,10 +162,15 @@ fn is_column_of_dots(q: &Question) -> bool {
 fn dot_products(q: &Question, rows: usize) -> DotProducts {
     let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
     let exceeds_l1 = shape.right_len() > tuning.first_level_len;
-    // Tiles high and narrow fold fewer sums at a time: they are for an operand from afar, and to leave no row over.
     let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
-    let is_high = rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some);
-    let most = if is_high { kernels.dot_rows() } else { kernels.tall_dot_rows };
+    let most = if rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some) {
+        // An operand from afar comes once or twice, and few rows leave none over.
+        kernels.dot_rows()
+    } else if exceeds_l1 {
+        kernels.tall_dot_rows
+    } else {
+        rows_of_dot_tiles(kernels, rows, shape.n, shape.k)
+    };
     DotProducts {
         exceeds_l1,
         rows: most,
@@ -174,6 +179,22 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
         gathers_left: shape.a_strides.1 != 1,
         gathers_right: shape.b_strides.0 != 1,
     }
+}
+
+/// Rows of the dot-product tiles that take the fewest operations beside the multiply-adds, which all take alike: loads, which
+/// the sums of a tile share, and folds, which may be left with less than they hold.
+fn rows_of_dot_tiles(kernels: &Kernels, rows: usize, cols: usize, terms: usize) -> usize {
+    let vectors = terms.div_ceil(kernels.lanes);
+    let operations = |most: usize| {
+        let down = rows.div_ceil(most).max(1);
+        let height = rows.div_ceil(down).max(1);
+        let across = cols.div_ceil(kernels.dot_cols(height)).max(1);
+        let width = cols.div_ceil(across);
+        // Three operations for each sum that a fold holds.
+        let folds = 3 * kernels.folded * (height * width).div_ceil(kernels.folded);
+        down.saturating_mul(across).saturating_mul(vectors.saturating_mul(height + width).saturating_add(folds))
+    };
+    (1..=kernels.dot_rows()).min_by_key(|most| operations(*most)).unwrap_or(1)
 }
 
 /// The call, where a product in the chain order is one or two calls of a micro-kernel. A long column is better off as a row,

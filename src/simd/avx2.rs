@@ -267,6 +267,19 @@ impl Simd for Avx2 {
             _mm256_permutevar8x32_ps(ones, in_order)
         })
     }
+
+    #[inline(always)]
+    fn folded_from(self, first: __m256, second: __m256, from: usize) -> __m256 {
+        let index = |lane: usize| ((from + lane) % Self::FOLDED) as i32;
+        let is_second = |lane: usize| if from + lane < Self::FOLDED { 0 } else { -1 };
+        safe!({
+            let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(index);
+            let places = _mm256_setr_epi32(a, b, c, d, e, f, g, h);
+            let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(is_second);
+            let seconds = _mm256_castsi256_ps(_mm256_setr_epi32(a, b, c, d, e, f, g, h));
+            _mm256_blendv_ps(_mm256_permutevar8x32_ps(first, places), _mm256_permutevar8x32_ps(second, places), seconds)
+        })
+    }
 }
 
 impl Quads for Avx2 {

@@ -244,6 +244,17 @@ impl Simd for Avx512 {
             _mm512_permutexvar_ps(in_order, ones)
         })
     }
+
+    #[inline(always)]
+    fn folded_from(self, first: __m512, second: __m512, from: usize) -> __m512 {
+        // The second vector's lanes count from 16 on.
+        let index =
+            |lane: usize| if from + lane < Self::FOLDED { from + lane } else { from + lane + 16 - Self::FOLDED } as i32;
+        safe!({
+            let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(index);
+            _mm512_permutex2var_ps(first, _mm512_setr_epi32(a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0), second)
+        })
+    }
 }
 
 impl Halves for Avx512 {

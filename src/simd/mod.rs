@@ -182,6 +182,8 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
     /// `FOLDED` sums of sixteen lanes, each held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane
     /// `l` takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`. The sums stand in the first lanes of the result.
     fn fold<const H: usize, const N: usize>(self, sums: [[Self::V; H]; N]) -> Self::V;
+    /// Of two vectors' first `FOLDED` lanes, one behind the other, as many from lane `from < FOLDED` on. A constant after inlining.
+    fn folded_from(self, first: Self::V, second: Self::V, from: usize) -> Self::V;
 }
 
 /// An instruction set that has operations on the first half of a vector's lanes alone, which some CPUs take half the time for.

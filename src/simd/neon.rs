@@ -240,4 +240,14 @@ impl Simd for Neon {
         let (ab, cd) = (self.fold_to_pairs(sums[0], sums[1]), self.fold_to_pairs(sums[2], sums[3]));
         safe!(vpaddq_f32(ab, cd))
     }
+
+    #[inline(always)]
+    fn folded_from(self, first: float32x4_t, second: float32x4_t, from: usize) -> float32x4_t {
+        match from {
+            0 => first,
+            1 => safe!(vextq_f32::<1>(first, second)),
+            2 => safe!(vextq_f32::<2>(first, second)),
+            _ => safe!(vextq_f32::<3>(first, second)),
+        }
+    }
 }

@@ -179,4 +179,13 @@ impl Simd for Portable {
         }
         lanes[0]
     }
+
+    #[inline(always)]
+    fn folded_from(self, first: f32x8, second: f32x8, from: usize) -> f32x8 {
+        let (first, second) = (first.to_array(), second.to_array());
+        f32x8::from(core::array::from_fn::<f32, 8, _>(|lane| match from + lane {
+            at if at < Self::FOLDED => first[at],
+            at => second[at - Self::FOLDED],
+        }))
+    }
 }
