@@ -55,10 +55,7 @@ pub use network::{
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use random::Shuffle;
 pub use sample_rows::SampleRows;
-pub use summation::{
-    AUTO_LANES_MAX_SIDE, AUTO_LANES_MAX_SIDES, AUTO_LANES_SIDES_TERMS, AUTO_LANES_TERMS, SUM_BLOCK, SUM_LANES,
-    Summation,
-};
+pub use summation::{AUTO_LANES, AutoLanes, SUM_BLOCK, SUM_LANES, Summation};
 pub use targets::{Classes, Targets};
 pub use threads::{Team, Threads};
 pub use tuning::{Caches, Tuning, TuningNumberError};

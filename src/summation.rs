@@ -21,12 +21,8 @@ pub const SUM_LANES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Summation {
-    /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum, and, with `s` the product's shorter side (of batch
-    /// and outputs; of batch and inputs for `dA_prev`),
-    /// - `s` is at most [`AUTO_LANES_MAX_SIDE`], and the sum has at least [`AUTO_LANES_TERMS`]` · (s - 1)` terms; or
-    /// - both sides are at most [`AUTO_LANES_MAX_SIDES`], and the sum has at least [`AUTO_LANES_SIDES_TERMS`]` · (s - 1)` terms.
-    ///
-    /// [`Chain`](Self::Chain) elsewhere. `dw` and `db` are always chains.
+    /// [`Lanes`](Self::Lanes) where the weights lie contiguous along the sum and one of the rules of [`AUTO_LANES`] holds for the
+    /// product, [`Chain`](Self::Chain) elsewhere. `dw` and `db` are always chains.
     ///
     /// Weights lie along the inputs where the column stride of their view is no larger than its row stride, else along the
     /// outputs. So the bits depend on the batch and on the weights' layout: of a sample on its own and among 64, or of
@@ -40,39 +36,62 @@ pub enum Summation {
     Lanes,
 }
 
-/// The longest shorter side of a product that [`Summation::Auto`] computes in the lanes order.
+/// Products that [`Summation::Auto`] computes in the lanes order: `s` the shorter side of batch and outputs (for `dA_prev` of batch
+/// and inputs), `l` the longer one, `k` the terms of a sum.
+///
+/// ```text
+/// shortest ≤ s ≤ longest,  l ≤ longest_other,  k ≥ terms · (s - 1)
+/// ```
+///
+/// ```
+/// use fused_dense::AUTO_LANES;
+///
+/// let is_lanes = |m: usize, n: usize, k| AUTO_LANES.iter().any(|rule| rule.holds(m, n, k));
+/// assert!(is_lanes(10, 30, 784) && is_lanes(18, 37, 100) && !is_lanes(128, 30, 784));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AutoLanes {
+    /// The shortest shorter side.
+    pub shortest: usize,
+    /// The longest shorter side.
+    pub longest: usize,
+    /// The longest longer side.
+    pub longest_other: usize,
+    /// Terms for each row but the first of the shorter side, from which on the rule holds.
+    pub terms: usize,
+}
+
+impl AutoLanes {
+    /// Whether the rule holds for an `m × n` output with sums of `k` terms.
+    #[inline]
+    pub fn holds(&self, m: usize, n: usize, k: usize) -> bool {
+        let (s, l) = (m.min(n), m.max(n));
+        (self.shortest..=self.longest).contains(&s)
+            && l <= self.longest_other
+            && k >= self.terms.saturating_mul(s.saturating_sub(1))
+    }
+}
+
+/// The rules by which [`Summation::Auto`] takes the lanes order; one that holds is enough.
 ///
 /// The lanes order pays three operations a sum for the fold, and the chain order for transposing weights that lie along
-/// the sum; which is dearer depends on how many sums share the weights. Measured as the time of one order by that of
-/// the other over 1 to 1024 rows, 1 to 512 columns and 4 to 2048 terms, on AVX-512 and AVX2, whose crossings lie to
-/// both sides of this rule.
-pub const AUTO_LANES_MAX_SIDE: usize = 20;
-
-/// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] takes the lanes order.
-pub const AUTO_LANES_TERMS: usize = 8;
-
-/// The longest side of a product that [`Summation::Auto`] computes in the lanes order although its shorter side is longer than
-/// [`AUTO_LANES_MAX_SIDE`]: few sums would share the transposed weights. Measured in the same way.
-pub const AUTO_LANES_MAX_SIDES: usize = 32;
-
-/// Terms for each row but the first of the shorter side from which on [`Summation::Auto`] takes the lanes order for such a product.
-pub const AUTO_LANES_SIDES_TERMS: usize = 24;
+/// the sum; which is dearer depends on how many sums share the weights, and on the columns that vectors of sixteen leave empty.
+/// Measured as the time of one order by that of the other over 1 to 1024 rows, 1 to 512 columns and 4 to 2048 terms, on AVX-512 and
+/// AVX2, whose crossings lie to both sides of these rules.
+pub const AUTO_LANES: [AutoLanes; 3] = [
+    AutoLanes { shortest: 0, longest: 20, longest_other: usize::MAX, terms: 8 },
+    // A second vector of sixteen would be nearly empty, and few sums share the transposed weights.
+    AutoLanes { shortest: SUM_LANES + 1, longest: 20, longest_other: 40, terms: 5 },
+    AutoLanes { shortest: 0, longest: 32, longest_other: 32, terms: 24 },
+];
 
 impl Summation {
     /// Resolves `Auto` for an `m × n` output with sums of `k` terms, along which the right operand is contiguous or not.
     #[inline]
     pub(crate) fn resolve(self, m: usize, n: usize, k: usize, contiguous_sum: bool) -> Self {
-        let side = m.min(n);
-        // A product to which both rules apply needs the fewer terms of the first.
-        let terms = if side <= AUTO_LANES_MAX_SIDE {
-            AUTO_LANES_TERMS
-        } else if m.max(n) <= AUTO_LANES_MAX_SIDES {
-            AUTO_LANES_SIDES_TERMS
-        } else {
-            usize::MAX
-        };
         match self {
-            Self::Auto if contiguous_sum && k >= terms.saturating_mul(side.saturating_sub(1)) => Self::Lanes,
+            Self::Auto if contiguous_sum && AUTO_LANES.iter().any(|rule| rule.holds(m, n, k)) => Self::Lanes,
             Self::Auto => Self::Chain,
             pinned => pinned,
         }

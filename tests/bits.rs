@@ -4,10 +4,8 @@
 
 mod support;
 
-use fused_dense::{
-    AUTO_LANES_MAX_SIDE, AUTO_LANES_MAX_SIDES, AUTO_LANES_SIDES_TERMS, AUTO_LANES_TERMS, Activation, Bias, Dense,
-    Operand, Summation, Tuning, reference,
-};
+use fused_dense::{AUTO_LANES, Activation, Bias, Dense, Operand, Summation, Tuning, reference};
+use std::collections::BTreeSet;
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
 use support::problem::Problem;
@@ -207,19 +205,21 @@ fn pinned_orders_do_not_see_the_batch() {
 #[test]
 fn auto_takes_the_documented_order() {
     // One column would lie along the sum in either layout.
-    let sides = [2, 3, AUTO_LANES_MAX_SIDE, AUTO_LANES_MAX_SIDE + 1, AUTO_LANES_MAX_SIDES, AUTO_LANES_MAX_SIDES + 1];
+    let longest = AUTO_LANES.into_iter().flat_map(|rule| [rule.longest, rule.longest_other]);
+    let edges = longest.filter(|longest| *longest < 100).flat_map(|longest| [longest, longest + 1]);
+    let sides: Vec<usize> = [2, 3, 16, 17].into_iter().chain(edges).collect::<BTreeSet<_>>().into_iter().collect();
     let transposed = Layout::Columns { step: 1, gap: 0 };
     for isa in isas::all() {
-        for (batch, width) in sides.into_iter().flat_map(|batch| sides.map(|width| (batch, width))) {
-            let side = batch.min(width);
-            let can_be = side <= AUTO_LANES_MAX_SIDE || batch.max(width) <= AUTO_LANES_MAX_SIDES;
-            let terms_each = if side <= AUTO_LANES_MAX_SIDE { AUTO_LANES_TERMS } else { AUTO_LANES_SIDES_TERMS };
-            let least = terms_each * (side - 1);
-            // Sums of at least twenty terms, whose bits tell the orders apart, at the rule's edges and beyond.
-            for terms in
-                [least.wrapping_sub(1), least, least + 100].into_iter().filter(|terms| (20..1000).contains(terms))
-            {
-                let is_lanes = can_be && terms >= least;
+        for (batch, width) in sides.iter().flat_map(|&batch| sides.iter().map(move |&width| (batch, width))) {
+            // Sums of at least twenty terms, whose bits tell the orders apart, at each rule's edges and beyond.
+            let least = AUTO_LANES.into_iter().map(|rule| rule.terms * (batch.min(width) - 1));
+            let terms =
+                least.flat_map(|least| [least - 1, least, least + 100]).filter(|terms| (20..1000).contains(terms));
+            for terms in terms.collect::<BTreeSet<_>>() {
+                let (side, longer) = (batch.min(width), batch.max(width));
+                let is_lanes = side <= 20 && terms >= 8 * (side - 1)
+                    || (17..=20).contains(&side) && longer <= 40 && terms >= 5 * (side - 1)
+                    || longer <= 32 && terms >= 24 * (side - 1);
                 for layout in [Layout::Slice, transposed] {
                     let views = |operand| if operand == Operand::W { layout } else { Layout::Slice };
                     let placement = Placement::views(&views);
