@@ -360,6 +360,7 @@ const ROWS: &[Tuning] = &[
         along_rows_min_rows: 16,
         along_rows_max_len: 64 << 10,
         dot_aligned_max_rows: 2,
+        chunk_max_len: 4 << 20,
         ..AVX512
     },
     Tuning {
@@ -401,6 +402,7 @@ const ROWS: &[Tuning] = &[
         pack_left_min_panels: 40,
         along_rows_max_terms: 12,
         along_rows_min_rows: 16,
+        chunk_max_len: 4 << 20,
         ..AVX2
     },
     AVX2,
