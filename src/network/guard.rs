@@ -47,9 +47,11 @@ impl Network {
         if self.bounds_suffice(on_top, batch, scale)? {
             return Ok(true);
         }
-        // Not `any`, which would leave some as they are.
-        let forgotten = self.layers.iter_mut().filter_map(|layer| layer.w.forget_loose_bound().then_some(())).count();
-        Ok(forgotten > 0 && self.bounds_suffice(on_top, batch, scale)?)
+        let mut were_loose = false;
+        for layer in &mut self.layers {
+            were_loose |= layer.w.forget_loose_bound();
+        }
+        Ok(were_loose && self.bounds_suffice(on_top, batch, scale)?)
     }
 
     /// No `|dz|` of the last layer is larger; NaN where anything that it is made of is not finite.
@@ -83,15 +85,7 @@ impl Network {
                 return Ok(false);
             }
             let Some(steepest) = steepest_below else { break };
-            if layer.w.bound().is_none() {
-                // At each step, only those that stay in the caches for the pass behind.
-                if !outlasts_step && layer.w.len() > layer.dense.target()?.tuning.right_max_len {
-                    return Ok(false);
-                }
-                let largest = layer.dense.largest(Input::Slice(&layer.w), 1, layer.w.len())?;
-                layer.w.set_measured(f64::from(largest));
-            }
-            let largest_w = layer.w.bound().unwrap_or(f64::NAN);
+            let Some(largest_w) = layer.bound_of_weights(outlasts_step)? else { return Ok(false) };
             let d_a_prev = layer.dense.outputs() as f64 * d_z * largest_w;
             if !is_finite_rounded(d_a_prev) {
                 return Ok(false);
@@ -130,6 +124,23 @@ impl Network {
             }
         }
         Ok(())
+    }
+}
+
+impl Layer {
+    /// No weight has a larger magnitude, NaN where one is not finite: the bound that is known, else the weights are looked at.
+    /// `None` where they are so many that looking would cost too much, as the bound does not outlast the step.
+    fn bound_of_weights(&mut self, outlasts_step: bool) -> Result<Option<f64>, Error> {
+        if let Some(bound) = self.w.bound() {
+            return Ok(Some(bound));
+        }
+        // At each step, only as many as stay in the caches for the pass behind.
+        if !outlasts_step && self.w.len() > self.dense.target()?.tuning.right_max_len {
+            return Ok(None);
+        }
+        let largest = f64::from(self.dense.largest(Input::Slice(&self.w), 1, self.w.len())?);
+        self.w.set_measured(largest);
+        Ok(Some(largest))
     }
 }
 

@@ -48,7 +48,8 @@ fn whoever_changes_weights_takes_their_bound() {
     assert_eq!(bounds(&network), [None; 3]);
 }
 
-/// What an optimiser keeps of earlier gradients has no bound: the weights are looked at anew, if they are few.
+/// Momentum and Adam keep what earlier gradients left, and no bound outlasts their step: the weights are looked at anew, if they
+/// are few.
 #[test]
 fn momentum_and_adam_leave_no_bound() {
     for optimizer in [Sgd::new(0.5).momentum(0.5).into(), Optimizer::from(Adam::new(0.01))] {
