@@ -160,7 +160,7 @@ impl Dense {
             has_room: true,
             descends: false,
         };
-        let workers = plan::schedule(target, &shape, self.threads.is_serial(), || budget).workers;
+        let workers = plan::schedule(target, &shape, self.budget(target, batch).as_ref()).workers;
         let rows = batch.min(layout.chunk_rows);
         let (d_a_prev, order) = self.a_prev_product(batch, rows, matrix(outputs), w, output(inputs), false);
         let d_a_prev = describe(&d_a_prev, order, workers);

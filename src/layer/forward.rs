@@ -111,13 +111,7 @@ impl Dense {
     /// Workers that share a forward call, and the cycles that it takes one.
     #[inline(always)]
     pub(super) fn forward_workers(&self, target: Target, batch: usize) -> (usize, f64) {
-        if self.threads.is_serial() || plan::below_parallel_min(target, batch, self.outputs, self.inputs) {
-            return (1, 0.0);
-        }
-        let budget = self.threads.here();
-        if budget.workers == 1 {
-            return (1, 0.0);
-        }
+        let Some(budget) = self.budget(target, batch) else { return (1, 0.0) };
         let cycles = self.forward_cycles(target, batch);
         (plan::workers(target, cycles, 0.0, &budget), cycles)
     }

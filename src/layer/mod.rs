@@ -24,7 +24,7 @@ use crate::gemm::driver;
 use crate::isa::{Isa, Kernels, Target};
 use crate::plan::{self, Plans};
 use crate::summation::{SUM_BLOCK, Summation};
-use crate::threads::{Crew, Sharing};
+use crate::threads::{Crew, ParallelBudget, Sharing};
 use crate::tuning::{LINE, Tuning};
 use crate::workspace::{Workspace, padded, padded_row_stride};
 use backward::blocks::BlocksLayout;
@@ -147,6 +147,15 @@ impl Dense {
         self.target().map_or(0.0, |target| {
             self.forward_cycles(target, batch) + plan::backward_cycles(target, batch, self.inputs, self.outputs)
         })
+    }
+
+    /// The workers that could share a call of so many samples; none where it stays on this thread.
+    #[inline(always)]
+    fn budget(&self, target: Target, batch: usize) -> Option<ParallelBudget> {
+        if self.threads.is_serial() || plan::below_parallel_min(target, batch, self.outputs, self.inputs) {
+            return None;
+        }
+        Some(self.threads.here()).filter(|budget| budget.workers > 1)
     }
 
     /// Whether a training step of this many cycles, with so many parameters, is worth sharing among the layer's threads.

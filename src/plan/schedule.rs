@@ -1,7 +1,7 @@
 //! How a backward call goes over its batch, and who works on what.
 
 use super::share::{shared_cycles, workers};
-use super::{below_parallel_min, dz_cycles, product_cycles};
+use super::{dz_cycles, product_cycles};
 use crate::isa::Target;
 use crate::summation::SUM_BLOCK;
 use crate::threads::ParallelBudget;
@@ -82,23 +82,14 @@ pub(crate) fn backward_cycles(target: Target, rows: usize, inputs: usize, output
     dz_cycles(target, rows, outputs) + 2.0 * product_cycles(target, rows, inputs, outputs)
 }
 
-/// Decides for a backward call; `budget` tells the workers that it could have, unless the call is known to have no others.
+/// Decides for a backward call; the budget tells the workers that could share it, if there are any.
 #[inline(always)]
-pub(crate) fn schedule(
-    target: Target,
-    shape: &BatchShape,
-    is_serial: bool,
-    budget: impl FnOnce() -> ParallelBudget,
-) -> Schedule {
+pub(crate) fn schedule(target: Target, shape: &BatchShape, budget: Option<&ParallelBudget>) -> Schedule {
     let serial = || {
         let order = if shape.batch <= shape.chunk_rows { BatchOrder::OneChunk } else { BatchOrder::Chunks };
         Schedule { order, workers: 1, cycles: 0.0, update_by: update_by(target, shape, 1) }
     };
-    if is_serial || below_parallel_min(target, shape.batch, shape.outputs, shape.inputs) {
-        return serial();
-    }
-    let budget = budget();
-    if budget.workers == 1 { serial() } else { shared(target, shape, &budget).unwrap_or_else(serial) }
+    budget.and_then(|budget| shared(target, shape, budget)).unwrap_or_else(serial)
 }
 
 /// The schedule of a call that several workers could share, if that pays.

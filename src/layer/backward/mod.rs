@@ -93,7 +93,7 @@ impl Dense {
             has_room: call.step.is_none() || call.d_w.is_some(),
             descends: call.step.is_some_and(|step| step.w.rule.is_plain_descent()),
         };
-        let schedule = plan::schedule(target, &shape, self.threads.is_serial(), || self.threads.here());
+        let schedule = plan::schedule(target, &shape, self.budget(target, call.batch).as_ref());
         call.update_by = schedule.update_by;
         // By reference: copying either costs a tiny layer as much as a kernel.
         let (call, scratch) = (&call, &mut scratch);
