@@ -165,6 +165,7 @@ mod {name} {{
     shim("", "outer", "Outer", "outer::outer::<SELF>", &record("Outer", "1", "Token::LANES"));
     shim("<R: update::Step>", "update_parameters", "Update", "update::update::<SELF, R>", "");
     shim("", "largest_magnitude", "Extent", "extent::<SELF>", "");
+    shim("", "binary_cross_entropy", "CrossEntropy", "cross_entropy::<SELF>", "");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF, f32>", "");
     shim("", "copy_pack", "Panel", "pack::copy::<SELF, f32>", "");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>", "");
@@ -236,6 +237,7 @@ mod {name} {{
         narrow: {narrow},
         update: {update},
         extent: largest_magnitude,
+        cross_entropy: binary_cross_entropy,
         transpose_pack,
         copy_pack,
         activate: {activate},

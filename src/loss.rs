@@ -16,17 +16,20 @@
 //! `dz = a - y`, and `1/m` enters once, in [`Gradients::scale`](crate::Gradients::scale), where `dw` and `db` sum over
 //! the batch.
 //!
-//! **Precision.** Costs are computed, summed (by blocks of 256 samples) and returned in `f64`; of logarithms, many are taken as one of their product. With a platform whose `exp` and
-//! `ln` are within 1 ULP, a cost over `N` values differs from the exact one by at most `(N + 8) · 2⁻⁵³` of it, for
-//! predictions and targets in their range (no term is negative, so nothing cancels) and above underflow in `f64`. The two
-//! functions are the platform's, so that the last bits of a cost, unlike those of a gradient, may differ between platforms.
+//! **Precision.** Costs are computed, summed (by blocks of 256 samples) and returned in `f64`; of logarithms, many are taken
+//! as one of their product. With a platform whose `ln` is within 1 ULP, a cost over `N` values differs from the exact one by
+//! at most `(N + 10) · 2⁻⁵³` of it, for predictions and targets in their range (no term is negative, so nothing cancels) and
+//! above underflow in `f64`. All else is the same on every instruction set; the logarithm is the platform's, so that the last
+//! bits of a cost, unlike those of a gradient, may differ between platforms.
 //! Softmax cross-entropy has a bound of its own, as its exponentials are in `f32`.
 //!
 //! NaN in any prediction or target gives a NaN cost, and a NaN gradient at its place. The cost of an empty batch is 0.
 
+mod binary;
 mod log_sum;
 mod softmax;
 
+pub(crate) use binary::BinarySum;
 pub(crate) use softmax::sum_and_gradient as softmax_sum_and_gradient;
 pub use softmax::{
     softmax, softmax_backward, softmax_backward_with_isa, softmax_cross_entropy, softmax_cross_entropy_gradient,
@@ -35,10 +38,10 @@ pub use softmax::{
 
 use crate::Activation;
 use crate::error::{Error, Operand};
+use crate::isa::{self, Isa, Kernels};
 use crate::matrix::{Input, check_len};
 use crate::summation::SUM_BLOCK;
 use core::ops::Range;
-use log_sum::LogSum;
 
 /// `J = (1/m) Σ [-y ln a - (1-y) ln(1-a)]`, the mean over the batch of binary cross-entropy.
 ///
@@ -82,39 +85,26 @@ pub fn binary_cross_entropy(a: &[f32], y: &[f32], outputs: usize) -> Result<f64,
 /// ```
 ///
 /// # Errors
-/// As [`binary_cross_entropy`], of `z`.
+/// As [`binary_cross_entropy`], of `z`, and what is wrong with the instruction set.
 pub fn binary_cross_entropy_from_z(z: &[f32], y: &[f32], outputs: usize) -> Result<f64, Error> {
+    binary_from_z_on(isa::select_default()?.kernels, z, y, outputs)
+}
+
+/// [`binary_cross_entropy_from_z`] on no instruction set above `cap`. The bits are the same on all of them.
+///
+/// # Errors
+/// As [`binary_cross_entropy_from_z`].
+pub fn binary_cross_entropy_from_z_with_isa(cap: Isa, z: &[f32], y: &[f32], outputs: usize) -> Result<f64, Error> {
+    binary_from_z_on(isa::select(cap)?.kernels, z, y, outputs)
+}
+
+fn binary_from_z_on(kernels: &Kernels, z: &[f32], y: &[f32], outputs: usize) -> Result<f64, Error> {
     let batch = batch_of((Operand::Z, z), y, outputs)?;
     let sum = sum_of_blocks(batch, |block| {
-        let (mut sum, outputs) = (BinarySum::default(), block.start * outputs..block.end * outputs);
-        for (&z, &y) in z[outputs.clone()].iter().zip(&y[outputs]) {
-            sum.add(1.0, 1.0, z.into(), y.into());
-        }
-        sum.total()
+        let outputs = block.start * outputs..block.end * outputs;
+        BinarySum::of_block(kernels, &z[outputs.clone()], &y[outputs])
     });
     Ok(sum / batch.max(1) as f64)
-}
-
-/// The sum of `-w·y ln σ(z) - (1-y) ln(1-σ(z))` over outputs, each with a weight.
-#[derive(Default)]
-pub(crate) struct BinarySum {
-    wrong: f64,
-    logs: LogSum,
-}
-
-impl BinarySum {
-    /// One more output, and the weight `w` of its positive class.
-    #[inline]
-    pub(crate) fn add(&mut self, weight: f64, positive_weight: f64, z: f64, y: f64) {
-        let (positive, negative) = (weight * positive_weight * y, weight * (1.0 - y));
-        let wrong = if z < 0.0 { positive } else { negative };
-        self.wrong += times(wrong, || z.abs());
-        self.logs.add(positive + negative, (-z.abs()).exp());
-    }
-
-    pub(crate) fn total(&self) -> f64 {
-        self.wrong + self.logs.total()
-    }
 }
 
 /// `J = (1/m) Σ ½ (a-y)²`, the mean over the batch of the quadratic loss `½‖a-y‖²`.

@@ -116,10 +116,11 @@ impl Objective {
                 loss::softmax_sum_and_gradient(kernels, targets, self.class_weights.as_deref(), z, Some(d))
             }
             Cost::BinaryCrossEntropy => {
-                if self.short_cut(targets).is_none() {
-                    self.gradient(targets, a, d, |a, y| binary_cross_entropy_by_z(self.positive_weight, a, y));
+                if let Some(y) = self.short_cut(targets) {
+                    return loss::BinarySum::of_block(kernels, z, y);
                 }
-                let mut sum = loss::BinarySum::default();
+                self.gradient(targets, a, d, |a, y| binary_cross_entropy_by_z(self.positive_weight, a, y));
+                let mut sum = loss::BinarySum::new();
                 self.each(targets, z, |of_output, z, y| sum.add(of_output, weight, z, y));
                 sum.total()
             }

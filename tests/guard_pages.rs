@@ -5,7 +5,7 @@
 
 mod support;
 
-use fused_dense::{Activation, Operand, Saved, Summation};
+use fused_dense::{Activation, Operand, Saved, Summation, loss};
 use support::guarded::{Flush, Guarded};
 use support::isas;
 use support::options::{BackwardOptions, UpdateOptions};
@@ -105,6 +105,25 @@ fn activations_alone() {
                     .expect("a valid call");
                 assert_bits(format_args!("{g}' from z of {len} on {isa}"), &guarded_d_z, &d_z);
             }
+        }
+    }
+}
+
+#[test]
+fn cross_entropy_alone() {
+    for isa in isas::all() {
+        for (len, flush) in (0..=70).flat_map(|len| [(len, Flush::First), (len, Flush::Last)]) {
+            let guarded = |values: &[f32]| {
+                let mut memory = Guarded::new(values.len(), flush);
+                memory.copy_from_slice(values);
+                memory
+            };
+            let (z, y) = (values(len, 1), values(len, 2));
+            let of = |z: &[f32], y: &[f32]| {
+                let cost = loss::binary_cross_entropy_from_z_with_isa(isa, z, y, 1).expect("a valid call");
+                cost.to_bits()
+            };
+            assert_eq!(of(&guarded(&z), &guarded(&y)), of(&z, &y), "{len} on {isa}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![cfg(not(miri))]
 
-use fused_dense::{Activation, Dense, Error, Gradients, Operand, Upstream, loss};
+use fused_dense::{Activation, Dense, Error, Gradients, Isa, Operand, Upstream, loss};
 
 /// Deterministic values in `0..1`, of 24 bits.
 fn unit_values(len: usize, mut state: u64) -> Vec<f32> {
@@ -215,6 +215,27 @@ fn wrong_lengths_are_named() {
     let wrong_gradient = loss::quadratic_gradient(&three, &three, &mut gradient);
     assert_eq!(wrong_gradient, Err(length(Operand::DA, 3, 2)));
     assert_eq!(gradient, [7.0; 2]);
+}
+
+/// A cost has the same bits on every instruction set, whatever the length, and where the range of numbers ends.
+#[test]
+fn instruction_sets_agree_on_cross_entropy() {
+    let ends = [0.0, -0.0, f32::from_bits(1), 708.0, -708.5, f32::MAX, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+    for len in 1..=70 {
+        let z: Vec<f32> = unit_values(len, 13).iter().map(|u| 200.0 * (u - 0.5).powi(3)).collect();
+        let y = unit_values(len, 14);
+        for end in std::iter::once(None).chain(ends.map(Some)) {
+            let mut z = z.clone();
+            z[len / 2] = end.unwrap_or(z[len / 2]);
+            let costs = Isa::available().into_iter().map(|isa| {
+                let cost = loss::binary_cross_entropy_from_z_with_isa(isa, &z, &y, 1).unwrap();
+                if cost.is_nan() { None } else { Some(cost.to_bits()) }
+            });
+            let costs: Vec<_> = costs.collect();
+            assert_eq!(costs[0].is_none(), end.is_some_and(f32::is_nan), "{len} values, {end:?}");
+            assert!(costs.iter().all(|cost| *cost == costs[0]), "{len} values, {end:?}: {costs:?}");
+        }
+    }
 }
 
 /// One logarithm is taken of many terms: of products beyond the range of numbers, and of factors that are hardly above 1.

@@ -20,6 +20,7 @@ use crate::error::ParseIsaError;
 use crate::kernel::Operation;
 use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{TileKind, Tiles, WholeLast, chain_tiles};
+use crate::kernel::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
 use crate::kernel::extent::{Extent, extent};
@@ -155,6 +156,7 @@ pub(crate) struct Kernels {
     /// By [`Kind`](update::Kind), without weight decay and with it.
     pub(crate) update: [[unsafe fn(&Update); 2]; KINDS.len()],
     pub(crate) extent: unsafe fn(&Extent),
+    pub(crate) cross_entropy: unsafe fn(&CrossEntropy),
     pub(crate) transpose_pack: unsafe fn(&Panel),
     pub(crate) copy_pack: unsafe fn(&Panel),
     /// By [`Activation::index`](crate::Activation).

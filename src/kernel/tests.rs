@@ -1,8 +1,9 @@
-//! A right operand of other elements goes through the same packing and the same kernels, to the bit; and the largest magnitude
-//! is found wherever it stands.
+//! A right operand of other elements goes through the same packing and the same kernels, to the bit; the largest magnitude
+//! is found wherever it stands; and the exponentials of costs keep their bound.
 
 use super::axpyf::{Axpyf, axpyf};
 use super::chain::{HalfLast, Kind, Lhs, TileKind, Tiles, WholeLast, chain_tiles};
+use super::cross_entropy::exp_of_minus;
 use super::dot::{DotTile, dot_tile};
 use super::extent::{Extent, extent};
 use super::narrow::{Narrow, narrow};
@@ -394,4 +395,22 @@ fn tiles_with_half_a_last_vector_equal_those_with_a_whole_one() {
             }
         }
     }
+}
+
+/// Against the platform's, which is itself within 1 ULP.
+#[test]
+fn exponentials_of_double_precision() {
+    let steps: u32 = if cfg!(miri) { 100 } else { 200_000 };
+    for i in 0..=steps {
+        let fraction = f64::from(i) / f64::from(steps);
+        for x in [fraction, 40.0 * fraction, 708.0 * fraction, 2.0_f64.powf(-60.0 * fraction)] {
+            let (found, expected) = (exp_of_minus(x), (-x).exp());
+            assert!(found.to_bits().abs_diff(expected.to_bits()) <= 1, "{x}: {found:e} and {expected:e}");
+        }
+    }
+    assert_eq!(exp_of_minus(0.0), 1.0);
+    for x in [708.0_f64.next_up(), 745.0, f64::from(f32::MAX), f64::INFINITY] {
+        assert_eq!(exp_of_minus(x).to_bits(), 0, "{x}");
+    }
+    assert!(exp_of_minus(f64::NAN).is_nan());
 }
