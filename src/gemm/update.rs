@@ -27,6 +27,7 @@ impl Parameter {
     /// # Safety
     /// The parameters and the state that the rule keeps must be readable and writable inside the part, the gradient
     /// readable at as many rows and columns; none overlaps another. `kernels` is a row that `isa::select` returned.
+    #[inline(always)]
     pub(crate) unsafe fn update(&self, kernels: &Kernels, part: &Part, gradient: Source) {
         let Self { sink, state, rule } = self;
         let (rows, cols) = (part.rows.len(), part.cols.len());

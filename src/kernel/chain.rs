@@ -355,11 +355,12 @@ unsafe fn chain_tile<S: Simd, K: Kind<S>, const MR: usize, const NV: usize>(
         }
         let weight = simd.splat(run.finish.weight);
         let group = tile.c;
-        for i in 0..MR {
-            let row = group.add(i * run.c.row_stride);
-            // All of a row is read before any of it is written, since the last two vectors may overlap.
-            for v in 0..NV {
-                if run.finish.add {
+        // All rows are read before any is written: the last two vectors may overlap, and a row that begins where a masked store
+        // ends would wait until that has reached the cache, as if it reached further than its mask.
+        if run.finish.add {
+            for i in 0..MR {
+                let row = group.add(i * run.c.row_stride);
+                for v in 0..NV {
                     let before = columns.load::<_, K::Last>(simd, row.cast_const(), v);
                     acc[i][v] = match v == NV - 1 {
                         true => K::Last::mul_add(simd, weight, acc[i][v], before),
@@ -367,6 +368,9 @@ unsafe fn chain_tile<S: Simd, K: Kind<S>, const MR: usize, const NV: usize>(
                     };
                 }
             }
+        }
+        for i in 0..MR {
+            let row = group.add(i * run.c.row_stride);
             for v in 0..NV {
                 columns.store::<K::Last>(simd, row, v, acc[i][v]);
             }

@@ -62,7 +62,7 @@ impl<'c> Call<'c> {
             target,
             batch,
             a_prev: a_prev.source(Operand::APrev, batch, inputs)?,
-            w: *w,
+            w,
             saved: saved.source(saved_name, batch, outputs)?,
             upstream: upstream.source(upstream_name, batch, outputs)?,
             dz_kernel,

@@ -127,7 +127,7 @@ struct Call<'c> {
     target: Target,
     batch: usize,
     a_prev: Source,
-    w: WeightsSource,
+    w: &'c WeightsSource,
     saved: Source,
     upstream: Source,
     /// The kernel that computes `dz`; none where upstream is `dz` itself.

@@ -22,7 +22,7 @@ impl Call<'_> {
         to: Destination,
     ) -> (Gemm<'static>, Summation) {
         let c = Sink { ptr: to.sink.at(start, 0), ..to.sink };
-        self.layer.a_prev_product(self.batch, rows, dz, &self.w, c, to.add)
+        self.layer.a_prev_product(self.batch, rows, dz, self.w, c, to.add)
     }
 
     /// The product that rows `start..start + rows` add to `dw`, if it is wanted; or, behind the last row, the weights' update.
