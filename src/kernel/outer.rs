@@ -91,37 +91,39 @@ unsafe fn single<S: Simd, const ADD: bool, const SCALED: bool>(simd: S, outer: &
     }
 }
 
-/// Sums of one term, of `N` vectors of columns, of which the last may be cut short.
+/// Sums of one term, of `N` vectors of columns, the fewest that hold them.
 ///
 /// # Safety
 /// As [`outer`].
 #[inline(always)]
 unsafe fn narrow<S: Simd, const N: usize, const ADD: bool, const SCALED: bool>(simd: S, outer: &Outer) {
-    let last = (N - 1) * S::LANES;
-    let tail = simd.tail(outer.cols - last);
     let (scale, weight) = (simd.splat(outer.finish.scale), simd.splat(outer.finish.weight));
-    // SAFETY: i < rows; all vectors but the last, cut to its columns, are whole.
+    // The last of several vectors overlaps its neighbour, the only one is cut.
+    let last = outer.cols.max(S::LANES) - S::LANES;
+    let tail = simd.tail(outer.cols.min(S::LANES));
+    let start = |v: usize| if v == N - 1 { last } else { v * S::LANES };
+    // SAFETY: i < rows; all vectors lie below `cols`, or are cut to it.
     unsafe {
+        let load = |p: *const f32| if N == 1 { simd.load_tail(p, tail) } else { simd.load(p) };
         let mut b = [simd.splat(0.0); N];
         for v in 0..N {
-            let at = outer.b.ptr.add(v * S::LANES);
-            b[v] = if v == N - 1 { simd.load_tail(at, tail) } else { simd.load(at) };
+            b[v] = load(outer.b.ptr.add(start(v)));
         }
         for turn in 0..outer.rows {
             let i = place::<ADD>(turn, outer.rows);
             let a = simd.splat(*outer.a.ptr.add(i * outer.a.row_stride));
             let c = outer.c.ptr.add(i * outer.c.row_stride);
-            for v in 0..N {
-                let (at, is_last) = (c.add(v * S::LANES), v == N - 1);
+            let value = |v: usize| {
                 let sum = simd.mul_add(a, b[v], simd.splat(0.0));
                 let scaled = if SCALED { simd.mul(scale, sum) } else { sum };
-                let value = match (ADD, is_last) {
-                    (false, _) => scaled,
-                    (true, false) => simd.mul_add(weight, scaled, simd.load(at)),
-                    (true, true) => simd.mul_add(weight, scaled, simd.load_tail(at, tail)),
-                };
-                if is_last { simd.store_tail(at, value, tail) } else { simd.store(at, value) }
+                if ADD { simd.mul_add(weight, scaled, load(c.add(start(v)).cast_const())) } else { scaled }
+            };
+            // Before its neighbour is written.
+            let last_value = value(N - 1);
+            for v in 0..N - 1 {
+                simd.store(c.add(start(v)), value(v));
             }
+            if N == 1 { simd.store_tail(c, last_value, tail) } else { simd.store(c.add(last), last_value) }
         }
     }
 }
