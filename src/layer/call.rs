@@ -130,7 +130,7 @@ pub enum Upstream<T> {
 
 impl<'a, T: Into<Input<'a>>> Upstream<T> {
     #[inline(always)]
-    pub(super) fn into_input(self) -> Upstream<Input<'a>> {
+    pub(crate) fn into_input(self) -> Upstream<Input<'a>> {
         match self {
             Self::Activation(d_a) => Upstream::Activation(d_a.into()),
             Self::PreActivation(d_z) => Upstream::PreActivation(d_z.into()),

@@ -1,6 +1,7 @@
 //! An optimiser's step within the backward pass.
 
 use super::backward::Operands;
+use super::call::Gradient;
 use super::{Dense, Gradients, Saved, Upstream};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
@@ -46,10 +47,17 @@ impl<'a> Parameter<'a> {
     /// layout.
     #[must_use]
     pub fn state(mut self, array: impl Into<Output<'a>>) -> Self {
+        self.add_state(array);
+        self
+    }
+
+    /// [`state`](Self::state) in place.
+    #[inline(always)]
+    pub(crate) fn add_state(&mut self, array: impl Into<Output<'a>>) {
         if let Some(place) = self.state.get_mut(self.state_arrays) {
             *place = Some(array.into());
         }
-        Self { state_arrays: self.state_arrays + 1, ..self }
+        self.state_arrays += 1;
     }
 
     /// # Errors
@@ -105,6 +113,19 @@ impl<'a> Update<'a> {
     #[must_use]
     pub fn new(optimizer: impl Into<Optimizer>) -> Self {
         Self { optimizer: optimizer.into(), step: 1, b: None, others: Gradients::new() }
+    }
+
+    /// An update of both parameters, with all that belongs to it: put together at once, as a small layer would wait for copies.
+    #[inline(always)]
+    pub(crate) fn of(
+        (optimizer, step, scale): (Optimizer, u64, f32),
+        b: Parameter<'a>,
+        partial_sums: &'a mut [f32],
+        d_a_prev: Option<&'a mut [f32]>,
+    ) -> Self {
+        let gradient = |values: &'a mut [f32]| Gradient { output: values.into(), add: false };
+        let (w, a_prev) = (Some(gradient(partial_sums)), d_a_prev.map(gradient));
+        Self { optimizer, step, b: Some(b), others: Gradients { w, b: None, a_prev, z: None, scale } }
     }
 
     /// Which step it is, `t = 1, 2, …`: 1 by default. Adam's depends on it; gradient descent's does not.
@@ -197,8 +218,21 @@ impl Dense {
     ) -> Result<(), Error> {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
         let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
-        let (mut workspace, mut update) = (core::mem::take(&mut self.workspace), update);
-        let result = self.update_call(&mut workspace, &a_prev, &mut w, &saved, &upstream, &mut update);
+        let mut update = update;
+        self.backward_update_by(&a_prev, &mut w, &saved, &upstream, &mut update)
+    }
+
+    /// [`backward_update`](Self::backward_update) of operands that stay where they are.
+    pub(crate) fn backward_update_by<'a>(
+        &mut self,
+        a_prev: &Input<'a>,
+        w: &mut Parameter<'a>,
+        saved: &Saved<'a>,
+        upstream: &Upstream<Input<'a>>,
+        update: &mut Update<'a>,
+    ) -> Result<(), Error> {
+        let mut workspace = core::mem::take(&mut self.workspace);
+        let result = self.update_call(&mut workspace, a_prev, w, saved, upstream, update);
         self.workspace = workspace;
         result
     }

@@ -333,15 +333,13 @@ impl Layer {
         let bound_after = |bound| if is_guarded { optimizer.bound_after(bound, *largest_gradient) } else { None };
         let (mut w, mut b) = (Parameter::new(w.for_step(bound_after)), Parameter::new(&mut **b));
         for [of_w, of_b] in state {
-            (w, b) = (w.state(&mut **of_w), b.state(&mut **of_b));
+            w.add_state(&mut **of_w);
+            b.add_state(&mut **of_b);
         }
-        let update = Update::new(optimizer).step(step).b(b).partial_sums(&mut **d_w).scale(scale);
-        let update = match d_a_prev {
-            None => update,
-            Some(d_a_prev) => update.a_prev(d_a_prev),
-        };
         let len = batch * dense.outputs();
-        let (saved, upstream) = (saved(dense, z, a, batch), above.upstream(&d_a[..len], &d_z[..len]));
-        dense.backward_update(a_prev, w, saved, upstream, update)
+        let saved = saved(dense, z, a, batch);
+        let upstream = above.upstream(&d_a[..len], &d_z[..len]).into_input();
+        let mut update = Update::of((optimizer, step, scale), b, d_w, d_a_prev);
+        dense.backward_update_by(&a_prev, &mut w, &saved, &upstream, &mut update)
     }
 }
