@@ -82,6 +82,21 @@ pub(crate) struct Update<'r> {
     pub(crate) rule: &'r Rule,
 }
 
+impl Update<'_> {
+    /// Rows and columns of the same elements, as one long row where no gaps lie between the rows of any of the arrays. A masked
+    /// store at a row's end would hold back the loads of the row behind it.
+    #[inline(always)]
+    fn flattened(&self, state_arrays: usize) -> (usize, usize) {
+        let state = &self.state_row_strides[..state_arrays];
+        let strides = [self.gradient_row_stride, self.parameter_row_stride].into_iter().chain(state.iter().copied());
+        if strides.into_iter().all(|stride| stride == self.cols) {
+            (1, self.rows * self.cols)
+        } else {
+            (self.rows, self.cols)
+        }
+    }
+}
+
 /// A rule's formula on vectors.
 pub(crate) trait Step {
     /// Arrays that it keeps beside a parameter.
@@ -196,7 +211,8 @@ const SMALL_GROUP: usize = 2;
 pub(crate) unsafe fn update<S: Simd, R: Step>(simd: S, update: &Update) {
     // A copy, which no store to the parameters can change: its numbers are read once.
     let rule = *update.rule;
-    for i in 0..update.rows {
+    let (rows, cols) = update.flattened(R::STATE);
+    for i in 0..rows {
         let gradient = update.gradient.wrapping_add(i * update.gradient_row_stride);
         let parameter = update.parameter.wrapping_add(i * update.parameter_row_stride);
         let mut state = update.state;
@@ -205,8 +221,8 @@ pub(crate) unsafe fn update<S: Simd, R: Step>(simd: S, update: &Update) {
         }
         let group = if R::STATE < MOST_STATE { GROUP } else { SMALL_GROUP };
         let mut j = 0;
-        while j < update.cols {
-            let left = update.cols - j;
+        while j < cols {
+            let left = cols - j;
             let at = (gradient.wrapping_add(j), parameter.wrapping_add(j), state.map(|state| state.wrapping_add(j)));
             // SAFETY: columns of row i, for which the caller vouches: whole vectors where they fit, else what is left.
             unsafe {
