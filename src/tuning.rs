@@ -3,10 +3,9 @@
 //! `isa` picks the row; `plan` and `threads` read it. Each number is in cycles of one core, in elements (`f32`) or in what its
 //! name counts. The decisions in `docs/decisions` say how the rows were measured.
 
-mod caches;
+pub(crate) mod caches;
 mod numbers;
 
-pub(crate) use caches::CacheLevel;
 pub use caches::Caches;
 pub use numbers::TuningNumberError;
 

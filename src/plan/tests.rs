@@ -2,7 +2,8 @@ use super::*;
 use crate::isa::{self, Isa};
 use crate::kernel::{narrow, outer};
 use crate::summation::SUM_BLOCK;
-use crate::tuning::{CacheLevel, Caches, Tuning};
+use crate::tuning::caches::CacheLevel;
+use crate::tuning::{Caches, Tuning};
 
 /// Every instruction set that the CPU has, with each of its tuning rows.
 pub(super) fn targets() -> impl Iterator<Item = Target> {

@@ -43,7 +43,7 @@ pub(crate) fn caches() -> Option<Caches> {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod x86 {
-    use crate::tuning::CacheLevel;
+    use crate::tuning::caches::CacheLevel;
     use core::arch::x86_64::{__cpuid_count, CpuidResult};
 
     /// Most caches that are asked for, in case a hypervisor's list has no end.

@@ -1,6 +1,6 @@
 //! Caches as Linux describes them.
 
-use crate::tuning::CacheLevel;
+use crate::tuning::caches::CacheLevel;
 use std::fs;
 use std::path::Path;
 
