@@ -399,8 +399,9 @@ fn tiles_with_half_a_last_vector_equal_those_with_a_whole_one() {
 
 /// Against the platform's, which is itself within 1 ULP.
 #[test]
+#[cfg_attr(miri, ignore = "its exponentials are off at random")]
 fn exponentials_of_double_precision() {
-    let steps: u32 = if cfg!(miri) { 100 } else { 200_000 };
+    let steps = 200_000_u32;
     for i in 0..=steps {
         let fraction = f64::from(i) / f64::from(steps);
         for x in [fraction, 40.0 * fraction, 708.0 * fraction, 2.0_f64.powf(-60.0 * fraction)] {
