@@ -83,11 +83,7 @@ fn activations_alone() {
     for isa in isas::all() {
         for &g in Activation::all() {
             for (len, flush) in (0..=130).flat_map(|len| [(len, Flush::First), (len, Flush::Last)]) {
-                let guarded = |values: &[f32]| {
-                    let mut memory = Guarded::new(values.len(), flush);
-                    memory.copy_from_slice(values);
-                    memory
-                };
+                let guarded = |values: &[f32]| Guarded::of(values, flush);
                 let (z, d_a) = (values(len, 1), values(len, 2));
                 let (mut a, mut d_z) = (vec![0.0; len], vec![0.0; len]);
                 g.forward_with_isa(isa, &z, &mut a).expect("a valid call");
@@ -113,17 +109,12 @@ fn activations_alone() {
 fn cross_entropy_alone() {
     for isa in isas::all() {
         for (len, flush) in (0..=70).flat_map(|len| [(len, Flush::First), (len, Flush::Last)]) {
-            let guarded = |values: &[f32]| {
-                let mut memory = Guarded::new(values.len(), flush);
-                memory.copy_from_slice(values);
-                memory
-            };
             let (z, y) = (values(len, 1), values(len, 2));
             let of = |z: &[f32], y: &[f32]| {
                 let cost = loss::binary_cross_entropy_from_z_with_isa(isa, z, y, 1).expect("a valid call");
                 cost.to_bits()
             };
-            assert_eq!(of(&guarded(&z), &guarded(&y)), of(&z, &y), "{len} on {isa}");
+            assert_eq!(of(&Guarded::of(&z, flush), &Guarded::of(&y, flush)), of(&z, &y), "{len} on {isa}");
         }
     }
 }

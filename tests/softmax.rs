@@ -207,11 +207,7 @@ fn softmax_stays_within_its_operands() {
         for flush in [Flush::First, Flush::Last] {
             for cols in (1..=70).chain([300, 520]) {
                 for m in [1, 2, 7, 17] {
-                    let guarded = |values: &[f32]| {
-                        let mut memory = Guarded::new(values.len(), flush);
-                        memory.copy_from_slice(values);
-                        memory
-                    };
+                    let guarded = |values: &[f32]| Guarded::of(values, flush);
                     let z = guarded(&rows(m, cols));
                     let (mut p, mut d_z) = (guarded(&z), guarded(&z));
                     loss::softmax_with_isa(isa, &z, &mut p, cols).unwrap();

@@ -14,6 +14,7 @@
 //! The arithmetic is written over arrays of `f64`, of which the compiler makes vectors of the shim's instruction set. No
 //! multiply-add is fused, so that the bits are the same everywhere.
 
+use super::one_then_other;
 use crate::simd::{MAX_LANES, Simd};
 
 /// Lanes of a sum: two vectors of the widest instruction set, so that one need not wait for the other.
@@ -36,7 +37,7 @@ impl Lanes {
     pub(crate) fn add(&mut self, lane: usize, wrong: f64, z: f64, t: f64) {
         // `0 · ∞ = 0`
         self.wrong[lane] += if wrong == 0.0 { 0.0 } else { wrong * z.abs() };
-        self.q[lane] += t * (1.0 + self.q[lane]);
+        self.q[lane] = multiplied(self.q[lane], t);
     }
 
     /// The sums of all lanes: lane `l` takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
@@ -46,11 +47,17 @@ impl Lanes {
         for half in [8, 4, 2, 1] {
             for l in 0..half {
                 self.wrong[l] += self.wrong[l + half];
-                self.q[l] += self.q[l + half] * (1.0 + self.q[l]);
+                self.q[l] = multiplied(self.q[l], self.q[l + half]);
             }
         }
         Sums { wrong: self.wrong[0], q: self.q[0] }
     }
+}
+
+/// `(1 + q)·(1 + t) - 1`
+#[inline(always)]
+pub(crate) fn multiplied(q: f64, t: f64) -> f64 {
+    q + t * (1.0 + q)
 }
 
 /// The sums of some elements.
@@ -69,18 +76,9 @@ pub(crate) struct CrossEntropy {
     pub(crate) sums: *mut Sums,
 }
 
-/// Zeros, and behind them numbers that, added to zeros, make elements that cost nothing.
-const fn padding(number: f32) -> [f32; 2 * LANES] {
-    let mut padding = [0.0; 2 * LANES];
-    let mut i = LANES;
-    while i < padding.len() {
-        padding[i] = number;
-        i += 1;
-    }
-    padding
-}
-static PADDING_OF_Z: [f32; 2 * LANES] = padding(f32::INFINITY);
-static PADDING_OF_Y: [f32; 2 * LANES] = padding(1.0);
+/// The addends that make elements that cost nothing of the zeros behind the last one, and change nothing before.
+static PADDING_OF_Z: [f32; 2 * LANES] = one_then_other(0.0, f32::INFINITY);
+static PADDING_OF_Y: [f32; 2 * LANES] = one_then_other(0.0, 1.0);
 
 /// Makes the sums of the elements.
 ///

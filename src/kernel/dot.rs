@@ -7,7 +7,7 @@
 //! c[i, j] = bias + fold(acc[i][j]), scaled and added as the tile says
 //! ```
 
-use super::{Finish, STRETCH, Sink, Source, Start, head};
+use super::{Finish, STRETCH, Sink, Source, Start, head, one_then_other};
 use crate::simd::{Element, MAX_LANES, Simd};
 use crate::summation::SUM_LANES;
 
@@ -35,15 +35,7 @@ pub(crate) const FAR_MAX_COLS: usize = 8;
 
 /// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and
 /// change no sum.
-static SIGNS: [f32; 2 * SUM_LANES] = {
-    let mut signs = [1.0; 2 * SUM_LANES];
-    let mut i = SUM_LANES;
-    while i < signs.len() {
-        signs[i] = -1.0;
-        i += 1;
-    }
-    signs
-};
+static SIGNS: [f32; 2 * SUM_LANES] = one_then_other(1.0, -1.0);
 
 /// Terms before the first cache line of the operand with more rows in the tile, if its vectors begin on its cache lines and not on
 /// its first terms; else none.

@@ -28,7 +28,7 @@
 //! Any other is formed by `wrapping_add`, since it may lie nowhere: a sum without terms has operands without elements, and
 //! behind the last tile, row or term comes none.
 
-use crate::simd::{Element, Simd};
+use crate::simd::{Element, MAX_LANES, Simd};
 use core::fmt;
 
 pub(crate) mod axpyf;
@@ -55,6 +55,18 @@ pub(crate) use operands::{Finish, Sink, Source, Start};
 /// Cores that watch by which steps a load instruction moves on fetch too much ahead of one that goes by cache lines, or by
 /// rows, and are busy with that; by steps of 1 KiB, the operand comes from the second-level cache a quarter faster.
 pub(crate) const STRETCH: usize = 256;
+
+/// As many of the first number as any vector has lanes, and as many of the second: a vector that begins `n` lanes before the second
+/// holds `n` of the first number.
+const fn one_then_other(first: f32, second: f32) -> [f32; 2 * MAX_LANES] {
+    let mut numbers = [first; 2 * MAX_LANES];
+    let mut i = MAX_LANES;
+    while i < numbers.len() {
+        numbers[i] = second;
+        i += 1;
+    }
+    numbers
+}
 
 /// Elements from `p` on before the first vector that crosses no cache line, nor does any behind it; none where access
 /// cannot be masked, and vectors are too narrow to cross many.

@@ -9,6 +9,7 @@
 //!
 //! A row's sum is in the *lanes* order either way, so that its bits are the same on every instruction set.
 
+use super::one_then_other;
 use crate::activation::softmax::exp_of_difference;
 use crate::simd::{Arithmetic, Group, MAX_LANES, Simd};
 use crate::summation::SUM_LANES;
@@ -23,15 +24,7 @@ const GROUP: usize = 4;
 const NEAR: usize = 2048;
 
 /// The addend that makes `-∞` of the zeros behind a row's end, and changes nothing before it.
-static PADDING: [f32; 2 * MAX_LANES] = {
-    let mut padding = [0.0; 2 * MAX_LANES];
-    let mut i = MAX_LANES;
-    while i < padding.len() {
-        padding[i] = f32::NEG_INFINITY;
-        i += 1;
-    }
-    padding
-};
+static PADDING: [f32; 2 * MAX_LANES] = one_then_other(0.0, f32::NEG_INFINITY);
 
 /// `p = e^(z - max) / Σ e^(z - max)` of each row, over `rows × cols` elements without gaps.
 pub(crate) struct SoftmaxRows {

@@ -88,12 +88,9 @@ impl Update<'_> {
     #[inline(always)]
     fn flattened(&self, state_arrays: usize) -> (usize, usize) {
         let state = &self.state_row_strides[..state_arrays];
-        let strides = [self.gradient_row_stride, self.parameter_row_stride].into_iter().chain(state.iter().copied());
-        if strides.into_iter().all(|stride| stride == self.cols) {
-            (1, self.rows * self.cols)
-        } else {
-            (self.rows, self.cols)
-        }
+        let others = [self.gradient_row_stride, self.parameter_row_stride];
+        let has_gaps = others.iter().chain(state).any(|stride| *stride != self.cols);
+        if has_gaps { (self.rows, self.cols) } else { (1, self.rows * self.cols) }
     }
 }
 

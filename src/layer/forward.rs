@@ -29,10 +29,7 @@ impl Dense {
     ) -> Result<(), Error> {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
         let (a_prev, w, b, outputs) = (a_prev.into(), w.into(), b.into(), outputs.into());
-        let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.forward_call(&mut workspace, a_prev, w, b, outputs);
-        self.workspace = workspace;
-        result
+        self.with_workspace(|layer, workspace| layer.forward_call(workspace, a_prev, w, b, outputs))
     }
 
     /// [`forward`](Self::forward) with the caller's workspace, so that threads can share the layer.

@@ -175,6 +175,15 @@ impl Dense {
         Ok(self.target()?.kernels)
     }
 
+    /// A call with the layer's own workspace, which is out of its place meanwhile, and lost where the call panics.
+    #[inline(always)]
+    pub(crate) fn with_workspace<R>(&mut self, call: impl FnOnce(&Self, &mut Workspace) -> R) -> R {
+        let mut workspace = core::mem::take(&mut self.workspace);
+        let result = call(self, &mut workspace);
+        self.workspace = workspace;
+        result
+    }
+
     /// Cuts the workspace into what a call uses.
     #[inline(always)]
     fn scratch<'w>(&'w self, workspace: &'w mut Workspace) -> Result<Scratch<'w>, Error> {

@@ -219,22 +219,9 @@ impl Dense {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
         let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
         let mut update = update;
-        self.backward_update_by(&a_prev, &mut w, &saved, &upstream, &mut update)
-    }
-
-    /// [`backward_update`](Self::backward_update) of operands that stay where they are.
-    pub(crate) fn backward_update_by<'a>(
-        &mut self,
-        a_prev: &Input<'a>,
-        w: &mut Parameter<'a>,
-        saved: &Saved<'a>,
-        upstream: &Upstream<Input<'a>>,
-        update: &mut Update<'a>,
-    ) -> Result<(), Error> {
-        let mut workspace = core::mem::take(&mut self.workspace);
-        let result = self.update_call(&mut workspace, a_prev, w, saved, upstream, update);
-        self.workspace = workspace;
-        result
+        self.with_workspace(|layer, workspace| {
+            layer.update_call(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
+        })
     }
 
     /// [`backward_update`](Self::backward_update) with the caller's workspace, so that threads can share the layer.
@@ -255,8 +242,8 @@ impl Dense {
         self.update_call(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
     }
 
-    /// By reference: a small layer would wait for the operands' copies.
-    fn update_call<'a>(
+    /// [`backward_update_in`](Self::backward_update_in) by reference: a small layer would wait for the operands' copies.
+    pub(crate) fn update_call<'a>(
         &self,
         workspace: &mut Workspace,
         a_prev: &Input<'a>,

@@ -1,5 +1,7 @@
 //! Sums of logarithms.
 
+use crate::kernel::cross_entropy::multiplied;
+
 /// `Σ weight · ln(1 + t)`, for `t ≥ 0`.
 ///
 /// A logarithm takes longer than all else of a cost. So terms of weight 1 are multiplied, `Π (1 + t)`, and the product has
@@ -28,7 +30,7 @@ impl LogSum {
             self.sum += weight * t.ln_1p();
             return;
         }
-        self.q += t * (1.0 + self.q);
+        self.q = multiplied(self.q, t);
         if self.q > LARGE {
             self.sum += self.q.ln_1p();
             self.q = 0.0;

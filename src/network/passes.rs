@@ -340,6 +340,8 @@ impl Layer {
         let saved = saved(dense, z, a, batch);
         let upstream = above.upstream(&d_a[..len], &d_z[..len]).into_input();
         let mut update = Update::of((optimizer, step, scale), b, d_w, d_a_prev);
-        dense.backward_update_by(&a_prev, &mut w, &saved, &upstream, &mut update)
+        dense.with_workspace(|dense, workspace| {
+            dense.update_call(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
+        })
     }
 }

@@ -46,6 +46,13 @@ impl Guarded {
         let first = unsafe { inner.add(skipped) }.cast();
         Self { mapping, mapping_len, first, len }
     }
+
+    /// Memory that holds these values.
+    pub(crate) fn of(values: &[f32], flush: Flush) -> Self {
+        let mut memory = Self::new(values.len(), flush);
+        memory.copy_from_slice(values);
+        memory
+    }
 }
 
 impl Deref for Guarded {

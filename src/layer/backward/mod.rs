@@ -42,12 +42,9 @@ impl Dense {
         let (a_prev, w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
         let w = w.source(self, self.kernels()?)?;
         let mut gradients = gradients;
-        let mut workspace = core::mem::take(&mut self.workspace);
         let (a_prev, w, saved, upstream, gradients) = (&a_prev, &w, &saved, &upstream, &mut gradients);
         let operands = Operands { a_prev, w, saved, upstream, gradients, step: None };
-        let result = self.backward_call(&mut workspace, operands);
-        self.workspace = workspace;
-        result
+        self.with_workspace(|layer, workspace| layer.backward_call(workspace, operands))
     }
 
     /// [`backward`](Self::backward) with the caller's workspace, so that threads can share the layer.
