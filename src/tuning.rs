@@ -90,6 +90,8 @@ pub struct Tuning {
     pub(crate) dz_cost: f64,
     /// One block's sum added to those before it.
     pub(crate) add_up_cost: f64,
+    /// One parameter updated by its gradient, with its state.
+    pub(crate) update_cost: f64,
 
     // Which route a product takes.
     /// Vector multiply-adds up to which a product is one call or two.
@@ -171,8 +173,10 @@ pub struct Tuning {
     /// Blocks of the batch in a chunk, and elements of `dz` from which on it has one block only.
     pub(crate) chunk_max_blocks: usize,
     pub(crate) chunk_max_len: usize,
-    /// Parameters up to which an update of their own is cheaper than one for each tile.
+    /// Parameters up to which one update behind the whole gradient is cheaper than one for each tile of it; and up to which it is so
+    /// by several samples and an optimiser with state.
     pub(crate) update_min_len: usize,
+    pub(crate) whole_gradient_max_len: usize,
     /// Samples up to which parameters whose rows are pages apart are updated behind their gradient.
     pub(crate) update_pages_max_terms: usize,
     /// Weights of a layer whose gradient stands in scratch once for each block, room for that, and the most blocks.
@@ -246,6 +250,7 @@ const AVX512: Tuning = Tuning {
     activation_cost: 0.4,
     dz_cost: 0.3,
     add_up_cost: 0.1,
+    update_cost: 0.5,
     single_call_max_len: 2048,
     split_min_vectors: 2,
     split_min_len: 1024,
@@ -287,6 +292,7 @@ const AVX512: Tuning = Tuning {
     chunk_max_blocks: 4,
     chunk_max_len: 1 << 20,
     update_min_len: 1024,
+    whole_gradient_max_len: 64 << 10,
     update_pages_max_terms: 64,
     block_max_weights: 1 << 14,
     block_sums_len: 1 << 18,
@@ -360,6 +366,8 @@ const ROWS: &[Tuning] = &[
         along_rows_max_len: 64 << 10,
         dot_aligned_max_rows: 2,
         chunk_max_len: 4 << 20,
+        update_min_len: 64 << 10,
+        whole_gradient_max_len: usize::MAX,
         ..AVX512
     },
     Tuning {
@@ -402,6 +410,8 @@ const ROWS: &[Tuning] = &[
         along_rows_max_terms: 12,
         along_rows_min_rows: 16,
         chunk_max_len: 4 << 20,
+        update_min_len: 64 << 10,
+        whole_gradient_max_len: usize::MAX,
         ..AVX2
     },
     AVX2,

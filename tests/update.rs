@@ -99,9 +99,13 @@ fn bits_do_not_depend_on_threads() {
                 let layer = serial.layer.clone().with_threads(team);
                 assert!(layer.describe(batch).expect("a plan").d_w.workers > 1, "nothing is shared");
                 let shared = Problem { layer, ..serial.clone() };
-                let [found, expected] =
-                    [&shared, &serial].map(|one| one.update(&BackwardOptions::PLAIN, options, &Placement::PLAIN));
-                shared.assert_equal(&found, &expected, options);
+                // The scale says whether there is room for the whole gradient.
+                for scale in [BackwardOptions::PLAIN.scale, 1.0] {
+                    let backward = BackwardOptions { scale, ..BackwardOptions::PLAIN };
+                    let [found, expected] =
+                        [&shared, &serial].map(|one| one.update(&backward, options, &Placement::PLAIN));
+                    shared.assert_equal(&found, &expected, options);
+                }
             }
         }
     }

@@ -22,6 +22,11 @@ impl Parameter {
         Self { sink: self.sink.transposed(), state: self.state.map(Sink::transposed), ..self }
     }
 
+    /// Whether the parameters and the state are contiguous along the rows as a gradient that would stand there is.
+    pub(crate) fn has_rows_like(&self, gradient: Sink) -> bool {
+        [gradient, self.sink].iter().chain(&self.state).all(|sink| sink.col_stride == 1)
+    }
+
     /// Updates the part by its gradient.
     ///
     /// # Safety

@@ -158,6 +158,7 @@ impl Dense {
             d_w: true,
             d_a_prev: true,
             has_room: true,
+            has_contiguous_room: true,
             descends: false,
         };
         let workers = plan::schedule(target, &shape, self.budget(target, batch).as_ref()).workers;

@@ -14,6 +14,7 @@ pub(crate) use cost::{activation_cycles, dz_cycles, product_cycles};
 pub(crate) use keep::{Asked, Plans, Slot};
 pub(crate) use schedule::{
     BatchOrder, BatchShape, ChunkJobs, Schedule, UpdateBy, add_up_workers, backward_cycles, chunk_jobs, schedule,
+    update_workers,
 };
 pub(crate) use share::{Grid, Part, below_parallel_min, share, step_pays, workers};
 

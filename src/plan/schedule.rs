@@ -21,6 +21,8 @@ pub(crate) struct BatchShape {
     pub(crate) d_a_prev: bool,
     /// Whether sums over part of the batch may stand where `dw` goes.
     pub(crate) has_room: bool,
+    /// Whether the rows of that room, of the weights and of their state are contiguous.
+    pub(crate) has_contiguous_room: bool,
     /// Whether the weights are to be updated by plain gradient descent.
     pub(crate) descends: bool,
 }
@@ -129,7 +131,11 @@ fn update_by(target: Target, shape: &BatchShape, workers: usize) -> UpdateBy {
     let tuning = target.tuning;
     let is_short = (2..=tuning.update_pages_max_terms).contains(&shape.batch);
     let has_pages = workers == 1 && is_short && shape.inputs >= tuning.page_stride;
-    let is_small = shape.outputs.saturating_mul(shape.inputs) <= tuning.update_min_len;
+    // The update behind a whole gradient is long rows of all arrays. One sample's is hardly more than that by its rows, and plain
+    // descent has no state that tiles would read in turn.
+    let goes_by_rows = shape.has_contiguous_room && shape.batch > 1 && !shape.descends;
+    let most = if goes_by_rows { tuning.whole_gradient_max_len } else { tuning.update_min_len };
+    let is_small = shape.outputs.saturating_mul(shape.inputs) <= most;
     if shape.has_room && (is_small || has_pages) { UpdateBy::WholeGradient } else { UpdateBy::Tiles }
 }
 
@@ -158,6 +164,12 @@ fn add_up_cycles(target: Target, sums: usize, budget: &ParallelBudget) -> f64 {
 /// How many workers add up the sums of so many blocks, each for some outputs.
 pub(crate) fn add_up_workers(target: Target, sums: usize, outputs: usize, budget: &ParallelBudget) -> usize {
     workers(target, add_up_cycles(target, sums, budget), 0.0, budget).min(outputs)
+}
+
+/// How many workers update so many parameters by their whole gradient, each the weights of some outputs.
+pub(crate) fn update_workers(target: Target, parameters: usize, outputs: usize, budget: &ParallelBudget) -> usize {
+    let moved = parameters as f64;
+    workers(target, target.tuning.update_cost * parameters as f64, moved, budget).min(outputs)
 }
 
 /// The jobs of a chunk that `members` share, whose products come in so many parts.

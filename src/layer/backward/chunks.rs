@@ -5,7 +5,7 @@ use crate::gemm::dz::{ColumnSums, DzPass};
 use crate::gemm::{Gemm, HowToCompute, driver};
 use crate::kernel::{Sink, Source};
 use crate::layer::Scratch;
-use crate::plan::{self, ChunkJobs, Plan, Slot};
+use crate::plan::{self, ChunkJobs, Plan, Slot, UpdateBy};
 use crate::summation::Summation;
 use crate::threads::Crew;
 use crate::tuning::LINE;
@@ -131,7 +131,8 @@ impl Call<'_> {
             [self.d_a_prev.map(|to| self.a_prev_product(start, rows, dz, to)), self.w_product(start, rows, dz)]
         };
         let chunk = SharedChunk { call: self, crew, plans, parts, piece_len };
-        let reads_before_update = self.step.is_some() && self.d_a_prev.is_some();
+        let updates_in_place = self.step.is_some() && self.update_by != UpdateBy::WholeGradient;
+        let reads_before_update = updates_in_place && self.d_a_prev.is_some();
         let has_own_dz = self.d_z.is_none() && rows * dz_sink.row_stride <= own_len;
         let scratch = &mut *scratch.workers;
         // SAFETY: the caller's promise.

@@ -18,6 +18,7 @@ use crate::plan::{self, BatchOrder, BatchShape, Part, Schedule, UpdateBy};
 use crate::threads::Crew;
 use crate::workspace::Workspace;
 use check::Destination;
+use core::ops::Range;
 
 impl Dense {
     /// `dz` from upstream, then `dw = s · dzᵀ · a_prev`, `db = s · Σ_batch dz` and `dA_prev = dz · w`, each where
@@ -88,6 +89,7 @@ impl Dense {
             d_w: call.d_w.is_some() || call.step.is_some(),
             d_a_prev: call.d_a_prev.is_some(),
             has_room: call.step.is_none() || call.d_w.is_some(),
+            has_contiguous_room: call.step.zip(call.d_w).is_some_and(|(step, room)| step.w.has_rows_like(room.sink)),
             descends: call.step.is_some_and(|step| step.w.rule.is_plain_descent()),
         };
         let schedule = plan::schedule(target, &shape, self.budget(target, call.batch).as_ref());
@@ -176,9 +178,11 @@ impl Call<'_> {
                 BatchOrder::Blocks if crew.workers() > 1 => self.by_blocks(crew, scratch, db),
                 BatchOrder::Chunks | BatchOrder::Blocks => self.by_chunks(crew, scratch, db),
             }
-            if let (UpdateBy::WholeGradient, Some(step), Some(sums)) = (self.update_by, self.step, self.d_w) {
-                let whole = Part { rows: 0..outputs, cols: 0..self.layer.inputs };
-                step.w.update(self.target.kernels, &whole, sums.sink.as_source());
+            if self.update_by == UpdateBy::WholeGradient && self.step.is_some() {
+                match crew.workers() {
+                    1 => self.update_rows(0..outputs),
+                    _ => self.share_update(crew, scratch),
+                }
             }
             if let (Some(b), Some(db)) = (self.step.and_then(|step| step.b), db) {
                 let gradient = Source { ptr: db, row_stride: outputs, col_stride: 1 };
@@ -190,5 +194,32 @@ impl Call<'_> {
                 }
             }
         }
+    }
+
+    /// Updates the weights by their whole gradient, shared by as many workers as finish it first.
+    ///
+    /// # Safety
+    /// As [`Call::run`], behind everything that reads the weights.
+    #[inline(never)]
+    unsafe fn share_update(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>) {
+        let outputs = self.layer.outputs;
+        let workers = plan::update_workers(self.target, self.layer.inputs * outputs, outputs, &crew.budget());
+        let piece_len = scratch.piece_len(crew);
+        crew.share(workers, scratch.workers, piece_len, &|index, _| {
+            // SAFETY: the caller's promise; the workers' rows are disjoint.
+            unsafe { self.update_rows(plan::share(outputs, 1, index, workers)) };
+        });
+    }
+
+    /// Updates rows of the weights by their gradient, which stands in the room for partial sums.
+    ///
+    /// # Safety
+    /// As [`Call::share_update`]; nobody else updates these rows.
+    #[inline(always)]
+    unsafe fn update_rows(&self, rows: Range<usize>) {
+        let (Some(step), Some(Destination { sink, .. })) = (self.step, self.d_w) else { return };
+        let gradient = Source { ptr: sink.at(rows.start, 0), ..sink.as_source() };
+        // SAFETY: the room has the weights' shape, and the caller's promise.
+        unsafe { step.w.update(self.target.kernels, &Part { rows, cols: 0..self.layer.inputs }, gradient) };
     }
 }

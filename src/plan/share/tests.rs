@@ -3,7 +3,7 @@ use crate::plan::BatchShape;
 use crate::plan::ProductShape;
 use crate::plan::schedule::block_workers;
 use crate::plan::tests::{question, shape, targets};
-use crate::plan::{activation_cycles, backward_cycles, plan, product_cycles};
+use crate::plan::{UpdateBy, activation_cycles, backward_cycles, plan, product_cycles, schedule, update_workers};
 
 fn budget(workers: usize, cost: f64) -> ParallelBudget {
     ParallelBudget { workers, cost, backward_cost: cost, move_cost: cost / 2e3, source: "a test" }
@@ -125,6 +125,7 @@ fn blocks_are_shared_whole() {
         d_w: true,
         d_a_prev: true,
         has_room: true,
+        has_contiguous_room: true,
         descends: false,
     };
     let workers = |count, most, members, cost| block_workers(target(), &blocks(count, most), &budget(members, cost));
@@ -136,6 +137,47 @@ fn blocks_are_shared_whole() {
         let (workers, _) = workers(count, most, members, 10.0).expect("two blocks");
         assert_eq!(workers, expected, "{count} blocks, {most} at a time, for {members}");
     }
+}
+
+/// Plain descent of one block is its product. Another update comes behind the whole gradient where there is room for that and the
+/// arrays are small, or long rows that several samples' gradient gets.
+#[test]
+fn updates_come_behind_a_gradient_that_has_room() {
+    let mut tuning = target().tuning.clone();
+    (tuning.update_min_len, tuning.whole_gradient_max_len, tuning.update_pages_max_terms) = (100, 400, 0);
+    let target = Target { tuning: Box::leak(Box::new(tuning)), ..target() };
+    let adam = BatchShape {
+        batch: 8,
+        inputs: 20,
+        outputs: 20,
+        chunk_rows: 1024,
+        most_blocks: 0,
+        d_w: true,
+        d_a_prev: true,
+        has_room: true,
+        has_contiguous_room: true,
+        descends: false,
+    };
+    let update_by = |shape: BatchShape| schedule(target, &shape, None).update_by;
+    assert_eq!(update_by(adam), UpdateBy::WholeGradient);
+    assert_eq!(update_by(BatchShape { inputs: 21, ..adam }), UpdateBy::Tiles);
+    assert_eq!(update_by(BatchShape { batch: 1, ..adam }), UpdateBy::Tiles);
+    assert_eq!(update_by(BatchShape { batch: 1, inputs: 5, ..adam }), UpdateBy::WholeGradient);
+    assert_eq!(update_by(BatchShape { has_contiguous_room: false, ..adam }), UpdateBy::Tiles);
+    assert_eq!(
+        update_by(BatchShape { has_room: false, has_contiguous_room: false, inputs: 5, ..adam }),
+        UpdateBy::Tiles
+    );
+    assert_eq!(update_by(BatchShape { descends: true, ..adam }), UpdateBy::Product);
+    assert_eq!(update_by(BatchShape { descends: true, batch: 300, ..adam }), UpdateBy::Tiles);
+}
+
+/// An update is shared where it takes longer than handing it over, and never by more workers than there are outputs.
+#[test]
+fn long_updates_are_shared() {
+    let workers = |parameters, outputs| update_workers(target(), parameters, outputs, &budget(4, 2e3));
+    assert_eq!((workers(0, 8), workers(300, 10), workers(1 << 20, 1)), (1, 1, 1));
+    assert_eq!((workers(1 << 20, 1 << 10), workers(1 << 20, 3)), (4, 3));
 }
 
 /// Where an output's columns are contiguous its rows are shared, and the other way round, at cache lines.
