@@ -129,8 +129,11 @@ pub struct Tuning {
     pub(crate) first_level_len: usize,
     /// Elements from one row to the next that are whole pages apart: reading rows in place is slow from there on.
     pub(crate) page_stride: usize,
-    /// Rows from which on a copied panel pays for itself where reading in place is slow.
+    /// Rows from which on a copied panel pays for itself where reading in place is slow; and where rows are whole pages apart, of an
+    /// operand with so many elements that it comes from beyond the second-level cache.
     pub(crate) copy_min_rows: usize,
+    pub(crate) copy_far_pages_min_rows: usize,
+    pub(crate) copy_far_pages_min_len: usize,
     /// Elements of the right operand from which on rows of broken vectors are copied: many a load of them crosses a cache line.
     pub(crate) copy_broken_min_len: usize,
     /// Rows, and elements from row to row, from which on every right operand is copied.
@@ -270,6 +273,8 @@ const AVX512: Tuning = Tuning {
     first_level_len: 9 << 10,
     page_stride: 1024,
     copy_min_rows: 24,
+    copy_far_pages_min_rows: usize::MAX,
+    copy_far_pages_min_len: 1 << 20,
     copy_broken_min_len: usize::MAX,
     copy_all_min_rows: usize::MAX,
     copy_all_min_stride: 256,
@@ -358,16 +363,22 @@ const ROWS: &[Tuning] = &[
         outer_terms_min_cols: 256,
         outer_adds_in_pairs: true,
         outer_pairs_pages_apart: true,
-        copy_min_rows: 32,
+        outer_update_rows: 4,
+        copy_min_rows: 128,
+        copy_far_pages_min_rows: 32,
         pack_left_min_panels: 8,
         pack_left_pages_min_panels: 16,
         along_rows_max_terms: 32,
         along_rows_min_rows: 16,
         along_rows_max_len: 64 << 10,
+        epilogue_max_len: 16 << 10,
+        few_dot_rows: 15,
         dot_aligned_max_rows: 2,
         chunk_max_len: 4 << 20,
         update_min_len: 64 << 10,
         whole_gradient_max_len: usize::MAX,
+        seam_cost: 40.0,
+        max_pieces: 2,
         ..AVX512
     },
     Tuning {
@@ -407,11 +418,15 @@ const ROWS: &[Tuning] = &[
         split_min_len: 256,
         copy_broken_min_len: 9 << 10,
         pack_left_min_panels: 40,
+        outer_update_rows: 4,
         along_rows_max_terms: 12,
         along_rows_min_rows: 16,
+        epilogue_max_len: 16 << 10,
         chunk_max_len: 4 << 20,
         update_min_len: 64 << 10,
         whole_gradient_max_len: usize::MAX,
+        seam_cost: 40.0,
+        max_pieces: 2,
         ..AVX2
     },
     AVX2,

@@ -389,8 +389,10 @@ fn copies_rows(q: &Question) -> bool {
     let is_long = shape.right_len() >= tuning.copy_broken_min_len;
     let is_broken = is_long && stride & (q.target.kernels.lanes - 1) != 0;
     let is_tall = shape.m >= tuning.copy_all_min_rows && stride >= tuning.copy_all_min_stride;
+    let is_far = tuning.is_pages(stride) && shape.right_len() >= tuning.copy_far_pages_min_len;
+    let min_rows = if is_far { tuning.copy_far_pages_min_rows.min(tuning.copy_min_rows) } else { tuning.copy_min_rows };
     shape.b_strides.1 == 1
-        && shape.m >= tuning.copy_min_rows
+        && shape.m >= min_rows
         && shape.k > 1
         && (stride >= tuning.page_stride || is_broken || is_tall)
 }

@@ -182,6 +182,8 @@ numbers! {
     first_level_len: ANY,
     page_stride: 16..=usize::MAX,
     copy_min_rows: ANY,
+    copy_far_pages_min_rows: ANY,
+    copy_far_pages_min_len: ANY,
     copy_broken_min_len: ANY,
     copy_all_min_rows: ANY,
     copy_all_min_stride: ANY,

@@ -9,8 +9,8 @@ use crate::bench::workload::{Quantity, Task, Workload};
 use crate::machine::affinity::keep_to_core;
 use anyhow::Context;
 use fused_dense::{
-    Activation, Adam, Dense, Fit, Gradients, Isa, Network, Optimizer, PackedWeights, Sgd, Team, Threads, Tuning,
-    Upstream,
+    Activation, Adam, Dense, Fit, Gradients, Isa, Network, Optimizer, PackedWeights, Parameter, Sgd, Team, Threads,
+    Tuning, Update, Upstream,
 };
 use std::hint::black_box;
 
@@ -85,6 +85,32 @@ impl Contender for Fused {
 }
 
 impl Fused {
+    /// The backward pass that updates the layer's parameters, which no peer has as one call.
+    ///
+    /// # Errors
+    /// Where the library refuses.
+    pub fn update<'a>(
+        &self,
+        work: &'a Workload,
+        threads: usize,
+        optimizer: Optimizer,
+    ) -> anyhow::Result<BackwardUpdate<'a>> {
+        let Shape { batch, inputs, outputs } = work.shape;
+        let with_state = |values: &[f32]| {
+            let state = (0..optimizer.state_arrays()).map(|_| Buffer::filled(0.0, values.len())).collect();
+            (values.iter().copied().collect(), state)
+        };
+        Ok(BackwardUpdate {
+            layer: self.layer(work.shape, &self.threads(threads))?,
+            work,
+            optimizer,
+            w: with_state(&work.w),
+            b: with_state(&work.b),
+            d_a_prev: Buffer::unwritten(batch * inputs),
+            partial_sums: Buffer::filled(0.0, outputs * inputs),
+        })
+    }
+
     fn threads(&self, threads: usize) -> Threads {
         match (threads, self.sharing) {
             (1, _) => Threads::Serial,
@@ -215,6 +241,39 @@ impl Routine for Backward<'_> {
             Quantity::new("d_b", &self.d_b),
             Quantity::new("d_a_prev", &self.d_a_prev),
         ])
+    }
+}
+
+/// A backward pass with the step of an optimiser, on parameters of its own.
+pub struct BackwardUpdate<'a> {
+    layer: Dense,
+    work: &'a Workload,
+    optimizer: Optimizer,
+    /// Both parameters with the optimiser's state.
+    w: (Buffer, Vec<Buffer>),
+    b: (Buffer, Vec<Buffer>),
+    d_a_prev: Buffer,
+    partial_sums: Buffer,
+}
+
+impl Routine for BackwardUpdate<'_> {
+    fn run(&mut self) -> anyhow::Result<()> {
+        let Workload { x, a, d_a, scale, .. } = self.work;
+        let [w, b] = [&mut self.w, &mut self.b].map(|(values, state)| {
+            state.iter_mut().fold(Parameter::new(&mut **values), |parameter, state| parameter.state(&mut **state))
+        });
+        let update = Update::new(self.optimizer).b(b).a_prev(&mut *self.d_a_prev).scale(*scale);
+        let update = update.partial_sums(&mut *self.partial_sums);
+        Ok(self.layer.backward_update(&**x, w, &**a, Upstream::Activation(&**d_a), update)?)
+    }
+
+    fn results(&self) -> anyhow::Result<Vec<Quantity>> {
+        let of_parameter = |(values, state): &(Buffer, Vec<Buffer>), [name, its_state]: [&'static str; 2]| {
+            let state = state.iter().map(move |state| Quantity::new(its_state, state)).collect::<Vec<_>>();
+            std::iter::once(Quantity::new(name, values)).chain(state)
+        };
+        let parameters = of_parameter(&self.w, ["w", "state_w"]).chain(of_parameter(&self.b, ["b", "state_b"]));
+        Ok(parameters.chain([Quantity::new("d_a_prev", &self.d_a_prev)]).collect())
     }
 }
 

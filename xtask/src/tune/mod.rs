@@ -2,6 +2,7 @@
 //!
 //! Each number is measured by a crossing of routes: the same layers, in one process, by the route on either side of the number.
 
+mod call;
 mod crossing;
 mod probes;
 mod routes;
@@ -20,12 +21,14 @@ use crate::machine::microarchitecture::Microarchitecture;
 use crate::machine::{Ceilings, cpu_name};
 use anstream::println;
 use anyhow::{Context, bail, ensure};
+use call::Call;
 use crossing::{Choice, choose};
 use fused_dense::{Activation, Dense, Isa, Tuning};
 use indicatif::ProgressBar;
 use owo_colors::OwoColorize;
 use probes::{PROBES, Probe};
 use routes::{Comparison, Work};
+use std::num::NonZero;
 use std::time::Duration;
 
 /// Measure which numbers of the tuning row this CPU had better have
@@ -107,11 +110,13 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
     let layer = if let Some(isa) = args.isa { layer.with_isa(isa) } else { layer };
     let present = layer.tuning()?;
     let threads = args.threads as usize;
+    // Asked before the program keeps to some of them.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     use_cores(threads);
     print_machine(present);
     let ceilings = Ceilings::measure(present.isa(), threads);
     print_ceilings(&ceilings, "before");
-    if args.changes.is_empty() { search(args, present, &ceilings) } else { try_changes(args, present, threads) }
+    if args.changes.is_empty() { search(args, present, &ceilings, cores) } else { try_changes(args, present, threads) }
 }
 
 fn print_machine(present: &Tuning) {
@@ -139,11 +144,17 @@ struct Change {
     affected: Vec<Work>,
 }
 
-/// Looks for the best value of each number.
-fn search(args: &Args, present: &'static Tuning, ceilings: &Ceilings) -> anyhow::Result<()> {
+/// Looks for the best value of each number that this many cores can tell something about.
+fn search(args: &Args, present: &'static Tuning, ceilings: &Ceilings, cores: usize) -> anyhow::Result<()> {
     let effort = if args.quick { &QUICK } else { &WHOLE };
     let is_asked = |probe: &&Probe| args.only.is_empty() || args.only.contains(&probe.number);
-    let probes: Vec<&Probe> = PROBES.iter().filter(is_asked).collect();
+    let asked = PROBES.iter().filter(is_asked);
+    let (probes, too_many): (Vec<&Probe>, Vec<&Probe>) = asked.partition(|probe| probe.threads <= cores);
+    if let Some(Probe { threads, .. }) = too_many.first() {
+        let names: Vec<&str> = too_many.iter().map(|probe| probe.number).collect();
+        let names = names.join(", ");
+        println!("{}", format!("{names}: not measured, as they ask for {threads} cores and there is {cores}").yellow());
+    }
     let layers = probes.iter().map(|probe| Ok(Search::new(probe, present, effort)?.comparisons.len()));
     let comparisons = layers.sum::<anyhow::Result<usize>>()?;
     let seconds = comparisons as f64 * (effort.per_row.as_secs_f64() + 0.1);
@@ -198,8 +209,8 @@ impl Search {
         };
         let rows: Vec<&'static Tuning> = values.iter().map(row).collect::<anyhow::Result<_>>()?;
         let present = values.iter().position(|value| *value == its).unwrap_or(0);
-        let works = probe.passes.iter().flat_map(|&pass| {
-            probe.shapes().map(move |shape| Work { shape, pass, weights: probe.weights, threads: 1 })
+        let works = probe.calls.iter().flat_map(|&call| {
+            probe.shapes().map(move |shape| Work { shape, call, weights: probe.weights, threads: probe.threads })
         });
         let mut comparisons = Vec::new();
         for work in works.filter(|work| work.shape.multiply_adds() <= effort.most_work) {
@@ -253,9 +264,9 @@ impl Search {
             format!("{:<28} {}", "", self.values.iter().map(|v| format!("{v:>8}")).collect::<String>()).dimmed()
         );
         for (comparison, times) in self.comparisons.iter().zip(times) {
-            let Work { shape, pass, .. } = comparison.work;
+            let Work { shape, call, .. } = comparison.work;
             let ratios: String = times.iter().map(|time| format!("{:>8.3}", time / times[self.present])).collect();
-            println!("    {:<28} {ratios}", format!("{shape} {pass}"));
+            println!("    {:<28} {ratios}", format!("{shape} {call}"));
         }
     }
 }
@@ -312,12 +323,12 @@ fn try_changes(args: &Args, present: &'static Tuning, threads: usize) -> anyhow:
     let rows = [present, leaked(row)];
     println!("{} against it on {}, {}", rows[1].name().bold(), present.isa(), count(threads));
     for (name, networks) in args.sets() {
-        for pass in [Pass::Forward, Pass::Backward] {
+        for call in [Call::Forward, Call::Backward] {
             let works: Vec<Work> = networks
                 .iter()
                 .flat_map(Network::layers)
                 .filter(|shape| shape.multiply_adds() <= effort.most_work)
-                .map(|shape| Work { shape, pass, weights: Weights::Plain, threads })
+                .map(|shape| Work { shape, call, weights: Weights::Plain, threads })
                 .collect();
             ensure!(!works.is_empty(), "{name} has no layer for this");
             let progress = progress_bar(works.len());
@@ -328,7 +339,7 @@ fn try_changes(args: &Args, present: &'static Tuning, threads: usize) -> anyhow:
                 progress.inc(1);
             }
             progress.finish_and_clear();
-            print_suite(&name, pass, &mut ratios, args.all);
+            print_suite(&name, call, &mut ratios, args.all);
         }
     }
     Ok(())
@@ -345,12 +356,12 @@ impl Args {
 }
 
 /// The mean, the least and the largest ratio of a suite: the present row's time by the other's.
-fn print_suite(name: &str, pass: Pass, ratios: &mut [(Shape, f64)], all: bool) {
+fn print_suite(name: &str, call: Call, ratios: &mut [(Shape, f64)], all: bool) {
     ratios.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mean = geometric_mean(ratios.iter().map(|(_, ratio)| *ratio)).unwrap_or(1.0);
     let told = |(shape, ratio): &(Shape, f64)| format!("{shape} {ratio:.3}×");
     if let ([least, ..], [.., most]) = (&*ratios, &*ratios) {
-        println!("{name:<6} {pass:<8} {:.3}× the speed; least {}, most {}", mean.bold(), told(least), told(most));
+        println!("{name:<6} {call:<8} {:.3}× the speed; least {}, most {}", mean.bold(), told(least), told(most));
     }
     if all {
         ratios.iter().for_each(|ratio| println!("    {}", told(ratio)));

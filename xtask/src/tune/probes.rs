@@ -1,6 +1,7 @@
 //! The numbers that are measured, and the layers on both sides of where their routes cross.
 
-use crate::bench::shape::{Pass, Shape, Weights};
+use super::call::Call;
+use crate::bench::shape::{Shape, Weights};
 
 /// One number of a row, and how it shows.
 pub struct Probe {
@@ -9,15 +10,18 @@ pub struct Probe {
     pub values: &'static [&'static str],
     /// Batch, inputs, outputs.
     layers: &'static [(usize, usize, usize)],
-    pub passes: &'static [Pass],
+    pub calls: &'static [Call],
     pub weights: Weights,
+    pub threads: usize,
     /// Whether the plan in words tells all that the number changes. Where it does not, each value is a route of its own.
     pub shows_in_plan: bool,
 }
 
-const BOTH: &[Pass] = &[Pass::Forward, Pass::Backward];
-const FORWARD: &[Pass] = &[Pass::Forward];
-const BACKWARD: &[Pass] = &[Pass::Backward];
+const BOTH: &[Call] = &[Call::Forward, Call::Backward];
+const FORWARD: &[Call] = &[Call::Forward];
+const BACKWARD: &[Call] = &[Call::Backward];
+const DESCENT: &[Call] = &[Call::Descent];
+const ADAM: &[Call] = &[Call::Adam];
 
 impl Probe {
     pub fn shapes(&self) -> impl Iterator<Item = Shape> {
@@ -28,20 +32,30 @@ impl Probe {
     const fn new(
         number: &'static str,
         values: &'static [&'static str],
-        passes: &'static [Pass],
+        calls: &'static [Call],
         layers: &'static [(usize, usize, usize)],
     ) -> Self {
-        Self { number, values, layers, passes, weights: Weights::Plain, shows_in_plan: true }
+        Self { number, values, layers, calls, weights: Weights::Plain, threads: 1, shows_in_plan: true }
     }
 
     /// A number that changes how the loops of one route run.
     const fn hidden(
         number: &'static str,
         values: &'static [&'static str],
-        passes: &'static [Pass],
+        calls: &'static [Call],
         layers: &'static [(usize, usize, usize)],
     ) -> Self {
-        Self { shows_in_plan: false, ..Self::new(number, values, passes, layers) }
+        Self { shows_in_plan: false, ..Self::new(number, values, calls, layers) }
+    }
+
+    /// A number that counts where two threads share a call.
+    const fn shared(
+        number: &'static str,
+        values: &'static [&'static str],
+        calls: &'static [Call],
+        layers: &'static [(usize, usize, usize)],
+    ) -> Self {
+        Self { threads: 2, ..Self::hidden(number, values, calls, layers) }
     }
 }
 
@@ -61,8 +75,22 @@ const TRANSPOSED: &[(usize, usize, usize)] = &[
     (256, 13, 512),
 ];
 
-/// Every probe. Numbers that only count with several threads, or when parameters are updated, have none; nor has the stride of
-/// pages, by which several rules go whose own numbers have.
+/// Layers of which the second thread's part is worth little or much more than handing it over: by weights from afar, and by sums.
+const SHARED: &[(usize, usize, usize)] = &[
+    (1, 512, 512),
+    (1, 784, 512),
+    (1, 1024, 1024),
+    (2, 784, 512),
+    (10, 784, 30),
+    (10, 784, 100),
+    (32, 784, 30),
+    (64, 64, 64),
+    (128, 100, 30),
+    (128, 13, 512),
+];
+
+/// Every probe. The stride of pages has none, by which several rules go whose own numbers have; nor have the lengths of scratch
+/// memory that several threads use, and numbers about more threads than two.
 pub const PROBES: &[Probe] = &[
     Probe::new("multiply_add_cost", &["0.25", "0.5", "0.75", "1", "1.5"], BOTH, TRANSPOSED),
     Probe::new("transpose_cost", &["0.1", "0.2", "0.3", "0.4", "0.6", "0.8", "1.2"], BOTH, TRANSPOSED),
@@ -148,6 +176,72 @@ pub const PROBES: &[Probe] = &[
         &[(1, 320, 64), (1, 784, 30), (1, 784, 100), (1, 784, 512), (1, 512, 512)],
     ),
     Probe::hidden(
+        "outer_adds_in_pairs",
+        &["false", "true"],
+        DESCENT,
+        &[(1, 320, 64), (1, 784, 30), (1, 784, 100), (1, 784, 512), (1, 512, 512)],
+    ),
+    Probe::hidden(
+        "outer_pairs_pages_apart",
+        &["false", "true"],
+        DESCENT,
+        &[(1, 1024, 64), (1, 1024, 512), (1, 1024, 1024), (1, 2048, 256)],
+    ),
+    Probe::hidden(
+        "outer_adds_by_halves",
+        &["false", "true"],
+        DESCENT,
+        &[(1, 320, 64), (1, 784, 30), (1, 784, 100), (1, 512, 512), (1, 1024, 512)],
+    ),
+    Probe::hidden(
+        "outer_update_rows",
+        &["2", "4", "8", "16", "32"],
+        ADAM,
+        &[(1, 784, 30), (1, 512, 10), (1, 784, 512), (1, 1024, 256)],
+    ),
+    Probe::hidden(
+        "update_min_len",
+        &["0", "256", "1024", "4096", "16384", "32768", "65536", "131072"],
+        ADAM,
+        &[
+            (1, 17, 10),
+            (1, 30, 10),
+            (1, 64, 32),
+            (1, 100, 100),
+            (1, 784, 30),
+            (1, 256, 128),
+            (1, 100, 400),
+            (1, 784, 100),
+            (1, 1000, 128),
+        ],
+    ),
+    Probe::hidden(
+        "whole_gradient_max_len",
+        &["0", "1024", "4096", "16384", "65536", "262144", "1048576", "max"],
+        ADAM,
+        &[
+            (10, 30, 10),
+            (32, 64, 10),
+            (10, 100, 30),
+            (64, 17, 64),
+            (64, 129, 65),
+            (10, 784, 30),
+            (32, 784, 100),
+            (64, 256, 128),
+            (32, 500, 400),
+            (128, 784, 512),
+            (10, 784, 512),
+            (100, 1000, 1000),
+            (100, 2200, 2200),
+        ],
+    ),
+    Probe::hidden(
+        "update_pages_max_terms",
+        &["0", "16", "64", "128", "256", "max"],
+        ADAM,
+        &[(8, 1024, 256), (32, 1024, 512), (64, 2048, 256), (100, 1024, 256), (200, 1024, 256), (128, 2048, 512)],
+    ),
+    Probe::hidden(
         "half_last_vectors",
         &["false", "true"],
         BOTH,
@@ -188,6 +282,26 @@ pub const PROBES: &[Probe] = &[
             (300, 1024, 600),
             (800, 1024, 256),
         ],
+    ),
+    Probe::new(
+        "copy_far_pages_min_rows",
+        &["16", "24", "32", "48", "64", "max"],
+        BACKWARD,
+        &[
+            (20, 2048, 1024),
+            (28, 1024, 2048),
+            (32, 1024, 1024),
+            (40, 2048, 2048),
+            (56, 1024, 2048),
+            (72, 1024, 2048),
+            (100, 1024, 1024),
+        ],
+    ),
+    Probe::new(
+        "copy_far_pages_min_len",
+        &["131072", "262144", "524288", "1048576", "2097152", "4194304"],
+        BACKWARD,
+        &[(48, 1024, 200), (48, 1024, 400), (48, 1024, 700), (48, 1024, 1400), (48, 2048, 1500), (48, 2048, 2048)],
     ),
     Probe::new(
         "copy_broken_min_len",
@@ -340,6 +454,34 @@ pub const PROBES: &[Probe] = &[
         BACKWARD,
         &[(1024, 64, 64), (1024, 256, 256), (1024, 512, 256)],
     ),
+    Probe::shared("traffic_cost", &["0.05", "0.1", "0.2", "0.4", "0.8"], BOTH, SHARED),
+    Probe::shared(
+        "parallel_min_cycles",
+        &["250", "500", "1000", "2000", "4000"],
+        BOTH,
+        &[
+            (1, 100, 30),
+            (1, 784, 10),
+            (8, 129, 65),
+            (10, 30, 10),
+            (10, 64, 32),
+            (10, 100, 30),
+            (32, 30, 10),
+            (32, 64, 16),
+        ],
+    ),
+    Probe::shared(
+        "seam_cost",
+        &["0", "40", "80", "160", "320"],
+        BOTH,
+        &[(32, 784, 30), (64, 512, 64), (128, 100, 100), (128, 784, 100), (256, 256, 128)],
+    ),
+    Probe::shared(
+        "max_pieces",
+        &["1", "2", "4", "8"],
+        BOTH,
+        &[(128, 512, 512), (256, 784, 512), (512, 512, 256), (256, 1024, 1024)],
+    ),
 ];
 
 #[cfg(test)]
@@ -355,7 +497,10 @@ mod tests {
             for value in probe.values {
                 assert!(row.with_number(probe.number, value).is_ok(), "{}={value}", probe.number);
             }
-            assert!(probe.shapes().count() >= 2 && !probe.passes.is_empty(), "{}", probe.number);
+            assert!(probe.shapes().count() >= 2 && !probe.calls.is_empty(), "{}", probe.number);
+            // Plans in words are those of one thread, and of calls that update nothing.
+            let is_told = probe.threads == 1 && probe.calls.iter().all(|call| call.optimizer().is_none());
+            assert!(is_told || !probe.shows_in_plan, "{}", probe.number);
         }
     }
 }

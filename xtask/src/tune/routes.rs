@@ -1,27 +1,30 @@
 //! One layer by several rows: which routes they give it, and how long each takes.
 
+use super::call::Call;
+use crate::bench::buffer::Placement;
 use crate::bench::measure::{Caches, Effort, Place, Subject, Timed, measure, ratio};
-use crate::bench::shape::{Pass, Shape, Weights};
+use crate::bench::shape::{Shape, Weights};
 use crate::bench::statistics::geometric_mean;
-use crate::bench::workload::{Quantity, Task, Workload};
-use crate::peers::{Contender, Fused, Plan, Sharing};
+use crate::bench::workload::{Quantity, Workload};
+use crate::peers::{Fused, Sharing};
 use anyhow::{bail, ensure};
 use fused_dense::{Activation, Dense, Tuning};
 use std::time::Duration;
 
-/// Times that routes are compared on memory of their own: an even number, so that each comes first as often as last.
-const COPIES: u32 = 4;
+/// Where operands begin, for each time that routes are compared on memory of their own: each placement an even number of times,
+/// so that each route comes first as often as last.
+const COPIES: [Placement; 4] = [Placement::Line, Placement::Line, Placement::Allocator, Placement::Allocator];
 
-/// A layer's pass, as rows are compared by it.
+/// A layer's call, as rows are compared by it.
 #[derive(Clone, Copy)]
 pub struct Work {
     pub shape: Shape,
-    pub pass: Pass,
+    pub call: Call,
     pub weights: Weights,
     pub threads: usize,
 }
 
-/// A layer's pass with the routes that some rows give it.
+/// A layer's call with the routes that some rows give it.
 pub struct Comparison {
     pub work: Work,
     /// For each row the index of its route.
@@ -57,21 +60,23 @@ impl Comparison {
         self.rows.len() > 1
     }
 
-    /// The time of the pass by each row, in nanoseconds: rounds that all routes take part in, there and back, on some copies of
+    /// The time of the call by each row, in nanoseconds: rounds that all routes take part in, there and back, on some copies of
     /// the operands.
     ///
     /// # Errors
     /// Where the library fails, or two routes have different bits.
     pub fn times(&self, per_row: Duration, min_rounds: usize) -> anyhow::Result<Vec<f64>> {
-        let effort = Effort { per_row: per_row / COPIES, min_rounds, max_rounds: 200, caches: Caches::Warm };
+        let per_row = per_row / COPIES.len() as u32;
+        let effort = Effort { per_row, min_rounds, max_rounds: 200, caches: Caches::Warm };
         let mut of_copies: Vec<Vec<f64>> = vec![Vec::new(); self.rows.len()];
-        for copy in 0..COPIES {
+        for (copy, placement) in COPIES.into_iter().enumerate() {
             // The route that comes first gets other memory, and finds the caches otherwise: each has its turn.
             let mut order: Vec<usize> = (0..self.rows.len()).collect();
             if copy % 2 == 1 {
                 order.reverse();
             }
-            for (route, time) in order.iter().zip(self.times_in(&order, &effort)?) {
+            let times = placement.of(|| self.times_in(&order, &effort))?;
+            for (route, time) in order.iter().zip(times) {
                 of_copies[*route].push(time);
             }
         }
@@ -82,18 +87,17 @@ impl Comparison {
 
     /// The time by each route, in this order of them, on operands of their own.
     fn times_in(&self, order: &[usize], effort: &Effort) -> anyhow::Result<Vec<f64>> {
-        let Work { shape, pass, weights, threads } = self.work;
+        let Work { shape, call, weights, threads } = self.work;
         let work = Workload::new(shape);
-        let task = if pass == Pass::Forward { Task::Forward(&work) } else { Task::Backward(&work) };
         let ours: Vec<Fused> = order.iter().map(|&route| Fused::by_row(self.rows[route], weights)).collect();
         let present = order.iter().position(|&route| route == 0).unwrap_or(0);
         let (mut subjects, mut first) = (Vec::new(), None::<Vec<Quantity>>);
         for (place, ours) in ours.iter().enumerate() {
-            let Plan::Ready(mut routine) = ours.plan(task, threads)? else { bail!("no plan for {shape}") };
+            let mut routine = call.routine(ours, &work, threads)?;
             routine.run()?;
             let found = routine.results()?;
             let is_right = first.as_ref().is_none_or(|expected| are_equal(expected, &found));
-            ensure!(is_right, "{shape} {pass}: {} has other bits", self.rows[order[place]].name());
+            ensure!(is_right, "{shape} {call}: {} has other bits", self.rows[order[place]].name());
             first.get_or_insert(found);
             let timed = vec![Timed::calibrate(routine, threads, Place::FirstCore, Caches::Warm)?];
             subjects.push(if place == present { Subject::ours(timed) } else { Subject::peer(timed, present) });
@@ -106,7 +110,7 @@ impl Comparison {
 }
 
 impl Work {
-    /// The plan by a row, in words that differ where routes do.
+    /// The plan of a call that updates nothing by a row, in words that differ where routes do.
     fn plan(&self, row: &'static Tuning) -> anyhow::Result<String> {
         let Shape { batch, inputs, outputs } = self.shape;
         let layer = Dense::new(inputs, outputs, Activation::Sigmoid).with_isa(row.isa()).with_tuning(row);
@@ -114,9 +118,10 @@ impl Work {
             Weights::Plain => layer.describe(batch)?,
             Weights::Packed => layer.describe_with(batch, &layer.pack(&vec![0.0; inputs * outputs])?)?,
         };
-        Ok(match self.pass {
-            Pass::Forward => format!("{:?}", plan.forward),
-            _ => format!("{:?} {:?}", plan.d_w, plan.d_a_prev),
+        Ok(match self.call {
+            Call::Forward => format!("{:?}", plan.forward),
+            Call::Backward => format!("{:?} {:?}", plan.d_w, plan.d_a_prev),
+            Call::Descent | Call::Adam => bail!("no plan in words tells of an update"),
         })
     }
 }
@@ -146,7 +151,7 @@ mod tests {
     #[test]
     fn rows_with_one_plan_are_one_route() {
         let values = ["8", "24", "32", "max"].map(|value| row("copy_min_rows", value));
-        let work = |shape| Work { shape, pass: Pass::Backward, weights: Weights::Plain, threads: 1 };
+        let work = |shape| Work { shape, call: Call::Backward, weights: Weights::Plain, threads: 1 };
         let comparison = Comparison::new(work(Shape::new(28, 1024, 12)), &values, 1, true).unwrap();
         assert!(comparison.has_routes());
         // Neither gradient has so many rows as 32.

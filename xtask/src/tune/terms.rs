@@ -3,7 +3,7 @@
 use crate::bench::buffer::Buffer;
 use crate::machine::Ceilings;
 use crate::ulp::speed::clock_ns;
-use fused_dense::{Activation, Dense, Gradients, Isa, Summation, Tuning, Upstream};
+use fused_dense::{Activation, Adam, Dense, Gradients, Isa, Parameter, Summation, Tuning, Update, Upstream};
 use std::time::{Duration, Instant};
 
 /// A term with its present value.
@@ -31,6 +31,7 @@ pub fn measure(row: &'static Tuning, ceilings: &Ceilings, duration: Duration) ->
         term("transpose_cost", lab.transposition()?),
         term("activation_cost", lab.activation()?),
         term("dz_cost", lab.dz()?),
+        term("update_cost", lab.update()?),
     ];
     // The third level, where there is one before memory.
     if let [.., outer, _] = ceilings.levels.as_slice() {
@@ -111,6 +112,25 @@ impl Lab {
             Ok(layer.backward(&*x, &*w, &*a, Upstream::Activation(&*d_a), gradients)?)
         })?;
         Ok(nanoseconds / (batch * outputs) as f64)
+    }
+
+    /// One weight updated by Adam behind its gradient.
+    fn update(&self) -> anyhow::Result<f64> {
+        let (batch, inputs, outputs) = (2, 256, 64);
+        let mut layer = self.layer(inputs, outputs, Activation::Sigmoid);
+        let values = |len: usize| Buffer::filled(0.4, len);
+        let (x, a, d_a) = (values(batch * inputs), values(batch * outputs), values(batch * outputs));
+        let [mut w, mut first, mut second, mut d_w] = [(); 4].map(|()| values(inputs * outputs));
+        let without = fastest(self.duration, || {
+            let gradients = Gradients::new().w(&mut *d_w);
+            Ok(layer.backward(&*x, &*w, &*a, Upstream::Activation(&*d_a), gradients)?)
+        })?;
+        let with = fastest(self.duration, || {
+            let parameter = Parameter::new(&mut *w).state(&mut *first).state(&mut *second);
+            let update = Update::new(Adam::new(1e-7)).partial_sums(&mut *d_w);
+            Ok(layer.backward_update(&*x, parameter, &*a, Upstream::Activation(&*d_a), update)?)
+        })?;
+        Ok((with - without).max(0.0) / (inputs * outputs) as f64)
     }
 }
 
