@@ -80,8 +80,11 @@ pub struct Tuning {
     pub(crate) left_across_pages_cost: f64,
     /// The same where terms are more than a page apart, but not whole pages, for each panel of the right operand.
     pub(crate) left_across_long_rows_cost: f64,
-    /// One element brought from the outer caches.
+    /// One element brought from the outer caches; and where the operands of a product have so many that the second level does not
+    /// keep them from one call to the next.
     pub(crate) traffic_cost: f64,
+    pub(crate) far_traffic_cost: f64,
+    pub(crate) far_traffic_min_len: usize,
     /// One element of the left operand, once for each panel of the right one.
     pub(crate) left_per_panel_cost: f64,
     /// The activation of one output.
@@ -155,9 +158,10 @@ pub struct Tuning {
     pub(crate) left_prefetch_min_len: usize,
 
     // In which order tiles go.
-    /// Terms up to which an output whose rows are whole pages apart is written row by row, its least rows, and elements of the
-    /// right operand, which is read again for each height of tiles.
+    /// Terms up to which an output is written row by row whose rows are whole pages apart, or that has so many elements; its least
+    /// rows, and the most elements of the right operand, which is read again for each height of tiles.
     pub(crate) along_rows_max_terms: usize,
+    pub(crate) along_rows_far_min_len: usize,
     pub(crate) along_rows_min_rows: usize,
     pub(crate) along_rows_max_len: usize,
     /// Elements of the right operand that stay in the caches while tiles of one height pass by.
@@ -249,6 +253,8 @@ const AVX512: Tuning = Tuning {
     left_across_pages_cost: 0.0,
     left_across_long_rows_cost: 0.0,
     traffic_cost: 0.1,
+    far_traffic_cost: 0.1,
+    far_traffic_min_len: 192 << 10,
     left_per_panel_cost: 0.15,
     activation_cost: 0.4,
     dz_cost: 0.3,
@@ -287,6 +293,7 @@ const AVX512: Tuning = Tuning {
     left_max_len: 96 << 10,
     left_prefetch_min_len: 64 << 10,
     along_rows_max_terms: 10,
+    along_rows_far_min_len: usize::MAX,
     along_rows_min_rows: 64,
     along_rows_max_len: usize::MAX,
     right_max_len: 32 << 10,
@@ -329,6 +336,10 @@ const ZEN_4: CpuMatch =
 
 /// Zen 5 with units of 512 bits, as servers and desktops have; the family's mobile models have 256.
 const ZEN_5: CpuMatch = CpuMatch { vendor: Vendor::Amd, families: (0x1A, 0x1A), models: &[(0x00, 0x1F), (0x40, 0x4F)] };
+
+/// Both have the same cores and second level.
+const SAPPHIRE_AND_EMERALD_RAPIDS: CpuMatch =
+    CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06), models: &[(0x8F, 0x8F), (0xCF, 0xCF)] };
 
 const ROWS: &[Tuning] = &[
     // Its units are half as wide as these vectors, which take two passes.
@@ -388,10 +399,17 @@ const ROWS: &[Tuning] = &[
         dot_aligned_max_rows: 2,
         ..AVX512
     },
+    // Its third level is slow: rows that are written end to end reach it in long stretches, and traffic is what a call costs.
     Tuning {
-        name: "avx512-intel",
-        cpu: Some(CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06), models: &[] }),
+        name: "avx512-emeraldrapids",
+        cpu: Some(SAPPHIRE_AND_EMERALD_RAPIDS),
         caches: None,
+        left_across_pages_cost: 0.2,
+        left_across_long_rows_cost: 0.025,
+        far_traffic_cost: 0.4,
+        far_traffic_min_len: 384 << 10,
+        along_rows_max_terms: 24,
+        along_rows_far_min_len: 192 << 10,
         ..AVX512
     },
     AVX512,

@@ -157,7 +157,11 @@ mod tests {
         }
         assert_eq!(row(Isa::Avx512, Vendor::Amd, 0x1A, 0x24), "avx512-zen", "Zen 5 with units of 256 bits");
         assert_eq!(row(Isa::Avx2, Vendor::Amd, 0x1A, 0x24), "avx2", "Zen 5 with units of 256 bits");
-        assert_eq!(row(Isa::Avx512, Vendor::Intel, 6, 0xCF), "avx512-intel");
+        for model in [0x8F, 0xCF] {
+            assert_eq!(row(Isa::Avx512, Vendor::Intel, 6, model), "avx512-emeraldrapids");
+            assert_eq!(row(Isa::Avx2, Vendor::Intel, 6, model), "avx2");
+        }
+        assert_eq!(row(Isa::Avx512, Vendor::Intel, 6, 0x6A), "avx512", "Ice Lake");
         assert_eq!(row(Isa::Avx512, Vendor::Intel, 19, 1), "avx512");
         assert_eq!(row_for(Isa::Portable, None, Tuning::all()).name(), "portable");
     }

@@ -2,6 +2,7 @@
 
 use super::{Question, RightOperand, Route};
 use crate::isa::Target;
+use crate::tuning::Tuning;
 
 /// Cycles that tiles are expected to take: multiply-adds of whole vectors, packing, scattering.
 pub(super) fn tiles(question: &Question, right: RightOperand) -> f64 {
@@ -57,7 +58,8 @@ pub(super) fn part(question: &Question, route: &Route, rows: usize, cols: usize)
         }
         _ => (per_panel(kernels.panel_vectors), 0.0, 0.0),
     };
-    let traffic = tuning.traffic_cost * (m * k + k * n + m * n);
+    let whole = (question.shape.m as f64, question.shape.n as f64, k);
+    let traffic = element_cost(tuning, whole) * elements((m, n, k));
     multiply_adds.max(traffic) + right * k * n + left * k * m + tuning.activation_cost * m * n
 }
 
@@ -68,7 +70,17 @@ pub(crate) fn product_cycles(target: Target, m: usize, n: usize, k: usize) -> f6
     let [across, along] = [m, n].map(|cols| vectors(target, cols));
     let (m, n, k) = (m as f64, n as f64, k as f64);
     let vectors = (m * along).min(n * across);
-    (tuning.multiply_add_cost * vectors * k).max(tuning.traffic_cost * (m * k + k * n + m * n))
+    (tuning.multiply_add_cost * vectors * k).max(element_cost(tuning, (m, n, k)) * elements((m, n, k)))
+}
+
+/// Elements of both operands and the output of an `m × n` product with sums of `k` terms.
+fn elements((m, n, k): (f64, f64, f64)) -> f64 {
+    m * k + k * n + m * n
+}
+
+/// Cycles that each of a product's elements takes on its way to the core.
+fn element_cost(tuning: &Tuning, sizes: (f64, f64, f64)) -> f64 {
+    if elements(sizes) < tuning.far_traffic_min_len as f64 { tuning.traffic_cost } else { tuning.far_traffic_cost }
 }
 
 /// Cycles that the activation of an `m × n` output takes on one core.

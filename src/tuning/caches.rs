@@ -14,6 +14,7 @@ use core::ops::RangeInclusive;
 /// left_max_len            L2        3/8
 /// left_prefetch_min_len   L2        1/4
 /// right_max_len           L2        1/8
+/// far_traffic_min_len     L2        3/4
 /// whole_gradient_max_len  L2        1/4
 /// staging_max_rows        L2        1/4, in rows of 64 elements
 /// ```
@@ -86,6 +87,7 @@ impl Tuning {
             left_max_len: whole(l2 / 8 * 3),
             left_prefetch_min_len: whole(l2 / 4),
             right_max_len: whole(l2 / 8),
+            far_traffic_min_len: whole(l2 / 4 * 3),
             whole_gradient_max_len: whole(l2 / 4),
             staging_max_rows: (l2 / 4 / 64).max(1),
             ..self.clone()
@@ -122,7 +124,7 @@ mod tests {
             assert_eq!((made.first_level_len, made.row_max_cols), (6144, 2560));
             assert_eq!((made.left_max_len, made.left_prefetch_min_len), (48 << 10, 32 << 10));
             assert_eq!((made.right_max_len, made.staging_max_rows), (16 << 10, 512));
-            assert_eq!(made.whole_gradient_max_len, 32 << 10);
+            assert_eq!((made.whole_gradient_max_len, made.far_traffic_min_len), (32 << 10, 96 << 10));
             assert_eq!(made.for_caches(Caches::DEFAULT), *row, "nothing else changes");
         }
     }
