@@ -165,8 +165,8 @@ impl<'a> Update<'a> {
     }
 
     /// Room of the weights' shape for partial sums of `dw`, which a batch of more than [`Dense::update_batch`] samples
-    /// needs; what stands there afterwards is no gradient. Smaller batches may use it too: a few shapes are faster so. Since a
-    /// call need not write all of it, it has to be initialised.
+    /// needs; what stands there afterwards is no gradient. Smaller batches are faster with it where the optimiser keeps state and all
+    /// rows are contiguous. Since a call need not write all of it, it has to be initialised.
     #[must_use]
     pub fn partial_sums(self, room: impl Into<Output<'a>>) -> Self {
         Self { others: self.others.w(room), ..self }

@@ -131,8 +131,8 @@ fn update_by(target: Target, shape: &BatchShape, workers: usize) -> UpdateBy {
     let tuning = target.tuning;
     let is_short = (2..=tuning.update_pages_max_terms).contains(&shape.batch);
     let has_pages = workers == 1 && is_short && shape.inputs >= tuning.page_stride;
-    // The update behind a whole gradient is long rows of all arrays. One sample's is hardly more than that by its rows, and plain
-    // descent has no state that tiles would read in turn.
+    // Behind a whole gradient an update goes over long rows of all arrays, where tiles jump from row to row in each. One sample's
+    // gradient goes by long rows anyhow, and plain descent has but one array for its tiles.
     let goes_by_rows = shape.has_contiguous_room && shape.batch > 1 && !shape.descends;
     let most = if goes_by_rows { tuning.whole_gradient_max_len } else { tuning.update_min_len };
     let is_small = shape.outputs.saturating_mul(shape.inputs) <= most;

@@ -139,8 +139,8 @@ fn blocks_are_shared_whole() {
     }
 }
 
-/// Plain descent of one block is its product. Another update comes behind the whole gradient where there is room for that and the
-/// arrays are small, or long rows that several samples' gradient gets.
+/// Plain descent of one block is its product. Any other update comes behind the whole gradient where there is room for that and few
+/// parameters: more may be updated so by several samples and a rule with state, where all rows are contiguous.
 #[test]
 fn updates_come_behind_a_gradient_that_has_room() {
     let mut tuning = target().tuning.clone();
