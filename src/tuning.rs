@@ -158,9 +158,10 @@ pub struct Tuning {
     pub(crate) left_prefetch_min_len: usize,
 
     // In which order tiles go.
-    /// Terms up to which an output is written row by row whose rows are whole pages apart, or that has so many elements; its least
-    /// rows, and the most elements of the right operand, which is read again for each height of tiles.
+    /// Terms up to which an output is written row by row whose rows are a multiple of such a stride apart, or that has so many
+    /// elements; its least rows, and the most elements of the right operand, which is read again for each height of tiles.
     pub(crate) along_rows_max_terms: usize,
+    pub(crate) along_rows_stride: usize,
     pub(crate) along_rows_far_min_len: usize,
     pub(crate) along_rows_min_rows: usize,
     pub(crate) along_rows_max_len: usize,
@@ -293,6 +294,7 @@ const AVX512: Tuning = Tuning {
     left_max_len: 96 << 10,
     left_prefetch_min_len: 64 << 10,
     along_rows_max_terms: 10,
+    along_rows_stride: 1024,
     along_rows_far_min_len: usize::MAX,
     along_rows_min_rows: 64,
     along_rows_max_len: usize::MAX,
@@ -438,6 +440,7 @@ const ROWS: &[Tuning] = &[
         pack_left_min_panels: 40,
         outer_update_rows: 4,
         along_rows_max_terms: 12,
+        along_rows_stride: 512,
         along_rows_min_rows: 16,
         epilogue_max_len: 16 << 10,
         chunk_max_len: 4 << 20,

@@ -108,7 +108,7 @@ pub(super) static RULES: &[Rule] = &[
     },
     Rule {
         name: "along-rows",
-        because: "short sums hardly do anything but write, and go along rows that are whole pages apart or go to a slow cache",
+        because: "short sums hardly do anything but write, and go along rows that share cache sets or go to a slow cache",
         decision: "013-short-sums-go-along-the-rows.md",
         verdict: |q| tiles_where(q, goes_along_rows(q), RightOperand::InPlace),
     },
@@ -370,7 +370,7 @@ fn single_row(q: &Question, cols: usize) -> SingleRow {
 }
 
 /// Whether sums are so short that tiles hardly do anything but write, into rows that had better be written end to end: as they lie
-/// whole pages apart, so that a panel's part of many shares a few cache sets, or as they go to a slow cache.
+/// so far apart that a panel's part of many shares a few cache sets, or as they go to a slow cache.
 fn goes_along_rows(q: &Question) -> bool {
     let (shape, tuning) = (&q.shape, q.target.tuning);
     shape.k <= tuning.along_rows_max_terms
@@ -380,7 +380,8 @@ fn goes_along_rows(q: &Question) -> bool {
         && !shape.is_updated
         && shape.b_strides.1 == 1
         && shape.has_contiguous_rows()
-        && (tuning.is_pages(shape.c_strides.0) || shape.m.saturating_mul(shape.n) >= tuning.along_rows_far_min_len)
+        && (shape.c_strides.0.is_multiple_of(tuning.along_rows_stride)
+            || shape.m.saturating_mul(shape.n) >= tuning.along_rows_far_min_len)
 }
 
 fn copies_rows(q: &Question) -> bool {

@@ -198,6 +198,7 @@ numbers! {
     left_max_len: ANY,
     left_prefetch_min_len: ANY,
     along_rows_max_terms: ANY,
+    along_rows_stride: 16..=usize::MAX,
     along_rows_far_min_len: ANY,
     along_rows_min_rows: ANY,
     along_rows_max_len: ANY,
