@@ -44,6 +44,7 @@ pub struct fd_update {
     /// Where d_z goes; null where it is not wanted.
     pub d_z: *const fd_matrix_mut,
     /// Room of the weights' shape, initialised, which a batch of more than update_batch samples (fd_dense_info) needs; or null.
+    /// Smaller batches are faster with it where the optimiser keeps state and all rows are contiguous.
     pub partial_sums: *const fd_matrix_mut,
     /// The optimiser: one of the two.
     pub sgd: *const fd_sgd,
