@@ -113,21 +113,26 @@ fn sharing_has_no_cliffs() {
     }
 }
 
-/// Whole blocks go to each worker, up to as many as there is room for; one block cannot be shared.
-#[test]
-fn blocks_are_shared_whole() {
-    let blocks = |count: usize, most_blocks| BatchShape {
-        batch: 256 * count,
-        inputs: 10,
-        outputs: 10,
+/// Both gradients of a layer from `len` inputs to as many outputs, with room for partial sums.
+fn backward(batch: usize, len: usize) -> BatchShape {
+    BatchShape {
+        batch,
+        inputs: len,
+        outputs: len,
         chunk_rows: 1024,
-        most_blocks,
+        most_blocks: 0,
         d_w: true,
         d_a_prev: true,
         has_room: true,
         has_contiguous_room: true,
         descends: false,
-    };
+    }
+}
+
+/// Whole blocks go to each worker, up to as many as there is room for; one block cannot be shared.
+#[test]
+fn blocks_are_shared_whole() {
+    let blocks = |count: usize, most_blocks| BatchShape { most_blocks, ..backward(256 * count, 10) };
     let workers = |count, most, members, cost| block_workers(target(), &blocks(count, most), &budget(members, cost));
     assert!(workers(0, 8, 8, 2e3).is_none());
     assert!(workers(1, 8, 8, 2e3).is_none());
@@ -146,18 +151,7 @@ fn updates_come_behind_a_gradient_that_has_room() {
     let mut tuning = target().tuning.clone();
     (tuning.update_min_len, tuning.whole_gradient_max_len, tuning.update_pages_max_terms) = (100, 400, 0);
     let target = Target { tuning: Box::leak(Box::new(tuning)), ..target() };
-    let adam = BatchShape {
-        batch: 8,
-        inputs: 20,
-        outputs: 20,
-        chunk_rows: 1024,
-        most_blocks: 0,
-        d_w: true,
-        d_a_prev: true,
-        has_room: true,
-        has_contiguous_room: true,
-        descends: false,
-    };
+    let adam = backward(8, 20);
     let update_by = |shape: BatchShape| schedule(target, &shape, None).update_by;
     assert_eq!(update_by(adam), UpdateBy::WholeGradient);
     assert_eq!(update_by(BatchShape { inputs: 21, ..adam }), UpdateBy::Tiles);

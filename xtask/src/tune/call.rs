@@ -2,7 +2,7 @@
 
 use crate::bench::workload::{Task, Workload};
 use crate::peers::{Contender, Fused, Plan, Routine};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use fused_dense::{Adam, Optimizer, Sgd};
 use std::fmt;
 
@@ -40,14 +40,10 @@ impl Call {
         work: &'a Workload,
         threads: usize,
     ) -> anyhow::Result<Box<dyn Routine + 'a>> {
-        let task = match self {
-            Self::Forward => Task::Forward(work),
-            Self::Backward => Task::Backward(work),
-            Self::Descent | Self::Adam => {
-                let optimizer = self.optimizer().context("an update has an optimiser")?;
-                return Ok(Box::new(ours.update(work, threads, optimizer)?));
-            }
-        };
+        if let Some(optimizer) = self.optimizer() {
+            return Ok(Box::new(ours.update(work, threads, optimizer)?));
+        }
+        let task = if self == Self::Forward { Task::Forward(work) } else { Task::Backward(work) };
         let Plan::Ready(routine) = ours.plan(task, threads)? else { bail!("no plan for {}", work.shape) };
         Ok(routine)
     }
