@@ -169,6 +169,9 @@ pub struct Tuning {
     pub(crate) right_max_len: usize,
     /// Elements of the output that a run of tiles may have where the epilogue goes over them next.
     pub(crate) epilogue_max_len: usize,
+    /// Outputs up to which, and samples from which on, `dz` is computed as one row where rows have no gaps.
+    pub(crate) dz_joined_max_cols: usize,
+    pub(crate) dz_joined_min_rows: usize,
 
     // Dot products.
     /// Rows up to which tiles are as high as they come.
@@ -300,6 +303,8 @@ const AVX512: Tuning = Tuning {
     along_rows_max_len: usize::MAX,
     right_max_len: 32 << 10,
     epilogue_max_len: 2048,
+    dz_joined_max_cols: 4,
+    dz_joined_min_rows: 257,
     few_dot_rows: 12,
     dot_aligned_max_rows: 6,
     dot_aligned_min_terms: 64,
@@ -329,6 +334,7 @@ const AVX2: Tuning = Tuning {
     split_min_len: usize::MAX,
     copy_broken_min_len: 0,
     copy_all_min_rows: 128,
+    dz_joined_min_rows: 32,
     ..AVX512
 };
 

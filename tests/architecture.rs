@@ -78,7 +78,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/chain.rs", &["GROUP_ROWS", "LINE", "MOST_POINTERS", "MOST_GROUPS", "ROWS", "TERMS"]),
     ("kernel/dot.rs", &["FAR_MAX_COLS"]),
     ("kernel/outer.rs", &["STRIP", "MAX_TERMS"]),
-    ("kernel/axpyf.rs", &["TERMS", "WIDEST_REST"]),
+    ("kernel/axpyf.rs", &["MOST_BLOCKS", "TERMS", "WIDEST_REST"]),
     ("kernel/narrow.rs", &["MAX_COLS"]),
     ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
     ("kernel/softmax.rs", &["GROUP", "NEAR"]),

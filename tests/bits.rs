@@ -63,6 +63,14 @@ fn one_row_over_a_large_operand() {
     });
 }
 
+/// Sums over the batch of which several blocks go side by side: `dw` of one output with every number of vectors, and `db` of few.
+#[test]
+fn blocks_side_by_side() {
+    let inputs = [1, 15, 16, 17, 31, 33, 48, 57, 64, 70, 90, 97, 112, 127, 128, 129];
+    check(inputs.into_iter().flat_map(|inputs| [(768, inputs, 1), (1290, inputs, 1)]));
+    check((1..=5).flat_map(|outputs| [511, 512, 1023, 1024, 1290].map(|batch| (batch, 2, outputs))));
+}
+
 /// Kernels for few samples begin their whole vectors on cache lines, wherever their operands begin.
 #[test]
 fn operands_at_every_distance_from_a_cache_line() {

@@ -52,7 +52,10 @@ fn plain_slices_with_every_remainder_of_the_batch() {
 
 #[test]
 fn plain_slices_over_several_blocks() {
-    check(&plain, [(255, 3, 9), (257, 9, 3), (3, 257, 9), (9, 3, 257), (65, 300, 65)].into_iter());
+    check(
+        &plain,
+        [(255, 3, 9), (257, 9, 3), (3, 257, 9), (9, 3, 257), (65, 300, 65), (1100, 37, 1), (1100, 2, 3)].into_iter(),
+    );
 }
 
 const SHAPES: [(usize, usize, usize); 6] =

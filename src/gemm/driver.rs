@@ -198,12 +198,17 @@ unsafe fn single_row(kernels: &Kernels, gemm: &Gemm, row: &SingleRow, part: &Par
     let i = part.rows.start;
     let totals = gemm.totals();
     for cols in Chunks::new(part.cols.clone(), row.cols, 1) {
-        for first in (0..gemm.k).step_by(SUM_BLOCK) {
+        let mut first = 0;
+        while first < gemm.k {
+            let depth = SUM_BLOCK.min(gemm.k - first);
+            let blocks = row.blocks_of((gemm.k - first) / SUM_BLOCK);
             // SAFETY: the terms lie inside the sum and the columns inside the part, where the caller vouches for all
-            // operands; the scratch has room for one element a column.
+            // operands; the scratch has room for one element a column; several blocks are whole ones, and as few as the
+            // plan allows for its columns.
             unsafe {
                 (kernels.axpyf)(&Axpyf {
-                    depth: SUM_BLOCK.min(gemm.k - first),
+                    depth,
+                    blocks,
                     group: row.terms,
                     cols: cols.len(),
                     is_aligned: row.aligned,
@@ -215,6 +220,7 @@ unsafe fn single_row(kernels: &Kernels, gemm: &Gemm, row: &SingleRow, part: &Par
                     finish: gemm.finish(first),
                 });
             }
+            first += blocks * depth;
         }
         // SAFETY: as above; these columns' totals are complete.
         unsafe { activate(kernels, gemm, &Part { rows: i..i + 1, cols }, &mut []) };

@@ -1,4 +1,4 @@
-//! The pass that makes `dz` and `db` of one slab of the batch, block by block of the sums over it, for operands of any strides.
+//! The pass that makes `dz` and `db` of one slab of the batch, for operands of any strides.
 
 use crate::isa::Kernels;
 use crate::kernel::elementwise::DzRows;
@@ -18,6 +18,8 @@ pub(crate) struct DzPass {
     /// The activation's parameter, if it has one.
     pub(crate) parameter: f32,
     pub(crate) db: Option<ColumnSums>,
+    /// Whether rows that follow each other without gaps are computed as one.
+    pub(crate) joins_rows: bool,
 }
 
 /// Where the column sums of `dz` go: `db = scale · Σ dz`, or `db += scale · Σ dz`.
@@ -57,20 +59,20 @@ impl DzPass {
         }
         // SAFETY: the caller's promise.
         unsafe {
-            if self.rows <= SUM_BLOCK {
-                self.run_block(kernels, cols, scratch)
+            if self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1 {
+                self.contiguous(cols);
             } else {
-                self.blocks(kernels, cols, scratch)
+                self.strided(kernels, cols, scratch);
             }
         }
     }
 
-    /// Computes the given columns, block by block.
+    /// Computes the given columns through scratch memory, block by block.
     ///
     /// # Safety
     /// As [`DzPass::run`].
     #[inline(never)]
-    unsafe fn blocks(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+    unsafe fn strided(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         for start in (0..self.rows).step_by(SUM_BLOCK) {
             // SAFETY: the rows and columns lie inside the operands.
             unsafe {
@@ -82,23 +84,7 @@ impl DzPass {
                     db: self.db.map(|db| ColumnSums { add: db.add || start > 0, ..db }),
                     ..*self
                 };
-                block.run_block(kernels, cols.clone(), scratch);
-            }
-        }
-    }
-
-    /// Computes the given columns of one block.
-    ///
-    /// # Safety
-    /// As [`DzPass::run`], for at most [`SUM_BLOCK`] rows.
-    #[inline(always)]
-    unsafe fn run_block(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1 {
-                self.contiguous(cols);
-            } else {
-                self.strided(kernels, cols, scratch);
+                block.strided_block(kernels, cols.clone(), scratch);
             }
         }
     }
@@ -106,9 +92,8 @@ impl DzPass {
     /// Computes the given columns of one block strip by strip in scratch memory.
     ///
     /// # Safety
-    /// As [`DzPass::run_block`].
-    #[inline(never)]
-    unsafe fn strided(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+    /// As [`DzPass::run`], for at most [`SUM_BLOCK`] rows.
+    unsafe fn strided_block(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         let width = kernels.nr() / 2;
         let (first, second) = scratch.split_at_mut(SUM_BLOCK * width);
         for j in cols.clone().step_by(width) {
@@ -141,6 +126,7 @@ impl DzPass {
     /// # Safety
     /// As [`DzPass::run`]; all operands have contiguous rows.
     unsafe fn contiguous(&self, cols: Range<usize>) {
+        let strides = [self.upstream.row_stride, self.saved.row_stride, self.dz.row_stride];
         // SAFETY: the columns lie inside the operands, for which the caller vouches.
         unsafe {
             (self.kernel)(&DzRows {
@@ -156,6 +142,7 @@ impl DzPass {
                 db: self.db.map(|db| db.from(cols.start).ptr),
                 scale: self.db.map_or(1.0, |db| db.scale),
                 add: self.db.is_some_and(|db| db.add),
+                is_one_row: self.joins_rows && strides == [cols.len(); 3],
             });
         }
     }

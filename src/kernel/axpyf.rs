@@ -12,14 +12,19 @@
 //! each lies in another place, for wide matrices on another page. That is best where the operand stays in the first-level
 //! cache: one group. From the outer caches come long stretches of few rows, and the sums stand in the first-level cache in
 //! between. Strips begin on the cache lines of the operand's rows. The order of every sum is the same.
+//!
+//! A short row has too few sums to hide the latency of a multiply-add. Of a long sum several blocks are then computed side by
+//! side, and added to each other in their order.
 
 use super::{Finish, STRETCH, Sink, Source, Start, head};
 use crate::simd::{Element, Simd};
 
-/// One block of the sums of one row.
+/// One block of the sums of one row, or several.
 pub(crate) struct Axpyf<E = f32> {
-    /// Length of this block of the sum.
+    /// Length of a block of the sum.
     pub(crate) depth: usize,
+    /// Blocks side by side, one behind the other in the sum: 1, or what [`side_by_side`] returns.
+    pub(crate) blocks: usize,
     /// Terms in a group, at least 1.
     pub(crate) group: usize,
     pub(crate) cols: usize,
@@ -33,23 +38,42 @@ pub(crate) struct Axpyf<E = f32> {
     pub(crate) sums: *mut f32,
     /// Output: a row, contiguous.
     pub(crate) c: Sink,
-    /// The first value of the sums.
+    /// The first value of the first block's sums.
     pub(crate) start: Start,
+    /// Of the first block.
     pub(crate) finish: Finish,
 }
+
+/// The most blocks that can be computed side by side of a row of so many vectors, on an instruction set of so many registers:
+/// a power of two.
+pub(crate) fn side_by_side(vectors: usize, registers: usize) -> usize {
+    match vectors {
+        1..=4 if vectors * MOST_BLOCKS < registers => MOST_BLOCKS,
+        1..=WIDEST_REST if vectors * 2 < registers => 2,
+        _ => 1,
+    }
+}
+
+/// Most blocks side by side: sums that hide the latency of a multiply-add, of one vector.
+const MOST_BLOCKS: usize = 4;
 
 /// Terms that are written out one behind the other, and the best group for an operand from the outer caches: four take 5 %
 /// longer there. The loop is written out for this number.
 pub(crate) const TERMS: usize = 8;
 
-/// Computes one block of the sums of one row, in strips of `NV` vectors.
+/// Computes the sums of one row, in strips of `NV` vectors.
 ///
 /// # Safety
-/// - `a` is readable at `depth ≥ 1` places, `b` at `depth × cols`, the bias as [`Start`] says;
+/// - `a` is readable at `blocks · depth ≥ 1` places, `b` at as many rows of `cols`, the bias as [`Start`] says;
+/// - with several blocks, [`side_by_side`] returns at least as many for this row;
 /// - `sums` and `c` are writable at `cols` places, `c` readable too with `add`; neither overlaps anything else.
 #[inline(always)]
 pub(crate) unsafe fn axpyf<S: Simd, E: Element, const NV: usize>(simd: S, row: &Axpyf<E>) {
     const { assert!(NV * S::LANES == STRETCH || 4 * NV * S::LANES == STRETCH) };
+    if row.blocks > 1 {
+        // SAFETY: the caller's promise.
+        return unsafe { several_blocks(simd, row) };
+    }
     let head = if row.is_aligned { head::<S, E>(row.b.ptr).min(row.cols) } else { 0 };
     let whole = simd.tail(S::LANES);
     let mut p = 0;
@@ -60,16 +84,16 @@ pub(crate) unsafe fn axpyf<S: Simd, E: Element, const NV: usize>(simd: S, row: &
         // the head or the row.
         unsafe {
             if head > 0 {
-                strip::<S, E, 1, true>(simd, row, terms, 0, simd.tail(head));
+                strip::<S, E, 1, 1, true>(simd, row, terms, 0, simd.tail(head));
             }
             while row.cols - j >= STRETCH {
                 // Written out, because each load had better be an instruction of its own.
                 let width = NV * S::LANES;
-                strip::<S, E, NV, false>(simd, row, terms, j, whole);
+                strip::<S, E, NV, 1, false>(simd, row, terms, j, whole);
                 if width < STRETCH {
-                    strip::<S, E, NV, false>(simd, row, terms, j + width, whole);
-                    strip::<S, E, NV, false>(simd, row, terms, j + 2 * width, whole);
-                    strip::<S, E, NV, false>(simd, row, terms, j + 3 * width, whole);
+                    strip::<S, E, NV, 1, false>(simd, row, terms, j + width, whole);
+                    strip::<S, E, NV, 1, false>(simd, row, terms, j + 2 * width, whole);
+                    strip::<S, E, NV, 1, false>(simd, row, terms, j + 3 * width, whole);
                 }
                 j += STRETCH;
             }
@@ -90,6 +114,33 @@ pub(crate) unsafe fn axpyf<S: Simd, E: Element, const NV: usize>(simd: S, row: &
 /// Vectors of the widest strip among those that are left over: [`rest`] has an arm for each width.
 const WIDEST_REST: usize = 8;
 
+/// Several blocks of a row of at most [`WIDEST_REST`] vectors, side by side.
+///
+/// # Safety
+/// As [`axpyf`], for more blocks than one.
+#[inline(always)]
+unsafe fn several_blocks<S: Simd, E: Element>(simd: S, row: &Axpyf<E>) {
+    let vectors = row.cols.div_ceil(S::LANES);
+    let tail = simd.tail(row.cols + S::LANES - vectors * S::LANES);
+    // SAFETY: the caller's promise; these are all columns.
+    unsafe {
+        match (vectors, row.blocks) {
+            (1, MOST_BLOCKS) => strip::<S, E, 1, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
+            (2, MOST_BLOCKS) => strip::<S, E, 2, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
+            (3, MOST_BLOCKS) => strip::<S, E, 3, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
+            (4, MOST_BLOCKS) => strip::<S, E, 4, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
+            (1, _) => strip::<S, E, 1, 2, true>(simd, row, (0, row.depth), 0, tail),
+            (2, _) => strip::<S, E, 2, 2, true>(simd, row, (0, row.depth), 0, tail),
+            (3, _) => strip::<S, E, 3, 2, true>(simd, row, (0, row.depth), 0, tail),
+            (4, _) => strip::<S, E, 4, 2, true>(simd, row, (0, row.depth), 0, tail),
+            (5, _) => strip::<S, E, 5, 2, true>(simd, row, (0, row.depth), 0, tail),
+            (6, _) => strip::<S, E, 6, 2, true>(simd, row, (0, row.depth), 0, tail),
+            (7, _) => strip::<S, E, 7, 2, true>(simd, row, (0, row.depth), 0, tail),
+            _ => strip::<S, E, 8, 2, true>(simd, row, (0, row.depth), 0, tail),
+        }
+    }
+}
+
 /// A strip of `n` vectors, `1 ≤ n ≤ WIDEST_REST`.
 ///
 /// # Safety
@@ -99,88 +150,94 @@ unsafe fn rest<S: Simd, E: Element>(simd: S, row: &Axpyf<E>, terms: (usize, usiz
     // SAFETY: the caller's promise.
     unsafe {
         match n {
-            1 => strip::<S, E, 1, true>(simd, row, terms, j, tail),
-            2 => strip::<S, E, 2, true>(simd, row, terms, j, tail),
-            3 => strip::<S, E, 3, true>(simd, row, terms, j, tail),
-            4 => strip::<S, E, 4, true>(simd, row, terms, j, tail),
-            5 => strip::<S, E, 5, true>(simd, row, terms, j, tail),
-            6 => strip::<S, E, 6, true>(simd, row, terms, j, tail),
-            7 => strip::<S, E, 7, true>(simd, row, terms, j, tail),
-            _ => strip::<S, E, 8, true>(simd, row, terms, j, tail),
+            1 => strip::<S, E, 1, 1, true>(simd, row, terms, j, tail),
+            2 => strip::<S, E, 2, 1, true>(simd, row, terms, j, tail),
+            3 => strip::<S, E, 3, 1, true>(simd, row, terms, j, tail),
+            4 => strip::<S, E, 4, 1, true>(simd, row, terms, j, tail),
+            5 => strip::<S, E, 5, 1, true>(simd, row, terms, j, tail),
+            6 => strip::<S, E, 6, 1, true>(simd, row, terms, j, tail),
+            7 => strip::<S, E, 7, 1, true>(simd, row, terms, j, tail),
+            _ => strip::<S, E, 8, 1, true>(simd, row, terms, j, tail),
         }
     }
 }
 
-/// Terms `first..end` of the sums of `N` vectors of columns from `j` on, the last `CUT` to the tail.
+/// Terms `first..end` of each of `B` blocks of the sums of `N` vectors of columns from `j` on, the last `CUT` to the tail.
 ///
 /// # Safety
-/// As [`axpyf`], for terms inside the block and columns inside the row.
+/// As [`axpyf`], for terms inside a block and columns inside the row; the call has `B` blocks.
 #[inline(always)]
-unsafe fn strip<S: Simd, E: Element, const N: usize, const CUT: bool>(
+unsafe fn strip<S: Simd, E: Element, const N: usize, const B: usize, const CUT: bool>(
     simd: S,
     row: &Axpyf<E>,
     (first, end): (usize, usize),
     j: usize,
     tail: S::Tail,
 ) {
-    let mut s = [simd.splat(0.0); N];
+    let mut s = [[simd.splat(0.0); N]; B];
     // SAFETY: the caller's promise.
     unsafe {
         match (first, row.start) {
             (0, Start::Zero) => {}
-            (0, Start::Columns(bias)) => load::<S, _, N, CUT>(simd, bias.add(j), tail, &mut s),
-            (0, Start::Rows(bias)) => s = [simd.splat(*bias); N],
-            _ => load::<S, _, N, CUT>(simd, row.sums.add(j), tail, &mut s),
+            (0, Start::Columns(bias)) => load::<S, _, N, CUT>(simd, bias.add(j), tail, &mut s[0]),
+            (0, Start::Rows(bias)) => s[0] = [simd.splat(*bias); N],
+            _ => load::<S, _, N, CUT>(simd, row.sums.add(j), tail, &mut s[0]),
         }
         let mut p = first;
         while end - p >= TERMS {
             for t in 0..TERMS {
-                term::<S, E, N, CUT>(simd, row, p + t, j, tail, &mut s);
+                term::<S, E, N, B, CUT>(simd, row, p + t, j, tail, &mut s);
             }
             p += TERMS;
         }
         while p < end {
-            term::<S, E, N, CUT>(simd, row, p, j, tail, &mut s);
+            term::<S, E, N, B, CUT>(simd, row, p, j, tail, &mut s);
             p += 1;
         }
         if end < row.depth {
-            store::<S, N, CUT>(simd, row.sums.add(j), tail, &s);
+            store::<S, N, CUT>(simd, row.sums.add(j), tail, &s[0]);
             return;
         }
-        let (c, scale) = (row.c.ptr.add(j), simd.splat(row.finish.scale));
-        let weight = simd.splat(row.finish.weight);
-        let mut old = [simd.splat(0.0); N];
+        let c = row.c.ptr.add(j);
+        let mut totals = [simd.splat(0.0); N];
         if row.finish.add {
-            load::<S, _, N, CUT>(simd, c, tail, &mut old);
+            load::<S, _, N, CUT>(simd, c, tail, &mut totals);
         }
-        for v in 0..N {
-            let scaled = simd.mul(scale, s[v]);
-            s[v] = if row.finish.add { simd.mul_add(weight, scaled, old[v]) } else { scaled };
+        for block in 0..B {
+            let finish = if block == 0 { row.finish } else { row.finish.of_next_block() };
+            let (scale, weight) = (simd.splat(finish.scale), simd.splat(finish.weight));
+            for v in 0..N {
+                let scaled = simd.mul(scale, s[block][v]);
+                totals[v] = if finish.add { simd.mul_add(weight, scaled, totals[v]) } else { scaled };
+            }
         }
-        store::<S, N, CUT>(simd, c, tail, &s);
+        store::<S, N, CUT>(simd, c, tail, &totals);
     }
 }
 
-/// One more term of the sums of a strip.
+/// One more term of the sums of a strip, of each block.
 ///
 /// # Safety
 /// As [`strip`].
 #[inline(always)]
-unsafe fn term<S: Simd, E: Element, const N: usize, const CUT: bool>(
+unsafe fn term<S: Simd, E: Element, const N: usize, const B: usize, const CUT: bool>(
     simd: S,
     row: &Axpyf<E>,
     p: usize,
     j: usize,
     tail: S::Tail,
-    s: &mut [S::V; N],
+    s: &mut [[S::V; N]; B],
 ) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let a = simd.splat(*row.a.ptr.add(p * row.a.col_stride));
-        let mut b = [simd.splat(0.0); N];
-        load::<S, _, N, CUT>(simd, row.b.ptr.add(p * row.b.row_stride + j), tail, &mut b);
-        for v in 0..N {
-            s[v] = simd.mul_add(a, b[v], s[v]);
+    for block in 0..B {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let p = p + block * row.depth;
+            let a = simd.splat(*row.a.ptr.add(p * row.a.col_stride));
+            let mut b = [simd.splat(0.0); N];
+            load::<S, _, N, CUT>(simd, row.b.ptr.add(p * row.b.row_stride + j), tail, &mut b);
+            for v in 0..N {
+                s[block][v] = simd.mul_add(a, b[v], s[block][v]);
+            }
         }
     }
 }

@@ -240,6 +240,7 @@ fn rows<S: Simd, const NV: usize>(simd: S, isa: &str) {
     fn call<E>(a: &[f32], b: &[E], c: &mut [f32], sums: &mut [f32]) -> Axpyf<E> {
         Axpyf {
             depth: DEPTH,
+            blocks: 1,
             group: 8,
             cols: COLS,
             is_aligned: true,

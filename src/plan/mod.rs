@@ -13,8 +13,8 @@ mod share;
 pub(crate) use cost::{activation_cycles, dz_cycles, product_cycles};
 pub(crate) use keep::{Asked, Plans, Slot};
 pub(crate) use schedule::{
-    BatchOrder, BatchShape, ChunkJobs, Schedule, UpdateBy, add_up_workers, backward_cycles, chunk_jobs, schedule,
-    update_workers,
+    BatchOrder, BatchShape, ChunkJobs, Schedule, UpdateBy, add_up_workers, backward_cycles, chunk_jobs, dz_joins_rows,
+    schedule, update_workers,
 };
 pub(crate) use share::{Grid, Part, below_parallel_min, share, step_pays, workers};
 
@@ -181,6 +181,19 @@ pub(crate) struct SingleRow {
     pub(crate) cols: usize,
     /// Whether strips begin on the cache lines of the right operand's rows.
     pub(crate) aligned: bool,
+    /// Most blocks of the sums side by side: a power of two.
+    pub(crate) blocks: usize,
+}
+
+impl SingleRow {
+    /// Blocks side by side where so many whole ones are left: at least one, which may be cut.
+    pub(crate) fn blocks_of(&self, left: usize) -> usize {
+        let mut blocks = self.blocks;
+        while blocks > left.max(1) {
+            blocks /= 2;
+        }
+        blocks
+    }
 }
 
 /// Where the right operand of tiles stands.

@@ -362,10 +362,12 @@ fn single_row(q: &Question, cols: usize) -> SingleRow {
     let (shape, tuning) = (&q.shape, q.target.tuning);
     let exceeds_l1 = shape.right_len() > tuning.first_level_len;
     let has_whole_vectors = shape.b_strides.0 & (q.target.kernels.lanes - 1) == 0;
+    let vectors = q.target.kernels.vectors(cols);
     SingleRow {
         terms: if exceeds_l1 { axpyf::TERMS } else { SUM_BLOCK },
         cols: q.scratch_len.min(tuning.row_max_cols),
         aligned: has_whole_vectors && cols >= tuning.row_aligned_min_cols,
+        blocks: axpyf::side_by_side(vectors, q.target.kernels.registers),
     }
 }
 

@@ -166,6 +166,11 @@ pub(crate) fn add_up_workers(target: Target, sums: usize, outputs: usize, budget
     workers(target, add_up_cycles(target, sums, budget), 0.0, budget).min(outputs)
 }
 
+/// Whether `dz` of so many short rows is computed as one long row, where they have no gaps, and summed up behind it.
+pub(crate) fn dz_joins_rows(Target { tuning, .. }: Target, rows: usize, cols: usize) -> bool {
+    cols <= tuning.dz_joined_max_cols && rows >= tuning.dz_joined_min_rows
+}
+
 /// How many workers update so many parameters by their whole gradient, each the weights of some outputs.
 pub(crate) fn update_workers(target: Target, parameters: usize, outputs: usize, budget: &ParallelBudget) -> usize {
     let moved = parameters as f64;

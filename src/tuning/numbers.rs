@@ -204,6 +204,9 @@ numbers! {
     along_rows_max_len: ANY,
     right_max_len: ANY,
     epilogue_max_len: ANY,
+    // Any vector has as many lanes.
+    dz_joined_max_cols: 0..=4,
+    dz_joined_min_rows: ANY,
     few_dot_rows: ANY,
     dot_aligned_max_rows: ANY,
     dot_aligned_min_terms: ANY,

@@ -8,7 +8,7 @@ use crate::gemm::packed::WeightsSource;
 use crate::gemm::{Gemm, Updated};
 use crate::kernel::{Finish, Sink, Source, Start};
 use crate::layer::Dense;
-use crate::plan::UpdateBy;
+use crate::plan::{self, UpdateBy};
 use crate::summation::Summation;
 
 impl Call<'_> {
@@ -69,6 +69,7 @@ impl Call<'_> {
             dz: kept.unwrap_or(scratch),
             parameter: self.layer.activation.parameter(),
             db,
+            joins_rows: plan::dz_joins_rows(self.target, rows, self.layer.outputs),
         };
         (Some(pass), if is_given { upstream } else { pass.dz.as_source() })
     }
