@@ -170,6 +170,7 @@ mod {name} {{
     shim("", "copy_pack", "Panel", "pack::copy::<SELF, f32>", "");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>", "");
     shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>", "");
+    shim("", "column_sums", "ColumnSums", "crate::kernel::column_sums::column_sums::<SELF>", "");
     let softmax = "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";
     shim("", "softmax_rows", "SoftmaxRows", softmax, "");
     let softmax_backward = "softmax::softmax_backward::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";
@@ -246,6 +247,7 @@ mod {name} {{
         dz_from_targets_and_a: dz_rows::<TargetsFromA>,
         dz_from_targets_and_z: dz_rows::<TargetsFromZ<activation::Sigmoid>>,
         dz_given: dz_rows::<Given>,
+        column_sums,
         softmax: softmax_rows,
         softmax_backward,
     }};

@@ -334,6 +334,7 @@ const AVX2: Tuning = Tuning {
     split_min_len: usize::MAX,
     copy_broken_min_len: 0,
     copy_all_min_rows: 128,
+    dz_joined_max_cols: 2,
     dz_joined_min_rows: 32,
     ..AVX512
 };

@@ -1,6 +1,7 @@
-//! The pass that makes `dz` and `db` of one slab of the batch, for operands of any strides.
+//! The pass that makes `dz` and `db` of one slab of the batch, block by block of the sums over it, for operands of any strides.
 
 use crate::isa::Kernels;
+use crate::kernel::column_sums;
 use crate::kernel::elementwise::DzRows;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
@@ -18,7 +19,7 @@ pub(crate) struct DzPass {
     /// The activation's parameter, if it has one.
     pub(crate) parameter: f32,
     pub(crate) db: Option<ColumnSums>,
-    /// Whether rows that follow each other without gaps are computed as one.
+    /// Whether rows without gaps are computed as one, and summed up behind it.
     pub(crate) joins_rows: bool,
 }
 
@@ -59,20 +60,44 @@ impl DzPass {
         }
         // SAFETY: the caller's promise.
         unsafe {
-            if self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1 {
-                self.contiguous(cols);
+            if self.joins_rows && self.has_no_gaps(cols.len()) {
+                self.joined(kernels)
+            } else if self.rows <= SUM_BLOCK {
+                self.run_block(kernels, cols, scratch)
             } else {
-                self.strided(kernels, cols, scratch);
+                self.blocks(kernels, cols, scratch)
             }
         }
     }
 
-    /// Computes the given columns through scratch memory, block by block.
+    /// Whether rows of so many columns follow each other without gaps in all operands.
+    fn has_no_gaps(&self, cols: usize) -> bool {
+        let [upstream, saved] = [self.upstream, self.saved].map(|source| (source.row_stride, source.col_stride));
+        [upstream, saved, (self.dz.row_stride, self.dz.col_stride)] == [(cols, 1); 3]
+    }
+
+    /// Computes all rows as one, and the sums of their columns behind it.
+    ///
+    /// # Safety
+    /// As [`DzPass::run`], for rows without gaps of at most four columns.
+    #[inline(never)]
+    unsafe fn joined(&self, kernels: &Kernels) {
+        let (rows, cols) = (self.rows, self.dz.row_stride);
+        // SAFETY: one row without gaps holds the elements of all.
+        unsafe {
+            Self { rows: 1, db: None, ..*self }.contiguous(0..rows * cols);
+            if let Some(ColumnSums { ptr, scale, add }) = self.db {
+                (kernels.column_sums)(&column_sums::ColumnSums { rows, cols, dz: self.dz.ptr, db: ptr, scale, add });
+            }
+        }
+    }
+
+    /// Computes the given columns, block by block.
     ///
     /// # Safety
     /// As [`DzPass::run`].
     #[inline(never)]
-    unsafe fn strided(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+    unsafe fn blocks(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         for start in (0..self.rows).step_by(SUM_BLOCK) {
             // SAFETY: the rows and columns lie inside the operands.
             unsafe {
@@ -84,7 +109,23 @@ impl DzPass {
                     db: self.db.map(|db| ColumnSums { add: db.add || start > 0, ..db }),
                     ..*self
                 };
-                block.strided_block(kernels, cols.clone(), scratch);
+                block.run_block(kernels, cols.clone(), scratch);
+            }
+        }
+    }
+
+    /// Computes the given columns of one block.
+    ///
+    /// # Safety
+    /// As [`DzPass::run`], for at most [`SUM_BLOCK`] rows.
+    #[inline(always)]
+    unsafe fn run_block(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1 {
+                self.contiguous(cols);
+            } else {
+                self.strided(kernels, cols, scratch);
             }
         }
     }
@@ -92,8 +133,9 @@ impl DzPass {
     /// Computes the given columns of one block strip by strip in scratch memory.
     ///
     /// # Safety
-    /// As [`DzPass::run`], for at most [`SUM_BLOCK`] rows.
-    unsafe fn strided_block(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+    /// As [`DzPass::run_block`].
+    #[inline(never)]
+    unsafe fn strided(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         let width = kernels.nr() / 2;
         let (first, second) = scratch.split_at_mut(SUM_BLOCK * width);
         for j in cols.clone().step_by(width) {
@@ -126,7 +168,6 @@ impl DzPass {
     /// # Safety
     /// As [`DzPass::run`]; all operands have contiguous rows.
     unsafe fn contiguous(&self, cols: Range<usize>) {
-        let strides = [self.upstream.row_stride, self.saved.row_stride, self.dz.row_stride];
         // SAFETY: the columns lie inside the operands, for which the caller vouches.
         unsafe {
             (self.kernel)(&DzRows {
@@ -142,7 +183,6 @@ impl DzPass {
                 db: self.db.map(|db| db.from(cols.start).ptr),
                 scale: self.db.map_or(1.0, |db| db.scale),
                 add: self.db.is_some_and(|db| db.add),
-                is_one_row: self.joins_rows && strides == [cols.len(); 3],
             });
         }
     }

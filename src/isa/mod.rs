@@ -20,6 +20,7 @@ use crate::error::ParseIsaError;
 use crate::kernel::Operation;
 use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{TileKind, Tiles, WholeLast, chain_tiles};
+use crate::kernel::column_sums::ColumnSums;
 use crate::kernel::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
@@ -168,6 +169,8 @@ pub(crate) struct Kernels {
     pub(crate) dz_from_targets_and_a: unsafe fn(&DzRows),
     pub(crate) dz_from_targets_and_z: unsafe fn(&DzRows),
     pub(crate) dz_given: unsafe fn(&DzRows),
+    /// The sums of few columns.
+    pub(crate) column_sums: unsafe fn(&ColumnSums),
     pub(crate) softmax: unsafe fn(&SoftmaxRows),
     pub(crate) softmax_backward: unsafe fn(&SoftmaxBackward),
 }

@@ -11,7 +11,6 @@
 
 use crate::activation::{DerivativeFromA, Function};
 use crate::simd::{Arithmetic, Group, Simd};
-use crate::summation::SUM_BLOCK;
 use core::marker::PhantomData;
 
 /// Vectors in a group: enough to fill the units of a core. With four the sigmoid takes 7 % longer (AVX-512), and more
@@ -225,7 +224,7 @@ impl Backward for Given {
     }
 }
 
-/// `dz` and its column sums: `rows × cols` elements.
+/// `dz` and its column sums over one block of the batch: `rows × cols` elements.
 pub(crate) struct DzRows {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
@@ -245,165 +244,70 @@ pub(crate) struct DzRows {
     pub(crate) scale: f32,
     /// Whether to add to `db`; where not, it is never read.
     pub(crate) add: bool,
-    /// Whether `dz` is computed as one row and summed up behind it: of rows that follow each other without gaps, of at most four
-    /// elements. Whole vectors then hold several rows, whose own would be cut, and masked stores take long.
-    pub(crate) is_one_row: bool,
 }
 
-/// Computes `dz` and, down each column of each block of the sums in ascending order, `db = scale · Σ dz` or
-/// `fma(scale, Σ dz, db)`: the first block as the call says, further ones added.
+/// Computes `dz` and, down each column in ascending order, `db = scale · Σ dz` or `fma(scale, Σ dz, db)`.
 ///
 /// # Safety
 /// `upstream` and `saved` must be readable and `dz` writable at all `rows × cols` places, `db` writable (with `add`
-/// readable) at `cols`; `dz` and an input are equal or do not overlap; with `is_one_row` all rows are `cols` apart, which are at
-/// most four.
+/// readable) at `cols`; `dz` and an input are equal or do not overlap.
 #[inline(always)]
 pub(crate) unsafe fn dz_rows<S: Simd, B: Backward>(simd: S, call: &DzRows) {
-    // SAFETY: the blocks lie one behind the other inside the rows.
-    unsafe {
-        if call.is_one_row {
-            let all = DzRows { rows: 1, cols: call.rows * call.cols, db: None, ..*call };
-            dz_block::<S, B>(simd, &all, 0);
-            return short_column_sums(simd, call);
-        }
-        // Without rows, one block without rows: its sums are zero.
-        for first in (0..call.rows.max(1)).step_by(SUM_BLOCK) {
-            dz_block::<S, B>(simd, call, first);
-        }
-    }
-}
-
-/// The block from row `first` on, or as much of it as there is, by strips of columns.
-///
-/// # Safety
-/// As [`dz_rows`]; `first` is a row, or 0.
-#[inline(always)]
-unsafe fn dz_block<S: Simd, B: Backward>(simd: S, call: &DzRows, first: usize) {
     let mut j = 0;
     while j < call.cols {
         let width = (call.cols - j).min(DZ_GROUP * S::LANES);
         // SAFETY: columns j..j + width lie inside the call; `width` asks for this many vectors.
         unsafe {
             match width.div_ceil(S::LANES) {
-                1 => dz_strip::<S, B, 1>(simd, call, first, j, width),
-                2 => dz_strip::<S, B, 2>(simd, call, first, j, width),
-                3 => dz_strip::<S, B, 3>(simd, call, first, j, width),
-                _ => dz_strip::<S, B, DZ_GROUP>(simd, call, first, j, width),
+                1 => dz_strip::<S, B, 1>(simd, call, j, width),
+                2 => dz_strip::<S, B, 2>(simd, call, j, width),
+                3 => dz_strip::<S, B, 3>(simd, call, j, width),
+                _ => dz_strip::<S, B, DZ_GROUP>(simd, call, j, width),
             }
         }
         j += width;
     }
 }
 
-/// Columns `j..j + width` in `NV` vectors, all rows of a block from row `first` on.
+/// Columns `j..j + width` in `NV` vectors, all rows.
 ///
 /// # Safety
-/// As [`dz_block`], for these columns; `NV` vectors must be the fewest that hold `width` columns.
+/// As [`dz_rows`], for these columns; `NV` vectors must be the fewest that hold `width` columns.
 #[inline(always)]
-unsafe fn dz_strip<S: Simd, B: Backward, const NV: usize>(
-    simd: S,
-    call: &DzRows,
-    first: usize,
-    j: usize,
-    width: usize,
-) {
+unsafe fn dz_strip<S: Simd, B: Backward, const NV: usize>(simd: S, call: &DzRows, j: usize, width: usize) {
     let columns = Columns::<S>::new(simd, NV, width);
-    let mut sums = [[simd.splat(0.0); NV]];
+    let mut sums = [simd.splat(0.0); NV];
     // SAFETY: rows i < rows, and `columns` stay within `width` columns from j on.
     unsafe {
-        for i in first..call.rows.min(first + SUM_BLOCK) {
+        for i in 0..call.rows {
             let upstream = call.upstream.add(i * call.upstream_row_stride + j);
             let saved = call.saved.add(i * call.saved_row_stride + j);
             let dz = call.dz.add(i * call.dz_row_stride + j);
-            let (mut u, mut s) = ([simd.splat(0.0); NV], [simd.splat(0.0); NV]);
+            let (mut u, mut s) = (sums, sums);
             for g in 0..NV {
                 u[g] = columns.load(simd, upstream, g, NV);
                 s[g] = columns.load(simd, saved, g, NV);
             }
             let v = B::dz(Group::<S, NV>(simd), u, s, call.parameter);
             for g in 0..NV {
-                sums[0][g] = simd.add(sums[0][g], v[g]);
+                sums[g] = simd.add(sums[g], v[g]);
                 columns.store(simd, dz, g, NV, v[g]);
             }
         }
-        finish_sums(simd, call, first, j, &columns, &sums);
-    }
-}
-
-/// The column sums of short rows, whose `dz` has been computed.
-///
-/// A sum waits for itself at each row, so that several blocks go side by side, where there are as many.
-///
-/// # Safety
-/// As [`dz_rows`], with `dz` readable, for rows of at most a vector.
-#[inline(always)]
-unsafe fn short_column_sums<S: Simd>(simd: S, call: &DzRows) {
-    let mut first = 0;
-    while first < call.rows {
-        // SAFETY: the blocks lie one behind the other inside the rows.
-        first += unsafe {
-            match (call.rows - first) / SUM_BLOCK {
-                4.. => sums_of_blocks::<S, 4>(simd, call, first),
-                2.. => sums_of_blocks::<S, 2>(simd, call, first),
-                _ => sums_of_blocks::<S, 1>(simd, call, first),
+        if let Some(db) = call.db {
+            let db = db.add(j);
+            let scale = simd.splat(call.scale);
+            let mut values = sums;
+            for g in 0..NV {
+                values[g] = if call.add {
+                    simd.mul_add(scale, sums[g], columns.load(simd, db, g, NV))
+                } else {
+                    simd.mul(scale, sums[g])
+                };
             }
-        };
-    }
-}
-
-/// The column sums of `NB` blocks from row `first` on. Returns the rows of the blocks.
-///
-/// # Safety
-/// As [`short_column_sums`], for a row that there is; several blocks must be whole.
-#[inline(always)]
-unsafe fn sums_of_blocks<S: Simd, const NB: usize>(simd: S, call: &DzRows, first: usize) -> usize {
-    let columns = Columns::<S>::new(simd, 1, call.cols);
-    let depth = SUM_BLOCK.min(call.rows - first);
-    let mut sums = [[simd.splat(0.0)]; NB];
-    // SAFETY: the rows are below `rows`, and `columns` stay within a row.
-    unsafe {
-        for i in first..first + depth {
-            for block in 0..NB {
-                let dz = call.dz.add((i + block * SUM_BLOCK) * call.dz_row_stride);
-                sums[block][0] = simd.add(sums[block][0], columns.load(simd, dz, 0, 1));
+            for g in 0..NV {
+                columns.store(simd, db, g, NV, values[g]);
             }
-        }
-        finish_sums(simd, call, first, 0, &columns, &sums);
-    }
-    NB * depth
-}
-
-/// Scales the sums of blocks from row `first` on, of columns from `j` on, and stores or adds them, where they are wanted.
-///
-/// # Safety
-/// As [`dz_rows`], for these columns.
-#[inline(always)]
-unsafe fn finish_sums<S: Simd, const NV: usize, const NB: usize>(
-    simd: S,
-    call: &DzRows,
-    first: usize,
-    j: usize,
-    columns: &Columns<S>,
-    sums: &[[S::V; NV]; NB],
-) {
-    let Some(db) = call.db else { return };
-    let scale = simd.splat(call.scale);
-    let mut values = [simd.splat(0.0); NV];
-    // SAFETY: the caller's promise.
-    unsafe {
-        let db = db.add(j);
-        for g in 0..NV {
-            values[g] = if call.add || first > 0 {
-                simd.mul_add(scale, sums[0][g], columns.load(simd, db, g, NV))
-            } else {
-                simd.mul(scale, sums[0][g])
-            };
-            for block in 1..NB {
-                values[g] = simd.mul_add(scale, sums[block][g], values[g]);
-            }
-        }
-        for g in 0..NV {
-            columns.store(simd, db, g, NV, values[g]);
         }
     }
 }

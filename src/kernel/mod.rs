@@ -2,7 +2,7 @@
 //! in the two orders of summation, `outer` a product whose sums have one term, `axpyf` one whose output has one row,
 //! `narrow` one of few columns, `pack` brings operands into the order in which they are read, `elementwise` holds the
 //! activation behind a tile and `dz` with its column sums, `softmax` the function that couples a row's columns, `update`
-//! an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a cost.
+//! an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a cost, `column_sums` those of few columns.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 //!
@@ -33,6 +33,7 @@ use core::fmt;
 
 pub(crate) mod axpyf;
 pub(crate) mod chain;
+pub(crate) mod column_sums;
 pub(crate) mod cross_entropy;
 pub(crate) mod dot;
 pub(crate) mod elementwise;

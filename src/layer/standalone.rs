@@ -97,7 +97,6 @@ impl Activation {
             db: None,
             scale: 1.0,
             add: false,
-            is_one_row: false,
         };
         // SAFETY: `select` returned the kernels; all three slices have `cols` elements, and `d_z` overlaps neither.
         unsafe { kernel(&call) };

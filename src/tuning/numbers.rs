@@ -206,7 +206,7 @@ numbers! {
     epilogue_max_len: ANY,
     // Any vector has as many lanes.
     dz_joined_max_cols: 0..=4,
-    dz_joined_min_rows: ANY,
+    dz_joined_min_rows: 1..=usize::MAX,
     few_dot_rows: ANY,
     dot_aligned_max_rows: ANY,
     dot_aligned_min_terms: ANY,
