@@ -19,7 +19,7 @@ pub(crate) struct DzPass {
     /// The activation's parameter, if it has one.
     pub(crate) parameter: f32,
     pub(crate) db: Option<ColumnSums>,
-    /// Whether rows without gaps are computed as one, and summed up behind it.
+    /// Whether rows without gaps are computed as one, and summed up behind it: at least one row, of at most four columns.
     pub(crate) joins_rows: bool,
 }
 
@@ -53,7 +53,8 @@ impl DzPass {
     ///
     /// # Safety
     /// All operands must be valid for `rows × cols`, outputs apart from inputs and from other workers' columns; the
-    /// kernel must be one of `kernels`, a row that `isa::select` returned; `scratch` as the driver asks.
+    /// kernel must be one of `kernels`, a row that `isa::select` returned; `scratch` as the driver asks; `joins_rows` as the field
+    /// says.
     pub(crate) unsafe fn run(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         if cols.is_empty() {
             return;
@@ -79,11 +80,11 @@ impl DzPass {
     /// Computes all rows as one, and the sums of their columns behind it.
     ///
     /// # Safety
-    /// As [`DzPass::run`], for rows without gaps of at most four columns.
+    /// As [`DzPass::run`], for at least one row, without gaps, of at most four columns.
     #[inline(never)]
     unsafe fn joined(&self, kernels: &Kernels) {
         let (rows, cols) = (self.rows, self.dz.row_stride);
-        // SAFETY: one row without gaps holds the elements of all.
+        // SAFETY: one row without gaps holds the elements of all, and their sums have at most four columns.
         unsafe {
             Self { rows: 1, db: None, ..*self }.contiguous(0..rows * cols);
             if let Some(ColumnSums { ptr, scale, add }) = self.db {

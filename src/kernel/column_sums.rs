@@ -29,8 +29,8 @@ pub(crate) struct ColumnSums {
 /// the call says, further ones added.
 ///
 /// # Safety
-/// `dz` must be readable at `rows × cols` places, `db` writable (with `add` readable) at `cols`, of which there are at most four;
-/// they do not overlap.
+/// `dz` must be readable at `rows ≥ 1` rows of `cols` places, `db` writable (with `add` readable) at `cols`, of which there are at
+/// most four; they do not overlap.
 #[inline(always)]
 pub(crate) unsafe fn column_sums<S: Simd>(simd: S, call: &ColumnSums) {
     let mut first = 0;

@@ -229,6 +229,37 @@ fn fits(target: Target, shape: &ProductShape, rectangle: &Rectangle, workers: us
     }
 }
 
+/// A short row of a long sum has several blocks side by side, whole ones alone, and as many as the registers hold.
+#[test]
+fn short_rows_have_blocks_side_by_side() {
+    for target in targets() {
+        let (lanes, registers) = (target.kernels.lanes, target.kernels.registers);
+        let blocks = |vectors: usize| {
+            let plan = plan(&question(target, shape(1, vectors * lanes, 4 * SUM_BLOCK), 1));
+            let Route::SingleRow(row) = plan.first.route else { panic!("{target:?}: {vectors} vectors are no row") };
+            assert!(row.blocks == 1 || row.blocks * vectors < registers, "{target:?}: {vectors} vectors");
+            row
+        };
+        assert_eq!([1, 2, 3].map(|vectors| blocks(vectors).blocks), [4; 3], "{target:?}");
+        assert_eq!(blocks(9).blocks, 1, "{target:?}");
+        let left = [0, 1, 2, 3, 4, 9].map(|left| blocks(1).blocks_of(left));
+        assert_eq!(left, [1, 1, 2, 2, 4, 4], "{target:?}");
+    }
+}
+
+/// `dz` of few outputs is one row, of as many samples as the tuning row says.
+#[test]
+fn dz_of_few_outputs_joins_rows() {
+    for target in targets() {
+        let tuning = target.tuning;
+        let (most, fewest) = (tuning.dz_joined_max_cols, tuning.dz_joined_min_rows);
+        assert!((1..=4).contains(&most) && fewest > 0, "{target:?}");
+        let joins = [(fewest, most), (fewest - 1, most), (fewest, most + 1)]
+            .map(|(rows, cols)| dz_joins_rows(target, rows, cols));
+        assert_eq!(joins, [true, false, false], "{target:?}");
+    }
+}
+
 /// Columns are split off where the CPU gains by it, and once.
 #[test]
 fn columns_behind_whole_vectors_are_split_off_once() {
