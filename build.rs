@@ -170,7 +170,7 @@ mod {name} {{
     shim("", "copy_pack", "Panel", "pack::copy::<SELF, f32>", "");
     shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>", "");
     shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>", "");
-    shim("", "column_sums", "ColumnSums", "crate::kernel::column_sums::column_sums::<SELF>", "");
+    shim("", "column_sums", "SummedRows", "crate::kernel::column_sums::column_sums::<SELF>", "");
     let softmax = "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";
     shim("", "softmax_rows", "SoftmaxRows", softmax, "");
     let softmax_backward = "softmax::softmax_backward::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";

@@ -1,7 +1,7 @@
 //! The pass that makes `dz` and `db` of one slab of the batch, block by block of the sums over it, for operands of any strides.
 
 use crate::isa::Kernels;
-use crate::kernel::column_sums;
+use crate::kernel::column_sums::SummedRows;
 use crate::kernel::elementwise::DzRows;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
@@ -88,7 +88,7 @@ impl DzPass {
         unsafe {
             Self { rows: 1, db: None, ..*self }.contiguous(0..rows * cols);
             if let Some(ColumnSums { ptr, scale, add }) = self.db {
-                (kernels.column_sums)(&column_sums::ColumnSums { rows, cols, dz: self.dz.ptr, db: ptr, scale, add });
+                (kernels.column_sums)(&SummedRows { rows, cols, dz: self.dz.ptr, db: ptr, scale, add });
             }
         }
     }

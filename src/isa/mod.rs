@@ -20,7 +20,7 @@ use crate::error::ParseIsaError;
 use crate::kernel::Operation;
 use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{TileKind, Tiles, WholeLast, chain_tiles};
-use crate::kernel::column_sums::ColumnSums;
+use crate::kernel::column_sums::SummedRows;
 use crate::kernel::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::kernel::dot::{DotTile, dot_tile};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
@@ -170,7 +170,7 @@ pub(crate) struct Kernels {
     pub(crate) dz_from_targets_and_z: unsafe fn(&DzRows),
     pub(crate) dz_given: unsafe fn(&DzRows),
     /// The sums of few columns.
-    pub(crate) column_sums: unsafe fn(&ColumnSums),
+    pub(crate) column_sums: unsafe fn(&SummedRows),
     pub(crate) softmax: unsafe fn(&SoftmaxRows),
     pub(crate) softmax_backward: unsafe fn(&SoftmaxBackward),
 }

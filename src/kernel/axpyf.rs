@@ -23,7 +23,7 @@ use crate::simd::{Element, Simd};
 pub(crate) struct Axpyf<E = f32> {
     /// Length of a block of the sum.
     pub(crate) depth: usize,
-    /// Blocks side by side, one behind the other in the sum: 1, or what [`side_by_side`] returns.
+    /// Blocks side by side, one behind the other in the sum: 1, 2 or 4, and at most what [`side_by_side`] returns.
     pub(crate) blocks: usize,
     /// Terms in a group, at least 1.
     pub(crate) group: usize,
@@ -102,7 +102,7 @@ pub(crate) unsafe fn axpyf<S: Simd, E: Element, const NV: usize>(simd: S, row: &
             while vectors > 0 {
                 let n = if vectors > WIDEST_REST { vectors.div_ceil(2).min(WIDEST_REST) } else { vectors };
                 let last = S::LANES.min(row.cols - j - (n - 1) * S::LANES);
-                rest::<S, E>(simd, row, terms, j, n, simd.tail(last));
+                rest::<S, E, 1>(simd, row, terms, j, n, simd.tail(last));
                 j += n * S::LANES;
                 vectors -= n;
             }
@@ -122,42 +122,39 @@ const WIDEST_REST: usize = 8;
 unsafe fn several_blocks<S: Simd, E: Element>(simd: S, row: &Axpyf<E>) {
     let vectors = row.cols.div_ceil(S::LANES);
     let tail = simd.tail(row.cols + S::LANES - vectors * S::LANES);
-    // SAFETY: the caller's promise; these are all columns.
+    // SAFETY: the caller's promise; these are all columns, of as few vectors as the blocks allow.
     unsafe {
-        match (vectors, row.blocks) {
-            (1, MOST_BLOCKS) => strip::<S, E, 1, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
-            (2, MOST_BLOCKS) => strip::<S, E, 2, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
-            (3, MOST_BLOCKS) => strip::<S, E, 3, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
-            (4, MOST_BLOCKS) => strip::<S, E, 4, MOST_BLOCKS, true>(simd, row, (0, row.depth), 0, tail),
-            (1, _) => strip::<S, E, 1, 2, true>(simd, row, (0, row.depth), 0, tail),
-            (2, _) => strip::<S, E, 2, 2, true>(simd, row, (0, row.depth), 0, tail),
-            (3, _) => strip::<S, E, 3, 2, true>(simd, row, (0, row.depth), 0, tail),
-            (4, _) => strip::<S, E, 4, 2, true>(simd, row, (0, row.depth), 0, tail),
-            (5, _) => strip::<S, E, 5, 2, true>(simd, row, (0, row.depth), 0, tail),
-            (6, _) => strip::<S, E, 6, 2, true>(simd, row, (0, row.depth), 0, tail),
-            (7, _) => strip::<S, E, 7, 2, true>(simd, row, (0, row.depth), 0, tail),
-            _ => strip::<S, E, 8, 2, true>(simd, row, (0, row.depth), 0, tail),
+        match row.blocks {
+            MOST_BLOCKS => rest::<S, E, MOST_BLOCKS>(simd, row, (0, row.depth), 0, vectors, tail),
+            _ => rest::<S, E, 2>(simd, row, (0, row.depth), 0, vectors, tail),
         }
     }
 }
 
-/// A strip of `n` vectors, `1 ≤ n ≤ WIDEST_REST`.
+/// A strip of `n` vectors of `B` blocks, `1 ≤ n ≤ WIDEST_REST`; of the most blocks, at most four vectors.
 ///
 /// # Safety
 /// As [`strip`].
 #[inline(always)]
-unsafe fn rest<S: Simd, E: Element>(simd: S, row: &Axpyf<E>, terms: (usize, usize), j: usize, n: usize, tail: S::Tail) {
+unsafe fn rest<S: Simd, E: Element, const B: usize>(
+    simd: S,
+    row: &Axpyf<E>,
+    terms: (usize, usize),
+    j: usize,
+    n: usize,
+    tail: S::Tail,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         match n {
-            1 => strip::<S, E, 1, 1, true>(simd, row, terms, j, tail),
-            2 => strip::<S, E, 2, 1, true>(simd, row, terms, j, tail),
-            3 => strip::<S, E, 3, 1, true>(simd, row, terms, j, tail),
-            4 => strip::<S, E, 4, 1, true>(simd, row, terms, j, tail),
-            5 => strip::<S, E, 5, 1, true>(simd, row, terms, j, tail),
-            6 => strip::<S, E, 6, 1, true>(simd, row, terms, j, tail),
-            7 => strip::<S, E, 7, 1, true>(simd, row, terms, j, tail),
-            _ => strip::<S, E, 8, 1, true>(simd, row, terms, j, tail),
+            1 => strip::<S, E, 1, B, true>(simd, row, terms, j, tail),
+            2 => strip::<S, E, 2, B, true>(simd, row, terms, j, tail),
+            3 => strip::<S, E, 3, B, true>(simd, row, terms, j, tail),
+            5 if B < MOST_BLOCKS => strip::<S, E, 5, B, true>(simd, row, terms, j, tail),
+            6 if B < MOST_BLOCKS => strip::<S, E, 6, B, true>(simd, row, terms, j, tail),
+            7 if B < MOST_BLOCKS => strip::<S, E, 7, B, true>(simd, row, terms, j, tail),
+            8 if B < MOST_BLOCKS => strip::<S, E, 8, B, true>(simd, row, terms, j, tail),
+            _ => strip::<S, E, 4, B, true>(simd, row, terms, j, tail),
         }
     }
 }

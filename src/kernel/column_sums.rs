@@ -12,7 +12,7 @@ use crate::simd::Simd;
 use crate::summation::SUM_BLOCK;
 
 /// `rows × cols` elements to be summed up, of at most four columns.
-pub(crate) struct ColumnSums {
+pub(crate) struct SummedRows {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     /// The elements, row by row without gaps.
@@ -32,7 +32,7 @@ pub(crate) struct ColumnSums {
 /// `dz` must be readable at `rows ≥ 1` rows of `cols` places, `db` writable (with `add` readable) at `cols`, of which there are at
 /// most four; they do not overlap.
 #[inline(always)]
-pub(crate) unsafe fn column_sums<S: Simd>(simd: S, call: &ColumnSums) {
+pub(crate) unsafe fn column_sums<S: Simd>(simd: S, call: &SummedRows) {
     let mut first = 0;
     while first < call.rows {
         // SAFETY: the blocks lie one behind the other inside the rows, and several are whole.
@@ -51,7 +51,7 @@ pub(crate) unsafe fn column_sums<S: Simd>(simd: S, call: &ColumnSums) {
 /// # Safety
 /// As [`column_sums`], for a row that there is; several blocks must be whole.
 #[inline(always)]
-unsafe fn blocks<S: Simd, const NB: usize>(simd: S, call: &ColumnSums, first: usize) -> usize {
+unsafe fn blocks<S: Simd, const NB: usize>(simd: S, call: &SummedRows, first: usize) -> usize {
     const { assert!(S::LANES >= 4) };
     let (cols, depth) = (simd.tail(call.cols), SUM_BLOCK.min(call.rows - first));
     let mut sums = [simd.splat(0.0); NB];

@@ -188,11 +188,7 @@ pub(crate) struct SingleRow {
 impl SingleRow {
     /// Blocks side by side where so many whole ones are left: at least one, which may be cut.
     pub(crate) fn blocks_of(&self, left: usize) -> usize {
-        let mut blocks = self.blocks;
-        while blocks > left.max(1) {
-            blocks /= 2;
-        }
-        blocks
+        self.blocks.min(1 << left.max(1).ilog2())
     }
 }
 
