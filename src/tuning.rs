@@ -179,6 +179,10 @@ pub struct Tuning {
     /// Rows of a tile up to which, and terms from which on, its vectors begin on the operands' cache lines.
     pub(crate) dot_aligned_max_rows: usize,
     pub(crate) dot_aligned_min_terms: usize,
+    /// Terms from which on those of tiles of any height do, where an operand comes from the outer caches.
+    pub(crate) dot_aligned_tall_min_terms: usize,
+    /// Terms from which on a tile of one row reads by stretches of less than a KiB too, where sixteen lanes are one vector.
+    pub(crate) dot_short_stretches_min_terms: usize,
 
     // Backward.
     /// Blocks of the batch in a chunk, and elements of `dz` from which on it has one block only.
@@ -308,6 +312,8 @@ const AVX512: Tuning = Tuning {
     few_dot_rows: 12,
     dot_aligned_max_rows: 6,
     dot_aligned_min_terms: 64,
+    dot_aligned_tall_min_terms: usize::MAX,
+    dot_short_stretches_min_terms: usize::MAX,
     chunk_max_blocks: 4,
     chunk_max_len: 1 << 20,
     update_min_len: 1024,
@@ -394,6 +400,8 @@ const ROWS: &[Tuning] = &[
         epilogue_max_len: 16 << 10,
         few_dot_rows: 15,
         dot_aligned_max_rows: 2,
+        dot_aligned_tall_min_terms: 384,
+        dot_short_stretches_min_terms: 256,
         chunk_max_len: 4 << 20,
         update_min_len: 64 << 10,
         whole_gradient_max_len: usize::MAX,

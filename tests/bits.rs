@@ -113,6 +113,38 @@ fn dot_products_at_every_distance_from_a_cache_line() {
     }
 }
 
+/// One sample over weights from the outer caches: columns are read by stretches of a KiB, a half and a quarter, with every rest
+/// behind them, whatever the CPU's tuning row says.
+#[test]
+fn columns_are_read_by_stretches() {
+    for isa in isas::all().into_iter().filter(|isa| isa.is_bit_exact()) {
+        let plain = Dense::new(1, 1, Activation::Identity).with_isa(isa);
+        let row = plain.tuning().expect("a row").clone();
+        let numbers =
+            [("first_level_len", "0"), ("dot_short_stretches_min_terms", "0"), ("dot_aligned_min_terms", "0")];
+        let row = numbers.iter().fold(row, |row, (name, value)| row.with_number(name, value).expect("a number"));
+        let row: &Tuning = Box::leak(Box::new(row));
+        let inputs =
+            [63, 64, 65, 80, 127, 128, 143, 191, 192, 193, 255, 256, 300, 320, 321, 384, 448, 460, 511, 512, 720];
+        for (inputs, outputs) in inputs.into_iter().flat_map(|inputs| (1..=9).map(move |outputs| (inputs, outputs))) {
+            let mut layer = Dense::new(inputs, outputs, Activation::Identity)
+                .with_isa(isa)
+                .with_tuning(row)
+                .with_summation(Summation::Lanes);
+            let values = |len: usize, seed: usize| (0..len).map(move |i| ((i * seed) % 29) as f32 / 8.0 - 1.7);
+            let (x, w): (Vec<f32>, Vec<f32>) =
+                (values(inputs + 16, 5).collect(), values(outputs * inputs + 16, 7).collect());
+            for start in [0, 3, 4, 11] {
+                let (x, w) = (&x[start..][..inputs], &w[start..][..outputs * inputs]);
+                let mut a = vec![CANARY; outputs];
+                layer.forward(x, w, Bias::None, &mut a).expect("a valid call");
+                let z = reference::forward_z(&layer, 1, x, w, None, true);
+                assert_bits(format_args!("1×{inputs}→{outputs} from element {start} on {isa}"), &a, &z);
+            }
+        }
+    }
+}
+
 /// Gradients of so few samples that writing them is most of the work, with rows of whole vectors and others, on pages of
 /// their own and not.
 #[test]

@@ -11,7 +11,7 @@ use super::Gemm;
 use super::chunks::{Chunks, Run};
 use super::epilogue::activate;
 use crate::isa::Kernels;
-use crate::kernel::dot::DotTile;
+use crate::kernel::dot::{DotTile, Stretches};
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{DotProducts, Part};
@@ -68,7 +68,7 @@ fn call(gemm: &Gemm, plan: &DotProducts, rows: usize) -> DotTile {
         depth: gemm.k,
         a: gemm.a,
         b: gemm.b,
-        exceeds_l1: plan.exceeds_l1,
+        stretches: plan.stretches,
         is_aligned: rows <= plan.aligned_rows,
         c: gemm.totals(),
         start: gemm.start,
@@ -124,7 +124,7 @@ unsafe fn grid_of_tiles(
     let (rows, cols) = (rows.runs(), cols.runs());
     for cols in cols.iter().filter(|run| run.count > 0) {
         // An operand from the outer caches is read once for tiles of all heights.
-        let step = if plan.exceeds_l1 { 1 } else { cols.count };
+        let step = if plan.stretches != Stretches::None { 1 } else { cols.count };
         for first in (0..cols.count).step_by(step) {
             let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };
             for rows in rows.iter().filter(|run| run.count > 0) {

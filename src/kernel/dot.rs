@@ -19,8 +19,8 @@ pub(crate) struct DotTile<E = f32> {
     pub(crate) a: Source,
     /// Right operand: rows are terms, contiguous in a column.
     pub(crate) b: Source<E>,
-    /// Whether the right operand comes from the outer caches.
-    pub(crate) exceeds_l1: bool,
+    /// By which stretches a tile of one row reads its columns.
+    pub(crate) stretches: Stretches,
     /// Whether vectors begin on the operands' cache lines where they can.
     pub(crate) is_aligned: bool,
     /// Output, of any strides.
@@ -32,6 +32,20 @@ pub(crate) struct DotTile<E = f32> {
 /// Most columns of a tile whose right operand comes from the outer caches: they are read one
 /// behind the other, and more would only be more code. A build holds the loop for tiles up to this width and no others.
 pub(crate) const FAR_MAX_COLS: usize = 8;
+
+/// By which stretches a tile of one row reads one column behind the other; all columns go side by side where fewer terms are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stretches {
+    /// None: the right operand stays in the first-level cache.
+    None,
+    /// As long as an operand from the outer caches is read in one go.
+    Whole,
+    /// Behind them half as long and a quarter as long, where sixteen lanes are one vector.
+    WithShorter,
+}
+
+const HALF: usize = STRETCH / 2;
+const QUARTER: usize = STRETCH / 4;
 
 /// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and
 /// change no sum.
@@ -127,10 +141,21 @@ unsafe fn accumulate<S: Simd, E: Element, const MR: usize, const NR: usize, cons
             step::<S, E, MR, NR, H>(simd, tile, 0, acc, Reach::Head(cut));
         }
         let mut p = cut;
-        if MR == 1 && NR <= FAR_MAX_COLS && tile.exceeds_l1 {
+        if MR == 1 && NR <= FAR_MAX_COLS && tile.stretches != Stretches::None {
             while tile.depth - p >= STRETCH {
-                stretch::<S, E, MR, NR, H>(simd, tile, p, acc);
+                stretch::<S, E, MR, NR, H, STRETCH>(simd, tile, p, acc);
                 p += STRETCH;
+            }
+            let has_shorter = H == 1 && tile.stretches == Stretches::WithShorter;
+            if has_shorter && tile.depth - p >= QUARTER {
+                if tile.depth - p >= HALF {
+                    stretch::<S, E, MR, NR, H, HALF>(simd, tile, p, acc);
+                    p += HALF;
+                }
+                if tile.depth - p >= QUARTER {
+                    stretch::<S, E, MR, NR, H, QUARTER>(simd, tile, p, acc);
+                    p += QUARTER;
+                }
             }
         }
         while tile.depth - p >= SUM_LANES {
@@ -279,12 +304,12 @@ unsafe fn step<S: Simd, E: Element, const MR: usize, const NR: usize, const H: u
     }
 }
 
-/// As many more terms of every sum as make a stretch, one column behind the other.
+/// `LEN` more terms of every sum, one column behind the other.
 ///
 /// # Safety
 /// As [`dot_tile`], for the terms from `p` on.
 #[inline(always)]
-unsafe fn stretch<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
+unsafe fn stretch<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize, const LEN: usize>(
     simd: S,
     tile: &DotTile<E>,
     p: usize,
@@ -293,44 +318,44 @@ unsafe fn stretch<S: Simd, E: Element, const MR: usize, const NR: usize, const H
     // Written out, because a compiler may not unroll so long a loop, and the accumulators would leave their registers.
     // SAFETY: the caller's promise; these are the tile's columns.
     unsafe {
-        column::<S, E, MR, NR, H>(simd, tile, p, 0, acc);
+        column::<S, E, MR, NR, H, LEN>(simd, tile, p, 0, acc);
         if NR > 1 {
-            column::<S, E, MR, NR, H>(simd, tile, p, 1, acc);
+            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 1, acc);
         }
         if NR > 2 {
-            column::<S, E, MR, NR, H>(simd, tile, p, 2, acc);
+            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 2, acc);
         }
         if NR > 3 {
-            column::<S, E, MR, NR, H>(simd, tile, p, 3, acc);
+            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 3, acc);
         }
         if NR > 4 {
-            column::<S, E, MR, NR, H>(simd, tile, p, 4, acc);
+            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 4, acc);
         }
         if NR > 5 {
-            column::<S, E, MR, NR, H>(simd, tile, p, 5, acc);
+            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 5, acc);
         }
         if NR > 6 {
-            column::<S, E, MR, NR, H>(simd, tile, p, 6, acc);
+            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 6, acc);
         }
         if NR > 7 {
-            column::<S, E, MR, NR, H>(simd, tile, p, 7, acc);
+            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 7, acc);
         }
     }
 }
 
-/// A stretch of column `j`.
+/// `LEN` more terms of column `j`.
 ///
 /// # Safety
 /// As [`dot_tile`], for the terms from `p` on.
 #[inline(always)]
-unsafe fn column<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
+unsafe fn column<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize, const LEN: usize>(
     simd: S,
     tile: &DotTile<E>,
     p: usize,
     j: usize,
     acc: &mut [[[S::V; H]; NR]; MR],
 ) {
-    for v in 0..STRETCH / SUM_LANES {
+    for v in 0..LEN / SUM_LANES {
         for h in 0..H {
             let p = p + v * SUM_LANES + h * S::LANES;
             // SAFETY: j < NR, and the terms are covered by the caller's promise.

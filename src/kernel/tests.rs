@@ -4,7 +4,7 @@
 use super::axpyf::{Axpyf, axpyf};
 use super::chain::{HalfLast, Kind, Lhs, TileKind, Tiles, WholeLast, chain_tiles};
 use super::cross_entropy::exp_of_minus;
-use super::dot::{DotTile, dot_tile};
+use super::dot::{DotTile, Stretches, dot_tile};
 use super::extent::{Extent, extent};
 use super::narrow::{Narrow, narrow};
 use super::pack::{self, Panel};
@@ -216,15 +216,15 @@ fn dots<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
             depth,
             a: Source::rows(a[first..].as_ptr(), STRIDE),
             b: Source { ptr: b[first..].as_ptr(), row_stride: 1, col_stride: STRIDE },
-            exceeds_l1: true,
+            stretches: Stretches::WithShorter,
             is_aligned: true,
             c: Sink::rows(c.as_mut_ptr(), STRIDE),
             start: Start::Zero,
             finish: Finish::overwrite(1.0),
         }
     }
-    // Whole vectors from no cache line on, a tail, and a stretch.
-    for reach in [(48, 3), (DEPTH, 0), (288, 0)] {
+    // Whole vectors from no cache line on, a tail, and stretches of each length.
+    for reach in [(48, 3), (DEPTH, 0), (288, 0), (224, 0)] {
         // SAFETY: both operands have more than two rows, of more terms behind the first.
         assert_equal("dots", isa, |c, halves| unsafe {
             match halves {

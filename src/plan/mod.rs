@@ -19,6 +19,7 @@ pub(crate) use schedule::{
 pub(crate) use share::{Grid, Part, below_parallel_min, share, step_pays, workers};
 
 use crate::isa::{Target, TilesKernel};
+use crate::kernel::dot::Stretches;
 use crate::kernel::narrow::Narrow;
 use crate::summation::Summation;
 use rules::{RULES, Rule, Verdict};
@@ -56,6 +57,11 @@ impl ProductShape {
             z_strides: self.z_strides.map(flip),
             ..*self
         }
+    }
+
+    /// Elements of the left operand.
+    fn left_len(&self) -> usize {
+        self.m.saturating_mul(self.k)
     }
 
     /// Elements of the right operand.
@@ -255,12 +261,12 @@ pub(crate) struct TileLoops {
 /// Dot-product tiles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DotProducts {
-    /// Whether the right operand comes from the outer caches.
-    pub(crate) exceeds_l1: bool,
+    /// By which stretches tiles of one row read the right operand: by none where it stays in the first-level cache.
+    pub(crate) stretches: Stretches,
     /// Most rows and columns of a tile.
     pub(crate) rows: usize,
     pub(crate) cols: usize,
-    /// Most rows of a tile that reads the right operand by whole cache lines where it can.
+    /// Most rows of a tile that reads its operands by whole cache lines where it can.
     pub(crate) aligned_rows: usize,
     /// Whether an operand is gathered, because it is not contiguous along the sum.
     pub(crate) gathers_left: bool,

@@ -4,6 +4,7 @@ use super::{
     DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, Totals, cost,
 };
 use crate::isa::{Kernels, Target, TilesKernel};
+use crate::kernel::dot::Stretches;
 use crate::kernel::{axpyf, dot, narrow, outer};
 use crate::plan::Grid;
 use crate::summation::{SUM_BLOCK, Summation};
@@ -172,12 +173,30 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
         rows_of_dot_tiles(kernels, rows, shape.n, shape.k)
     };
     DotProducts {
-        exceeds_l1,
+        stretches: match exceeds_l1 {
+            false => Stretches::None,
+            true if shape.k >= tuning.dot_short_stretches_min_terms => Stretches::WithShorter,
+            true => Stretches::Whole,
+        },
         rows: most,
         cols: if exceeds_l1 { dot::FAR_MAX_COLS } else { usize::MAX },
-        aligned_rows: if shape.k >= tuning.dot_aligned_min_terms { tuning.dot_aligned_max_rows } else { 0 },
+        aligned_rows: aligned_dot_rows(q),
         gathers_left: shape.a_strides.1 != 1,
         gathers_right: shape.b_strides.0 != 1,
+    }
+}
+
+/// Most rows of dot-product tiles whose vectors begin on cache lines. Tiles of more rows gain by that only where their operands do
+/// not stay in the first-level cache.
+fn aligned_dot_rows(q: &Question) -> usize {
+    let (shape, tuning) = (&q.shape, q.target.tuning);
+    let longer = shape.right_len().max(shape.left_len());
+    if shape.k >= tuning.dot_aligned_tall_min_terms && longer > tuning.first_level_len {
+        usize::MAX
+    } else if shape.k >= tuning.dot_aligned_min_terms {
+        tuning.dot_aligned_max_rows
+    } else {
+        0
     }
 }
 

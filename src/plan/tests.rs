@@ -247,6 +247,37 @@ fn short_rows_have_blocks_side_by_side() {
     }
 }
 
+/// Dot products' vectors begin on cache lines, and columns are read by stretches, from as many terms on as the tuning row says.
+#[test]
+fn long_dot_products_begin_on_lines_and_go_by_stretches() {
+    for target in targets() {
+        let dots = |m: usize, n: usize, k: usize, numbers: &[(&str, &str)]| {
+            let change = |row: Tuning, (name, value): &(&str, &str)| row.with_number(name, value).expect("a number");
+            let row = numbers.iter().fold(target.tuning.clone(), change);
+            let target = target.with_tuning(Box::leak(Box::new(row))).expect("the same instruction set");
+            let along = ProductShape { b_strides: (1, k), ..shape(m, n, k) };
+            let plan = plan(&Question { summation: Summation::Lanes, ..question(target, along, 1) });
+            let Route::DotProducts(dots) = plan.first.route else {
+                panic!("{target:?}: {along:?} are no dot products")
+            };
+            dots
+        };
+        let numbers = [
+            ("first_level_len", "9216"),
+            ("dot_aligned_max_rows", "2"),
+            ("dot_aligned_min_terms", "64"),
+            ("dot_aligned_tall_min_terms", "384"),
+            ("dot_short_stretches_min_terms", "256"),
+        ];
+        // From afar and not, on both sides of each number.
+        let rows = [(4, 30, 384), (30, 4, 384), (4, 4, 384), (4, 60, 383), (4, 60, 63)]
+            .map(|(m, n, k)| dots(m, n, k, &numbers).aligned_rows);
+        assert_eq!(rows, [usize::MAX, usize::MAX, 2, 2, 0], "{target:?}");
+        let stretches = [(1, 30, 256), (1, 60, 256), (1, 60, 255)].map(|(m, n, k)| dots(m, n, k, &numbers).stretches);
+        assert_eq!(stretches, [Stretches::None, Stretches::WithShorter, Stretches::Whole], "{target:?}");
+    }
+}
+
 /// `dz` of few outputs is one row, of as many samples as the tuning row says.
 #[test]
 fn dz_of_few_outputs_joins_rows() {

@@ -210,6 +210,8 @@ numbers! {
     few_dot_rows: ANY,
     dot_aligned_max_rows: ANY,
     dot_aligned_min_terms: ANY,
+    dot_aligned_tall_min_terms: ANY,
+    dot_short_stretches_min_terms: ANY,
     chunk_max_blocks: 1..=16,
     chunk_max_len: ANY,
     update_min_len: ANY,
