@@ -142,6 +142,8 @@ pub struct Tuning {
     /// Rows, and elements from row to row, from which on every right operand is copied.
     pub(crate) copy_all_min_rows: usize,
     pub(crate) copy_all_min_stride: usize,
+    /// Columns from which on panels of a right operand in place begin on its cache lines, where all its rows can.
+    pub(crate) panel_aligned_min_cols: usize,
     /// Panels of the right operand from which on packing the left one pays for itself, and where its terms are whole pages apart.
     pub(crate) pack_left_min_panels: usize,
     pub(crate) pack_left_pages_min_panels: usize,
@@ -181,6 +183,9 @@ pub struct Tuning {
     pub(crate) dot_aligned_min_terms: usize,
     /// Terms from which on those of tiles of any height do, where an operand comes from the outer caches.
     pub(crate) dot_aligned_tall_min_terms: usize,
+    /// Columns of an output up to which, and terms for each of them from which on, those of tiles of any height do too.
+    pub(crate) dot_aligned_narrow_max_cols: usize,
+    pub(crate) dot_aligned_narrow_terms: usize,
     /// Terms from which on a tile of one row reads by stretches of less than a KiB too, where sixteen lanes are one vector.
     pub(crate) dot_short_stretches_min_terms: usize,
 
@@ -292,6 +297,7 @@ const AVX512: Tuning = Tuning {
     copy_broken_min_len: usize::MAX,
     copy_all_min_rows: usize::MAX,
     copy_all_min_stride: 256,
+    panel_aligned_min_cols: 512,
     pack_left_min_panels: 3,
     pack_left_pages_min_panels: 3,
     pack_left_terms: 8,
@@ -313,6 +319,8 @@ const AVX512: Tuning = Tuning {
     dot_aligned_max_rows: 6,
     dot_aligned_min_terms: 64,
     dot_aligned_tall_min_terms: usize::MAX,
+    dot_aligned_narrow_max_cols: 0,
+    dot_aligned_narrow_terms: 40,
     dot_short_stretches_min_terms: usize::MAX,
     chunk_max_blocks: 4,
     chunk_max_len: 1 << 20,
@@ -340,6 +348,7 @@ const AVX2: Tuning = Tuning {
     split_min_len: usize::MAX,
     copy_broken_min_len: 0,
     copy_all_min_rows: 128,
+    panel_aligned_min_cols: usize::MAX,
     dz_joined_max_cols: 2,
     dz_joined_min_rows: 32,
     ..AVX512
@@ -373,6 +382,7 @@ const ROWS: &[Tuning] = &[
         half_last_vectors: true,
         direct_tile_vectors: 20,
         copy_min_rows: 96,
+        panel_aligned_min_cols: usize::MAX,
         pack_left_min_panels: 8,
         pack_left_pages_min_panels: 8,
         dot_aligned_max_rows: 2,
@@ -401,6 +411,7 @@ const ROWS: &[Tuning] = &[
         few_dot_rows: 15,
         dot_aligned_max_rows: 2,
         dot_aligned_tall_min_terms: 384,
+        dot_aligned_narrow_max_cols: 4,
         dot_short_stretches_min_terms: 256,
         chunk_max_len: 4 << 20,
         update_min_len: 64 << 10,
@@ -413,6 +424,7 @@ const ROWS: &[Tuning] = &[
         name: "avx512-zen",
         cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A), models: &[] }),
         caches: None,
+        panel_aligned_min_cols: usize::MAX,
         dot_aligned_max_rows: 2,
         ..AVX512
     },

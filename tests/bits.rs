@@ -7,7 +7,7 @@ mod support;
 use fused_dense::{AUTO_LANES, Activation, Bias, Dense, Operand, Summation, Tuning, reference};
 use std::collections::BTreeSet;
 use support::isas::{self, SUMMATIONS};
-use support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
+use support::options::{BackwardOptions, Cycle, ForwardOptions, UpdateOptions};
 use support::problem::Problem;
 use support::stored::{CANARY, Layout, Placement};
 use support::sweep::sweep;
@@ -108,6 +108,27 @@ fn dot_products_at_every_distance_from_a_cache_line() {
                 let z = reference::forward_z(&layer, batch, x, w, None, true);
                 assert!(!is_tiny || z[0].to_bits() == (-0.0_f32).to_bits());
                 assert_bits(format_args!("{batch}×{inputs}→{outputs} from element {start} on {isa}"), &a, &z);
+            }
+        }
+    }
+}
+
+/// Panels of a right operand in place begin on cache lines, wherever their operands begin and whatever the CPU's tuning row says:
+/// by heights, along rows, by panels, and by blocks of long sums.
+#[test]
+fn panels_at_every_distance_from_a_cache_line() {
+    let shapes = [(9, 272, 20), (17, 320, 7), (8, 1024, 20), (260, 256, 9), (16, 288, 270)];
+    let mut options = Cycle::default();
+    for isa in isas::all() {
+        let plain = Dense::new(1, 1, Activation::Identity).with_isa(isa);
+        let row = plain.tuning().expect("a row").with_number("panel_aligned_min_cols", "256").expect("a number");
+        let row: &Tuning = Box::leak(Box::new(row));
+        for (batch, inputs, outputs) in shapes {
+            let layer = isas::layer(isa, Summation::Chain, inputs, outputs, Activation::Sigmoid).with_tuning(row);
+            let problem = Problem::new(layer, batch);
+            for margin in 0..16 {
+                let (forward, backward) = options.next();
+                problem.check(&forward, &backward, &Placement { margin, ..Placement::PLAIN });
             }
         }
     }

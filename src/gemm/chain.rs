@@ -41,8 +41,18 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part:
 /// Rows and columns, in whole vectors, of the largest tile of a part that is not empty.
 pub(super) fn largest_tile(kernels: &Kernels, plan: &TileLoops, part: &Part) -> (usize, usize) {
     let rows = Chunks::new(part.rows.clone(), plan.rows, 1).longest();
-    let Cut { panels, tiles } = Cut::new(kernels, plan, &Part { rows: 0..rows, cols: part.cols.clone() });
+    let Cut { panels, tiles } = Cut::new(kernels, plan, &Part { rows: 0..rows, cols: part.cols.clone() }, 0);
     (tiles.longest(), kernels.padded(panels.longest(), plan.half_last))
+}
+
+/// Columns from the place in memory where a vector of the right operand would begin on its cache lines to the part's first column, if
+/// panels begin there.
+#[inline(always)]
+fn lead(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part) -> usize {
+    if !plan.is_aligned {
+        return 0;
+    }
+    (gemm.b.at(0, part.cols.start) as usize / size_of::<f32>()) & (kernels.lanes - 1)
 }
 
 /// How a part is cut.
@@ -53,15 +63,17 @@ struct Cut {
 }
 
 impl Cut {
+    /// `lead` is the part's [`lead`].
     #[inline(always)]
-    fn new(kernels: &Kernels, plan: &TileLoops, part: &Part) -> Self {
+    fn new(kernels: &Kernels, plan: &TileLoops, part: &Part, lead: usize) -> Self {
         let panel_width = plan.panel_vectors * kernels.lanes;
         let panels = match plan.right {
             RightOperand::Prepacked => Chunks::of_len(part.cols.clone(), panel_width),
-            _ => Chunks::new(part.cols.clone(), panel_width, kernels.lanes),
+            _ => Chunks::within_grains(part.cols.clone(), lead, panel_width, kernels.lanes),
         };
         let widest = kernels.vectors(panels.longest());
-        let is_masked = plan.right == RightOperand::InPlace && part.cols.len() & (kernels.lanes - 1) != 0;
+        let is_cut = plan.is_aligned || part.cols.len() & (kernels.lanes - 1) != 0;
+        let is_masked = plan.right == RightOperand::InPlace && is_cut;
         let most_rows = if is_masked { kernels.tiles[widest - 1].len() } else { kernels.mr(widest) };
         let most_rows = most_rows.min(plan.tile_vectors / widest).max(1);
         Self { panels, tiles: Chunks::new(part.rows.clone(), most_rows, 1) }
@@ -133,12 +145,17 @@ impl<'g> Left<'g> {
 /// # Safety
 /// As [`run`], for such a product.
 unsafe fn direct(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, scratch: &mut [f32]) {
-    let Cut { panels, tiles } = Cut::new(kernels, plan, part);
+    let Cut { mut panels, tiles } = Cut::new(kernels, plan, part, lead(kernels, gemm, plan, part));
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands.
     unsafe {
         let left = Left::new(kernels, gemm, plan, part, &tiles, scratch);
         // Tiles of each height go over all panels, unless these are too many to stay near until the next height comes.
         let [higher, tiles, _] = tiles.runs();
+        if let Some(cols) = panels.take_cut() {
+            for tiles in [&higher, &tiles].into_iter().filter(|run| run.count > 0) {
+                direct_run(kernels, gemm, plan, &left, &Run::of_one(&cols), tiles);
+            }
+        }
         if plan.order == TileOrder::AlongRows {
             let panels = panels.runs();
             for tiles in [higher, tiles] {
@@ -199,7 +216,7 @@ unsafe fn direct_run(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, left: &Le
 /// # Safety
 /// As [`run`].
 unsafe fn blocks(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part, scratch: &mut [f32]) {
-    let Cut { panels, tiles } = Cut::new(kernels, plan, part);
+    let Cut { panels, tiles } = Cut::new(kernels, plan, part, lead(kernels, gemm, plan, part));
     let (right, rest) = scratch.split_at_mut(SUM_BLOCK * kernels.nr());
     let (staging, rest) =
         rest.split_at_mut(if plan.totals != Totals::InPlace { part.rows.len() * kernels.nr() } else { 0 });

@@ -12,24 +12,34 @@ pub(super) struct Chunks {
     len: usize,
     longer: usize,
     grain: usize,
+    /// Elements that the first piece lacks.
+    lead: usize,
 }
 
 impl Chunks {
     /// `grain` is a power of two.
     #[inline(always)]
     pub(super) fn new(range: Range<usize>, most: usize, grain: usize) -> Self {
+        Self::within_grains(range, 0, most, grain)
+    }
+
+    /// The same of a range that begins `lead` elements, less than a grain, behind a multiple of `grain`, at which all pieces but the
+    /// first begin.
+    #[inline(always)]
+    pub(super) fn within_grains(range: Range<usize>, lead: usize, most: usize, grain: usize) -> Self {
         // A tile or less is the common case of small layers, to which a division is worth as much as a tile.
         let shift = grain.trailing_zeros();
-        let grains = (range.len() + grain - 1) >> shift;
+        let grains = (lead + range.len() + grain - 1) >> shift;
         let most = most >> shift;
         let (count, each) = if grains <= most { (usize::from(grains > 0), grains) } else { Self::shares(grains, most) };
-        Self { next: range.start, end: range.end, count, len: each * grain, longer: grains - each * count, grain }
+        let longer = grains - each * count;
+        Self { next: range.start, end: range.end, count, len: each * grain, longer, grain, lead }
     }
 
     /// Chunks of `len` elements, the last of what is left.
     pub(super) fn of_len(range: Range<usize>, len: usize) -> Self {
         let count = range.len().div_ceil(len);
-        Self { next: range.start, end: range.end, count, len, longer: 0, grain: len }
+        Self { next: range.start, end: range.end, count, len, longer: 0, grain: len, lead: 0 }
     }
 
     fn shares(grains: usize, most: usize) -> (usize, usize) {
@@ -47,9 +57,17 @@ impl Chunks {
         (self.len + if self.longer > 0 { self.grain } else { 0 }).min(self.end - self.next)
     }
 
-    /// The pieces in runs of one length; the last of all may be cut, and then is a run of its own. Runs may be empty.
+    /// The first piece, if it is shorter than the others because of where it begins.
+    #[inline(always)]
+    pub(super) fn take_cut(&mut self) -> Option<Range<usize>> {
+        if self.lead == 0 { None } else { self.next() }
+    }
+
+    /// The pieces in runs of one length, but for [the first](Self::take_cut), which has to be taken before; the last of all may be
+    /// cut, and then is a run of its own. Runs may be empty.
     #[inline(always)]
     pub(super) fn runs(&self) -> [Run; 3] {
+        debug_assert_eq!(self.lead, 0);
         let first = Run { start: self.next, count: self.longer, len: self.len + self.grain };
         let (start, count) = (first.start + first.count * first.len, self.count - self.longer);
         let is_cut = start + count * self.len > self.end;
@@ -71,7 +89,8 @@ impl Iterator for Chunks {
         let extra = if self.longer > 0 { self.grain } else { 0 };
         self.longer = self.longer.saturating_sub(1);
         let start = self.next;
-        self.next = (start + self.len + extra).min(self.end);
+        self.next = (start + self.len + extra - self.lead).min(self.end);
+        self.lead = 0;
         Some(start..self.next)
     }
 }
@@ -146,3 +165,6 @@ impl Iterator for Runs {
         Some(Run { start, count, len })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,6 +246,8 @@ pub(crate) struct TileLoops {
     pub(crate) totals: Totals,
     pub(crate) order: TileOrder,
     pub(crate) panel_vectors: usize,
+    /// Whether all panels but the first begin on the right operand's cache lines.
+    pub(crate) is_aligned: bool,
     /// Most vectors of a tile of several rows.
     pub(crate) tile_vectors: usize,
     /// Whether half of a tile's last vector is computed where half is enough.

@@ -186,12 +186,15 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
     }
 }
 
-/// Most rows of dot-product tiles whose vectors begin on cache lines. Tiles of more rows gain by that only where their operands do
-/// not stay in the first-level cache.
+/// Most rows of dot-product tiles whose vectors begin on cache lines. Tiles of more rows gain by that where their operands do not stay
+/// in the first-level cache, or where they have so few columns that they load more than they multiply.
 fn aligned_dot_rows(q: &Question) -> usize {
     let (shape, tuning) = (&q.shape, q.target.tuning);
     let longer = shape.right_len().max(shape.left_len());
-    if shape.k >= tuning.dot_aligned_tall_min_terms && longer > tuning.first_level_len {
+    let is_far = shape.k >= tuning.dot_aligned_tall_min_terms && longer > tuning.first_level_len;
+    let is_narrow = shape.n <= tuning.dot_aligned_narrow_max_cols
+        && shape.k >= tuning.dot_aligned_narrow_terms.saturating_mul(shape.n);
+    if is_far || is_narrow {
         usize::MAX
     } else if shape.k >= tuning.dot_aligned_min_terms {
         tuning.dot_aligned_max_rows
@@ -456,6 +459,7 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
             RightOperand::InPlace if !scatters && !shape.is_updated => kernels.widest_vectors(shape.m),
             _ => kernels.panel_vectors,
         },
+        is_aligned: false,
         tile_vectors: if is_direct { tuning.direct_tile_vectors } else { usize::MAX },
         half_last: tuning.half_last_vectors,
         rows: rows_at_a_time(q, right, totals, packs_left),
@@ -486,6 +490,7 @@ fn for_extent(q: &Question, tiles: TileLoops, rows: usize, cols: usize) -> TileL
     let (k, tuning) = (q.shape.k, q.target.tuning);
     let leaves_caches = k.saturating_mul(cols) > tuning.right_max_len;
     TileLoops {
+        is_aligned: begins_on_lines(q, &tiles) && cols >= tuning.panel_aligned_min_cols,
         prefetches: rows.min(tiles.rows).saturating_mul(k) > tuning.left_prefetch_min_len,
         order: match tiles.order {
             TileOrder::ByHeights | TileOrder::ByPanels if leaves_caches => TileOrder::ByPanels,
@@ -494,6 +499,15 @@ fn for_extent(q: &Question, tiles: TileLoops, rows: usize, cols: usize) -> TileL
         },
         ..tiles
     }
+}
+
+/// Whether all rows of a panel in place begin on cache lines where the first does. Panels for few rows are as wide as all columns, or
+/// half of them, and one more vector would make them others than those that are described.
+fn begins_on_lines(q: &Question, tiles: &TileLoops) -> bool {
+    let kernels = q.target.kernels;
+    tiles.right == RightOperand::InPlace
+        && q.shape.b_strides.0 & (kernels.lanes - 1) == 0
+        && tiles.panel_vectors == kernels.panel_vectors
 }
 
 impl Route {

@@ -267,12 +267,16 @@ fn long_dot_products_begin_on_lines_and_go_by_stretches() {
             ("dot_aligned_max_rows", "2"),
             ("dot_aligned_min_terms", "64"),
             ("dot_aligned_tall_min_terms", "384"),
+            ("dot_aligned_narrow_max_cols", "2"),
+            ("dot_aligned_narrow_terms", "40"),
             ("dot_short_stretches_min_terms", "256"),
         ];
         // From afar and not, on both sides of each number.
         let rows = [(4, 30, 384), (30, 4, 384), (4, 4, 384), (4, 60, 383), (4, 60, 63)]
             .map(|(m, n, k)| dots(m, n, k, &numbers).aligned_rows);
         assert_eq!(rows, [usize::MAX, usize::MAX, 2, 2, 0], "{target:?}");
+        let narrow = [(9, 2, 80), (9, 2, 79), (9, 3, 130)].map(|(m, n, k)| dots(m, n, k, &numbers).aligned_rows);
+        assert_eq!(narrow, [usize::MAX, 2, 2], "{target:?}");
         let stretches = [(1, 30, 256), (1, 60, 256), (1, 60, 255)].map(|(m, n, k)| dots(m, n, k, &numbers).stretches);
         assert_eq!(stretches, [Stretches::None, Stretches::WithShorter, Stretches::Whole], "{target:?}");
     }

@@ -189,6 +189,8 @@ numbers! {
     copy_broken_min_len: ANY,
     copy_all_min_rows: ANY,
     copy_all_min_stride: ANY,
+    // A vector more makes no other panels of so many columns.
+    panel_aligned_min_cols: 256..=usize::MAX,
     pack_left_min_panels: 0..=1 << 12,
     pack_left_pages_min_panels: 0..=1 << 12,
     pack_left_terms: 1..=usize::MAX,
@@ -211,6 +213,8 @@ numbers! {
     dot_aligned_max_rows: ANY,
     dot_aligned_min_terms: ANY,
     dot_aligned_tall_min_terms: ANY,
+    dot_aligned_narrow_max_cols: ANY,
+    dot_aligned_narrow_terms: ANY,
     dot_short_stretches_min_terms: ANY,
     chunk_max_blocks: 1..=16,
     chunk_max_len: ANY,

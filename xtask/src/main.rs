@@ -14,6 +14,7 @@ mod lockfile;
 mod machine;
 mod model;
 mod peers;
+mod placement;
 mod release;
 mod sanitize;
 mod spills;
@@ -54,6 +55,7 @@ enum Task {
     /// Install or list the libraries to compare with
     #[command(subcommand)]
     Peers(peers::install::Action),
+    Placement(placement::Args),
     Release(release::Args),
     /// Run the tests under the address and the thread sanitizer, and small ones in Miri
     Sanitize(sanitize::Args),
@@ -79,6 +81,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fuzz(args) => fuzz::main(&args),
         Task::Model => model::main(),
         Task::Peers(action) => peers::install::main(&action),
+        Task::Placement(args) => placement::main(&args),
         Task::Release(args) => release::main(&args),
         Task::Sanitize(args) => sanitize::main(&args),
         Task::Spills => spills::main(),

@@ -1,9 +1,10 @@
 use crate::kernel::{Name, trace};
+use crate::tuning::LINE;
 use crate::{Activation, Bias, Dense, Gradients, Isa, ProductPlan, Summation, Tuning, Upstream, Weights};
 use std::collections::BTreeSet;
 
 /// Layers `(batch, inputs, outputs)` on both sides of the rules' edges, of one chunk of the batch.
-const SHAPES: [(usize, usize, usize); 23] = [
+const SHAPES: [(usize, usize, usize); 24] = [
     (1, 1, 1),
     (1, 30, 10),
     (1, 300, 900),
@@ -22,6 +23,7 @@ const SHAPES: [(usize, usize, usize); 23] = [
     (33, 66, 40),
     (40, 45, 3),
     (40, 66, 65),
+    (40, 512, 260),
     (64, 64, 64),
     (100, 20, 1024),
     (250, 3, 100),
@@ -42,27 +44,30 @@ fn assert_named(what: &str, plan: &ProductPlan, ran: &[Name]) {
     assert!(largest.iter().all(|name| named.contains(name.as_str())), "{what}: {largest:?} ran, {plan}");
 }
 
-/// One layer, forward with plain and with packed weights, and both gradients that are products.
-fn check(layer: &mut Dense, batch: usize, rules: &mut BTreeSet<&'static str>) {
+/// One layer, forward with plain and with packed weights, and both gradients that are products. Inputs begin so many elements past a
+/// cache line.
+fn check(layer: &mut Dense, batch: usize, past_line: usize, rules: &mut BTreeSet<&'static str>) {
     let (inputs, outputs) = (layer.inputs(), layer.outputs());
-    let (x, w) = (vec![0.5; batch * inputs], vec![0.25; outputs * inputs]);
+    let place = |memory: &[f32]| memory.as_ptr().align_offset(LINE * size_of::<f32>()) + past_line;
+    let (x, w) = (vec![0.5; batch * inputs + 2 * LINE], vec![0.25; outputs * inputs + 2 * LINE]);
+    let (x, w) = (&x[place(&x)..][..batch * inputs], &w[place(&w)..][..outputs * inputs]);
     let (mut a, d_a) = (vec![0.0; batch * outputs], vec![1.0; batch * outputs]);
     let b = vec![0.125; outputs];
     let (mut d_w, mut d_x) = (vec![0.0; w.len()], vec![0.0; x.len()]);
-    let packed = layer.pack(&w).expect("weights of the right size");
+    let packed = layer.pack(w).expect("weights of the right size");
     let what = |pass: &str| format!("{batch}x{inputs}:{outputs} {pass}");
     trace::take();
-    for (pass, weights) in [("packed", Weights::from(&packed)), ("plain", Weights::from(&w))] {
+    for (pass, weights) in [("packed", Weights::from(&packed)), ("plain", Weights::from(w))] {
         let plan = layer.describe_with(batch, weights).expect("a plan").forward;
-        layer.forward(&x, weights, Bias::from(&b), &mut a).expect("operands of the right size");
+        layer.forward(x, weights, Bias::from(&b), &mut a).expect("operands of the right size");
         rules.extend(plan.rectangles.iter().map(|rectangle| rectangle.rule));
         assert_named(&what(pass), &plan, &trace::take());
     }
     let description = layer.describe(batch).expect("a plan");
     let upstream = || Upstream::Activation(&d_a);
-    layer.backward(&x, &w, &a, upstream(), Gradients::new().w(&mut d_w)).expect("operands of the right size");
+    layer.backward(x, w, &a, upstream(), Gradients::new().w(&mut d_w)).expect("operands of the right size");
     assert_named(&what("d_w"), &description.d_w, &trace::take());
-    layer.backward(&x, &w, &a, upstream(), Gradients::new().a_prev(&mut d_x)).expect("operands of the right size");
+    layer.backward(x, w, &a, upstream(), Gradients::new().a_prev(&mut d_x)).expect("operands of the right size");
     assert_named(&what("d_a_prev"), &description.d_a_prev, &trace::take());
     for plan in [&description.d_w, &description.d_a_prev] {
         rules.extend(plan.rectangles.iter().map(|rectangle| rectangle.rule));
@@ -77,7 +82,10 @@ fn the_kernels_that_are_described_run() {
         for summation in [Summation::Auto, Summation::Chain, Summation::Lanes] {
             for (batch, inputs, outputs) in SHAPES {
                 let layer = Dense::new(inputs, outputs, Activation::Relu).with_isa(tuning.isa()).with_tuning(tuning);
-                check(&mut layer.with_summation(summation), batch, &mut rules);
+                let mut layer = layer.with_summation(summation);
+                for past_line in [0, 4] {
+                    check(&mut layer, batch, past_line, &mut rules);
+                }
             }
         }
     }

@@ -6,23 +6,17 @@ use std::ops::{Deref, DerefMut};
 /// `f32`s in one cache line.
 const LINE: usize = 16;
 
-/// Where buffers begin.
+/// Where buffers begin: so many elements behind the start of a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// On a cache line.
-    Line,
-    /// 16 bytes past one, as large allocations of most allocators do.
-    Allocator,
-}
+pub struct Placement(usize);
 
 impl Placement {
-    /// Elements behind the start of a cache line.
-    fn margin(self) -> usize {
-        match self {
-            Self::Line => 0,
-            Self::Allocator => 4,
-        }
-    }
+    /// On a cache line.
+    pub const LINE: Self = Self(0);
+    /// 16 bytes past one, as large allocations of most allocators do.
+    pub const ALLOCATOR: Self = Self(4);
+    /// Every multiple of 16 bytes, to which allocators align.
+    pub const ALL: [Self; 4] = [Self::LINE, Self::ALLOCATOR, Self(8), Self(12)];
 
     /// Makes something whose buffers begin there.
     pub fn of<R>(self, make: impl FnOnce() -> R) -> R {
@@ -34,7 +28,7 @@ impl Placement {
 }
 
 thread_local! {
-    static CURRENT: Cell<Placement> = const { Cell::new(Placement::Line) };
+    static CURRENT: Cell<Placement> = const { Cell::new(Placement::LINE) };
 }
 
 /// A fixed number of `f32`s that begin at the current placement.
@@ -47,7 +41,7 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer full of one value.
     pub fn filled(value: f32, len: usize) -> Self {
-        let margin = CURRENT.get().margin();
+        let Placement(margin) = CURRENT.get();
         let storage = vec![value; len + LINE + margin];
         // Memory is at least aligned to its `f32`s, so that a line begins within the first sixteen.
         let start = storage.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE) + margin;
@@ -91,7 +85,7 @@ mod tests {
     fn buffers_begin_where_they_are_told_to() {
         for len in [0, 1, 1000] {
             let past_line = |buffer: &Buffer| buffer.as_ptr() as usize % 64;
-            let placed = Placement::Allocator.of(|| Buffer::filled(2.0, len));
+            let placed = Placement::ALLOCATOR.of(|| Buffer::filled(2.0, len));
             assert_eq!((past_line(&placed), &placed[..]), (16, &vec![2.0; len][..]));
             assert_eq!(past_line(&Buffer::unwritten(len)), 0);
         }

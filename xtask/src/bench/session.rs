@@ -44,7 +44,7 @@ pub fn run_another_build() -> anyhow::Result<()> {
 }
 
 /// Where memory begins by turns: on cache lines and past them.
-const PLACEMENTS: [Placement; 2] = [Placement::Line, Placement::Allocator];
+const PLACEMENTS: [Placement; 2] = [Placement::LINE, Placement::ALLOCATOR];
 
 /// Copies of each routine, with memory of its own: as many at each placement.
 const COPIES: usize = 2 * PLACEMENTS.len();

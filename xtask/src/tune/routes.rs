@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Where operands begin, for each time that routes are compared on memory of their own: each placement an even number of times,
 /// so that each route comes first as often as last.
-const COPIES: [Placement; 4] = [Placement::Line, Placement::Line, Placement::Allocator, Placement::Allocator];
+const COPIES: [Placement; 4] = [Placement::LINE, Placement::LINE, Placement::ALLOCATOR, Placement::ALLOCATOR];
 
 /// A layer's call, as rows are compared by it.
 #[derive(Clone, Copy)]
