@@ -63,7 +63,7 @@ struct Cut {
 }
 
 impl Cut {
-    /// `lead` is the part's [`lead`].
+    /// With the part's [`lead`].
     #[inline(always)]
     fn new(kernels: &Kernels, plan: &TileLoops, part: &Part, lead: usize) -> Self {
         let panel_width = plan.panel_vectors * kernels.lanes;
