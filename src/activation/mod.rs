@@ -191,6 +191,14 @@ impl Activation {
         }
     }
 
+    /// `|g(z)|` is nowhere larger, where `z` is a number; `None` where it grows with `z`.
+    pub(crate) fn largest(self) -> Option<f32> {
+        match self {
+            Self::Sigmoid | Self::Tanh => Some(1.0),
+            _ => None,
+        }
+    }
+
     /// `|g'(z)|` is nowhere larger, whether it is computed from `z` or from `a`.
     pub(crate) fn steepest(self) -> f32 {
         // Of those without a parameter GELU's is the largest, 1.13.

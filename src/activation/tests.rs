@@ -31,3 +31,16 @@ fn no_derivative_is_steeper_than_the_bound() {
         }
     }
 }
+
+#[test]
+fn no_value_is_larger_than_the_bound() {
+    let z = arguments();
+    for activation in Activation::all() {
+        let mut a = vec![0.0; z.len()];
+        activation.forward(&z, &mut a).unwrap();
+        let is_bounded = a.iter().all(|a| a.abs() <= 1.0);
+        assert_eq!(activation.largest(), is_bounded.then_some(1.0), "{activation}");
+        activation.forward(&[f32::NAN], &mut a[..1]).unwrap();
+        assert!(a[0].is_nan(), "{activation} makes a number of NaN");
+    }
+}

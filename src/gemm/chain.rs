@@ -46,13 +46,16 @@ pub(super) fn largest_tile(kernels: &Kernels, plan: &TileLoops, part: &Part) -> 
 }
 
 /// Columns from the place in memory where a vector of the right operand would begin on its cache lines to the part's first column, if
-/// panels begin there.
+/// panels begin there: not where the output's vectors would leave its lines.
 #[inline(always)]
 fn lead(kernels: &Kernels, gemm: &Gemm, plan: &TileLoops, part: &Part) -> usize {
     if !plan.is_aligned {
         return 0;
     }
-    (gemm.b.at(0, part.cols.start) as usize / size_of::<f32>()) & (kernels.lanes - 1)
+    let past_line = |address: usize| (address / size_of::<f32>()) & (kernels.lanes - 1);
+    let right = past_line(gemm.b.at(0, part.cols.start) as usize);
+    let output = past_line(gemm.totals().at(0, part.cols.start) as usize);
+    if right == output { right } else { 0 }
 }
 
 /// How a part is cut.

@@ -19,23 +19,26 @@ pub(super) enum Verdict {
 }
 
 impl Network {
-    /// Looks at every layer's input, and finds the largest value of each.
+    /// Looks at every layer's input, and finds the largest value of each; the cost has been found to be finite.
     ///
     /// In the order in which the pass went, so that the error names the first layer that went wrong; a layer's output is the
-    /// input of the one behind it.
-    pub(super) fn look_at_inputs(&mut self, x: Input<'_>, batch: usize) -> Result<(), Error> {
-        let mut a_prev = (x, None);
+    /// input of the one behind it. Outputs that cannot be large are not looked at where the cost is made of all of the last layer's:
+    /// a NaN that a layer puts out stays NaN in all layers behind, and in that cost.
+    pub(super) fn look_at_inputs(&mut self, x: Input<'_>, batch: usize, top: Above<'_>) -> Result<(), Error> {
+        let shows_nan = matches!(top, Above::Targets(_));
+        let (mut a_prev, mut known) = ((x, None), self.largest_of_data);
         for (index, layer) in self.layers.iter_mut().enumerate() {
             let (input, below) = a_prev;
-            layer.largest_input = match (below, self.largest_of_data) {
-                (None, Some(largest)) => largest,
-                _ => layer.dense.largest(input, batch, self.places[index].0)?,
+            layer.largest_input = match known {
+                Some(largest) => largest,
+                None => layer.dense.largest(input, batch, self.places[index].0)?,
             };
             if !layer.largest_input.is_finite() {
                 let operand = if below.is_none() { Operand::X } else { Operand::A };
                 return Err(Error::NotFinite { layer: below, operand });
             }
             a_prev = (Input::Slice(&layer.a[..batch * self.places[index].1]), Some(index));
+            known = layer.dense.activation().largest().filter(|_| shows_nan);
         }
         Ok(())
     }
@@ -63,7 +66,8 @@ impl Network {
             Above::ByZ => largest(d_z)?,
             // An activation that is a number has a derivative that is one.
             Above::ByA => largest(d_a)? * f64::from(dense.activation().steepest()) + 0.0 * largest(a)?,
-            Above::Targets(y) => largest(a)? + largest(y)?,
+            // A finite cost is of activations and targets between 0 and 1.
+            Above::Targets(_) => 1.0,
         })
     }
 

@@ -217,7 +217,7 @@ impl Network {
         if !cost.is_finite() {
             return Err(Error::NotFinite { layer: None, operand: Operand::Cost });
         }
-        self.look_at_inputs(x, batch)?;
+        self.look_at_inputs(x, batch, top)?;
         if self.gradients_are_bounded(batch, top, scale)? {
             return self.step_pass(x, batch, top, scale);
         }

@@ -501,12 +501,12 @@ fn for_extent(q: &Question, tiles: TileLoops, rows: usize, cols: usize) -> TileL
     }
 }
 
-/// Whether all rows of a panel in place begin on cache lines where the first does. Panels for few rows are as wide as all columns, or
+/// Whether all rows of a panel in place, and of the output, begin on cache lines where the first does. Panels for few rows are as wide as all columns, or
 /// half of them, and one more vector would make them others than those that are described.
 fn begins_on_lines(q: &Question, tiles: &TileLoops) -> bool {
     let kernels = q.target.kernels;
     tiles.right == RightOperand::InPlace
-        && q.shape.b_strides.0 & (kernels.lanes - 1) == 0
+        && (q.shape.b_strides.0 | q.shape.c_strides.0) & (kernels.lanes - 1) == 0
         && tiles.panel_vectors == kernels.panel_vectors
 }
 

@@ -1,6 +1,8 @@
 //! The bounds by which a step is known to be finite before any `dz` below the top is made.
 
 use crate::activation::Activation;
+use crate::error::{Error, Operand};
+use crate::network::passes::Above;
 use crate::network::{Network, NetworkBuilder};
 use crate::optimizer::{Adam, Optimizer, Sgd};
 
@@ -56,13 +58,13 @@ fn momentum_and_adam_leave_no_bound() {
         let mut network = builder(7, optimizer).build().unwrap();
         step(&mut network);
         assert_eq!(bounds(&network), [None; 3]);
-        network.look_at_inputs((&[1.0; 5]).into(), 1).unwrap();
+        network.look_at_inputs((&[1.0; 5]).into(), 1, Above::ByA).unwrap();
         assert!(network.bounds_suffice(1.0, 1, 1.0).unwrap());
         assert!(matches!(bounds(&network)[..], [None, Some(_), Some(_)]));
         let most = network.layers[1].dense.target().unwrap().tuning.right_max_len;
         let hidden = most.isqrt() + 1;
         let mut network = builder(hidden, optimizer).build().unwrap();
-        network.look_at_inputs((&[1.0; 5]).into(), 1).unwrap();
+        network.look_at_inputs((&[1.0; 5]).into(), 1, Above::ByA).unwrap();
         assert!(!network.bounds_suffice(1.0, 1, 1.0).unwrap());
         assert!(matches!(bounds(&network)[..], [None, None, Some(_)]));
     }
@@ -76,7 +78,7 @@ fn a_loose_bound_is_found_anew() {
     for layer in &mut network.layers[1..] {
         let _ = layer.w.for_step(|_| Some(1e30));
     }
-    network.look_at_inputs((&[1.0; 5]).into(), 1).unwrap();
+    network.look_at_inputs((&[1.0; 5]).into(), 1, Above::ByA).unwrap();
     assert!(!network.bounds_suffice(1.0, 1, 1.0).unwrap());
     step(&mut network);
     assert!(network.layers[1..].iter().all(|layer| layer.w.bound().unwrap() < 1e6), "{:?}", bounds(&network));
@@ -87,7 +89,26 @@ fn weights_that_are_no_numbers_bound_nothing() {
     for spoilt in [f32::NAN, f32::INFINITY, f32::MAX] {
         let mut network = builder(7, 0.5).build().unwrap();
         network.layers_mut()[1].w_mut()[9] = spoilt;
-        network.look_at_inputs((&[1.0; 5]).into(), 1).unwrap();
+        network.look_at_inputs((&[1.0; 5]).into(), 1, Above::ByA).unwrap();
         assert!(!network.bounds_suffice(1.0, 1, 1.0).unwrap(), "{spoilt}");
+    }
+}
+
+/// Layers whose outputs cannot be large are not looked at: a NaN among them shows in the cost.
+#[test]
+fn a_nan_that_is_not_looked_at_refuses_the_step() {
+    let bounded = Activation::all().iter().filter(|activation| activation.largest().is_some());
+    for (hidden, layer) in bounded.flat_map(|hidden| (0..4).map(move |layer| (*hidden, layer))) {
+        let network = Network::builder(5).layer(6, hidden).layer(6, hidden).layer(6, hidden);
+        let mut network = network.layer(3, Activation::Sigmoid).optimizer(0.5).seed(3).build().unwrap();
+        step(&mut network);
+        network.layers_mut()[layer].w_mut()[7] = f32::NAN;
+        let weights = |network: &Network| -> Vec<u32> {
+            network.layers.iter().flat_map(|layer| layer.w().iter().map(|w| w.to_bits())).collect()
+        };
+        let before = weights(&network);
+        let refused = network.step(&[0.5, -1.0, 0.25, 2.0, -0.125], &[0.0, 1.0, 0.5]);
+        let expected = Err(Error::NotFinite { layer: None, operand: Operand::Cost });
+        assert_eq!((refused, weights(&network)), (expected, before), "{hidden}, layer {layer}");
     }
 }
