@@ -44,6 +44,7 @@ pub(crate) enum Stretches {
     WithShorter,
 }
 
+/// Terms of the shorter stretches.
 const HALF: usize = STRETCH / 2;
 const QUARTER: usize = STRETCH / 4;
 

@@ -2,17 +2,15 @@
 
 use crate::bench::args::isa;
 use crate::bench::buffer::Placement;
-use crate::bench::measure::{Caches, Effort, Place, Subject, Timed, measure, ratio};
+use crate::bench::measure::{Caches, Effort, Subject, Timed, measure, ratio};
 use crate::bench::run::count;
-use crate::bench::shape::{Network, Pass, Shape, Weights};
+use crate::bench::shape::{Network, Pass, Shape};
 use crate::bench::suite::{self, Suite};
-use crate::bench::verify::Judge;
-use crate::bench::workload::{Task, Workload};
+use crate::bench::workload::Workload;
 use crate::machine::affinity::use_cores;
-use crate::peers::{Contender, Fused, Plan, Sharing};
+use crate::peers::Fused;
 use anstream::println;
-use anyhow::bail;
-use fused_dense::{Activation, Dense, Isa};
+use fused_dense::Isa;
 use owo_colors::OwoColorize;
 use std::time::Duration;
 
@@ -70,8 +68,8 @@ impl Row {
 /// Where our own results are wrong.
 pub fn main(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads as usize;
-    let isa = args.isa.map_or_else(|| Dense::new(1, 1, Activation::Identity).isa(), Ok)?;
-    let ours = Fused { isa, sharing: Sharing::Team, weights: Weights::Plain, tuning: None };
+    let ours = Fused::plain(args.isa)?;
+    let isa = ours.isa;
     let most = 1.0 + f64::from(args.tolerance) / 100.0;
     use_cores(threads);
     println!("{}", format!("0, 16, 32 and 48 bytes past a cache line, {isa}, {}", count(threads)).bold());
@@ -116,20 +114,9 @@ fn measured(ours: &Fused, shape: Shape, pass: Pass, threads: usize, per_row: Dur
         .collect();
     let mut subjects = Vec::new();
     for (placement, works) in Placement::ALL.iter().zip(&works) {
-        let mut copies = Vec::new();
-        for work in works {
-            let task = match pass {
-                Pass::Forward => Task::Forward(work),
-                Pass::Backward => Task::Backward(work),
-                Pass::Step | Pass::Epoch => bail!("placements are compared by one layer's passes"),
-            };
-            let Plan::Ready(mut routine) = placement.of(|| ours.plan(task, threads))? else {
-                bail!("no plan for {shape}")
-            };
-            routine.run()?;
-            Judge::new(task.expected(), routine.results()?)?;
-            copies.push(Timed::calibrate(routine, threads, Place::FirstCore, Caches::Warm)?);
-        }
+        let timed =
+            || works.iter().map(|work| ours.timed(work, pass, threads)).collect::<anyhow::Result<Vec<Timed<'_>>>>();
+        let copies = placement.of(timed)?;
         subjects.push(if subjects.is_empty() { Subject::ours(copies) } else { Subject::peer(copies, 0) });
     }
     measure(&mut subjects, &Effort { per_row, min_rounds: 9, max_rounds: 200, caches: Caches::Warm })?;
@@ -146,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_row_has_every_placement_and_is_told_by_its_shortest_time() {
-        let ours = Fused { isa: Isa::available()[0], sharing: Sharing::Team, weights: Weights::Plain, tuning: None };
+        let ours = Fused::plain(Some(Isa::available()[0])).unwrap();
         for pass in [Pass::Forward, Pass::Backward] {
             let row = measured(&ours, Shape::new(3, 20, 5), pass, 1, Duration::ZERO).unwrap();
             assert_eq!(row.ratios.len(), Placement::ALL.len());

@@ -9,6 +9,7 @@ pub mod buffer;
 pub mod columns;
 pub mod exact;
 pub mod measure;
+pub mod ours;
 pub mod random;
 pub mod recipe;
 pub mod report;

@@ -4,17 +4,16 @@ mod chart;
 mod cliffs;
 
 use crate::bench::args::isa;
-use crate::bench::measure::{Caches, Effort, Place, Subject, Timed, measure};
+use crate::bench::measure::{Caches, Effort, Subject, measure};
 use crate::bench::run::count;
-use crate::bench::shape::{Network, Pass, Shape, Weights};
-use crate::bench::verify::Judge;
-use crate::bench::workload::{Task, Workload};
+use crate::bench::shape::{Network, Pass, Shape};
+use crate::bench::workload::Workload;
 use crate::machine::affinity::use_cores;
-use crate::peers::{Contender, Fused, Plan, Sharing};
+use crate::peers::Fused;
 use anstream::println;
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use cliffs::{Cliff, Cliffs};
-use fused_dense::{Activation, Dense, Isa};
+use fused_dense::Isa;
 use owo_colors::OwoColorize;
 use std::time::Duration;
 
@@ -87,8 +86,8 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
     let threads = args.threads as usize;
     let layers: Vec<Shape> = args.shape.layers().collect();
     ensure!(layers.len() == 1, "a sweep is over one layer, not over a network");
-    let isa = args.isa.map_or_else(|| Dense::new(1, 1, Activation::Identity).isa(), Ok)?;
-    let ours = Fused { isa, sharing: Sharing::Team, weights: Weights::Plain, tuning: None };
+    let ours = Fused::plain(args.isa)?;
+    let isa = ours.isa;
     use_cores(threads);
     for &pass in &args.pass {
         let shapes: Vec<Shape> = (1..=args.to as usize).map(|value| args.size.of(layers[0], value)).collect();
@@ -119,15 +118,7 @@ fn rounds(
     let works: Vec<Workload> = shapes.iter().map(|&shape| Workload::new(shape)).collect();
     let mut subjects = Vec::new();
     for work in &works {
-        let task = match pass {
-            Pass::Forward => Task::Forward(work),
-            Pass::Backward => Task::Backward(work),
-            Pass::Step | Pass::Epoch => bail!("a sweep is over one layer's passes"),
-        };
-        let Plan::Ready(mut routine) = ours.plan(task, threads)? else { bail!("no plan for {}", work.shape) };
-        routine.run()?;
-        Judge::new(task.expected(), routine.results()?)?;
-        subjects.push(Subject::ours(vec![Timed::calibrate(routine, threads, Place::FirstCore, Caches::Warm)?]));
+        subjects.push(Subject::ours(vec![ours.timed(work, pass, threads)?]));
     }
     measure(&mut subjects, &Effort { per_row: duration, min_rounds: 9, max_rounds: 500, caches: Caches::Warm })?;
     Ok(subjects.into_iter().map(Subject::into_rounds).collect())
@@ -183,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_value_has_rounds() {
-        let ours = Fused { isa: Isa::available()[0], sharing: Sharing::Team, weights: Weights::Plain, tuning: None };
+        let ours = Fused::plain(Some(Isa::available()[0])).unwrap();
         let shapes = [Shape::new(3, 5, 1), Shape::new(3, 5, 2)];
         let rounds = rounds(&ours, &shapes, Pass::Backward, 1, Duration::ZERO).unwrap();
         assert_eq!(rounds.iter().map(Vec::len).collect::<Vec<_>>(), [9, 9]);
