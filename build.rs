@@ -153,6 +153,13 @@ mod {name} {{
         "dot_tile::<SELF, f32, MR, NR, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>",
         &record("Dots", "MR", "NR"),
     );
+    shim(
+        "",
+        "row_of_dots",
+        "DotRow",
+        &format!("dot_row::<SELF, f32, {{ SUM_LANES / SELF::LANES }}, {{ SELF::FOLDED }}, {}>", spec.dot_row_parts),
+        &record("DotRow", "1", &spec.dot_row_parts.to_string()),
+    );
     let strip = spec.registers / 2;
     let whole_strip = record("Axpyf", "1", &(strip * spec.lanes).to_string());
     shim("", "axpyf", "Axpyf", &format!("axpyf::axpyf::<SELF, f32, {strip}>"), &whole_strip);
@@ -230,6 +237,8 @@ mod {name} {{
         half_last_tiles: {half_last_tiles},
         prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
+        dot_row: row_of_dots,
+        dot_row_parts: {dot_row_parts},
         tall_dot_rows: {tall_dot_rows},
         folded: <Token as Simd>::FOLDED,
         outer,
@@ -262,6 +271,7 @@ mod {name} {{
         outer_by_halves = if spec.half.is_some() { "Some(outer_by_halves)" } else { "None" },
         narrow = if spec.has_quads { "Some(quads)" } else { "None" },
         tall_dot_rows = spec.tall_dot_rows,
+        dot_row_parts = spec.dot_row_parts,
         exact_tiles = tiles(true),
         prefetching_tiles = prefetching_tiles.join(", "),
         activate = by_activation(&|f, _| format!("activate::<{f}>")),

@@ -186,8 +186,11 @@ pub struct Tuning {
     /// Columns of an output up to which, and terms for each of them from which on, those of tiles of any height do too.
     pub(crate) dot_aligned_narrow_max_cols: usize,
     pub(crate) dot_aligned_narrow_terms: usize,
-    /// Terms from which on a tile of one row reads by stretches of less than a KiB too, where sixteen lanes are one vector.
-    pub(crate) dot_short_stretches_min_terms: usize,
+    /// Terms from which on and up to which, and elements of the right operand from which on, one row goes through several parts of
+    /// the columns side by side.
+    pub(crate) dot_row_min_terms: usize,
+    pub(crate) dot_row_max_terms: usize,
+    pub(crate) dot_row_min_len: usize,
 
     // Backward.
     /// Blocks of the batch in a chunk, and elements of `dz` from which on it has one block only.
@@ -321,7 +324,9 @@ const AVX512: Tuning = Tuning {
     dot_aligned_tall_min_terms: usize::MAX,
     dot_aligned_narrow_max_cols: 0,
     dot_aligned_narrow_terms: 40,
-    dot_short_stretches_min_terms: usize::MAX,
+    dot_row_min_terms: usize::MAX,
+    dot_row_max_terms: 1024,
+    dot_row_min_len: 24 << 10,
     chunk_max_blocks: 4,
     chunk_max_len: 1 << 20,
     update_min_len: 1024,
@@ -412,7 +417,7 @@ const ROWS: &[Tuning] = &[
         dot_aligned_max_rows: 2,
         dot_aligned_tall_min_terms: 384,
         dot_aligned_narrow_max_cols: 4,
-        dot_short_stretches_min_terms: 256,
+        dot_row_min_terms: 96,
         chunk_max_len: 4 << 20,
         update_min_len: 64 << 10,
         whole_gradient_max_len: usize::MAX,
@@ -464,6 +469,8 @@ const ROWS: &[Tuning] = &[
         outer_pairs_pages_apart: true,
         split_min_len: 256,
         copy_broken_min_len: 9 << 10,
+        dot_row_min_terms: 96,
+        dot_row_max_terms: 256,
         pack_left_min_panels: 40,
         outer_update_rows: 4,
         along_rows_max_terms: 12,

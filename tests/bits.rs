@@ -4,7 +4,7 @@
 
 mod support;
 
-use fused_dense::{AUTO_LANES, Activation, Bias, Dense, Isa, Operand, Summation, Tuning, reference};
+use fused_dense::{AUTO_LANES, Activation, Bias, Dense, Operand, Summation, reference};
 use std::collections::BTreeSet;
 use support::isas::{self, SUMMATIONS};
 use support::options::{BackwardOptions, Cycle, ForwardOptions, UpdateOptions};
@@ -16,14 +16,6 @@ use support::{compare::assert_bits, edges};
 /// Checks every shape `(batch, inputs, outputs)` in plain slices.
 fn check(shapes: impl Iterator<Item = (usize, usize, usize)> + Clone) {
     sweep(shapes, |problem, forward, backward| problem.check(forward, backward, &Placement::PLAIN));
-}
-
-/// The tuning row that layers on the instruction set have, with these numbers in the place of its own.
-fn row_with(isa: Isa, numbers: &[(&str, &str)]) -> &'static Tuning {
-    let row = Dense::new(1, 1, Activation::Identity).with_isa(isa).tuning().expect("a row").clone();
-    let change =
-        |row: Tuning, (name, value): &(&str, &str)| row.with_number(name, value).expect("a number of each row");
-    Box::leak(Box::new(numbers.iter().fold(row, change)))
 }
 
 #[test]
@@ -97,7 +89,7 @@ fn dot_products_at_every_distance_from_a_cache_line() {
     let inputs = 272;
     let usual = |i: usize| (i % 23) as f32 / 8.0 - 1.4;
     for isa in isas::all().into_iter().filter(|isa| isa.is_bit_exact()) {
-        let row = row_with(isa, &[("dot_aligned_max_rows", "max")]);
+        let row = isas::row_with(isa, &[("dot_aligned_max_rows", "max")]);
         for (batch, outputs) in (1..=7).flat_map(|batch| [1, 2, 3, 4, 5, 7, 17].map(|outputs| (batch, outputs))) {
             let mut layer = Dense::new(inputs, outputs, Activation::Identity)
                 .with_isa(isa)
@@ -125,7 +117,7 @@ fn panels_at_every_distance_from_a_cache_line() {
     let shapes = [(9, 272, 20), (17, 320, 7), (8, 1024, 20), (260, 256, 9), (16, 288, 270)];
     let mut options = Cycle::default();
     for isa in isas::all() {
-        let row = row_with(isa, &[("panel_aligned_min_cols", "256")]);
+        let row = isas::row_with(isa, &[("panel_aligned_min_cols", "256")]);
         for (batch, inputs, outputs) in shapes {
             let layer = isas::layer(isa, Summation::Chain, inputs, outputs, Activation::Sigmoid).with_tuning(row);
             let problem = Problem::new(layer, batch);
@@ -137,17 +129,20 @@ fn panels_at_every_distance_from_a_cache_line() {
     }
 }
 
-/// One sample over weights from the outer caches: columns are read by stretches of a KiB, a half and a quarter, with every rest
-/// behind them, whatever the CPU's tuning row says.
+/// One sample over weights from the outer caches, by tiles and by parts of the columns: columns are read by stretches, with every
+/// rest behind them, and by none, whatever the CPU's tuning row says.
 #[test]
 fn columns_are_read_by_stretches() {
-    for isa in isas::all().into_iter().filter(|isa| isa.is_bit_exact()) {
-        let numbers =
-            [("first_level_len", "0"), ("dot_short_stretches_min_terms", "0"), ("dot_aligned_min_terms", "0")];
-        let row = row_with(isa, &numbers);
-        let inputs =
-            [63, 64, 65, 80, 127, 128, 143, 191, 192, 193, 255, 256, 300, 320, 321, 384, 448, 460, 511, 512, 720];
-        for (inputs, outputs) in inputs.into_iter().flat_map(|inputs| (1..=9).map(move |outputs| (inputs, outputs))) {
+    let far = [("first_level_len", "0"), ("dot_aligned_min_terms", "0"), ("dot_row_max_terms", "max")];
+    let rows = ["max", "0"].map(|terms| [("dot_row_min_terms", terms), ("dot_row_min_len", "0")]);
+    let inputs = [0, 1, 16, 63, 64, 65, 239, 240, 241, 255, 256, 300, 320, 321, 480, 496, 511, 512, 720, 752];
+    let outputs = [1, 2, 3, 4, 5, 6, 7, 8, 9, 33, 39];
+    let sizes = inputs.into_iter().flat_map(|inputs| outputs.map(|outputs| (inputs, outputs)));
+    for (isa, numbers) in
+        isas::all().into_iter().filter(|isa| isa.is_bit_exact()).flat_map(|isa| rows.map(|row| (isa, row)))
+    {
+        let row = isas::row_with(isa, &[&far[..], &numbers].concat());
+        for (inputs, outputs) in sizes.clone() {
             let mut layer = Dense::new(inputs, outputs, Activation::Identity)
                 .with_isa(isa)
                 .with_tuning(row)

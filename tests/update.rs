@@ -53,6 +53,32 @@ fn empty_batches_and_empty_layers() {
     check(shapes.filter(|&(m, k, n)| m * k * n == 0), &Placement::PLAIN);
 }
 
+/// One sample's product is added to the rows of both halves in pairs, with a row left over or none, on cache lines and beside them,
+/// whatever the CPU's tuning row says.
+#[test]
+fn rows_of_both_halves_in_pairs() {
+    let numbers = [
+        ("outer_adds_in_pairs", "true"),
+        ("outer_pairs_pages_apart", "true"),
+        ("dot_row_min_terms", "0"),
+        ("dot_row_max_terms", "max"),
+        ("dot_row_min_len", "0"),
+    ];
+    let mut options = UpdateOptions::ALL.iter().cycle();
+    for isa in isas::all() {
+        let row = isas::row_with(isa, &numbers);
+        for (inputs, outputs) in
+            [160, 203, 272].into_iter().flat_map(|inputs| (1..=9).map(move |outputs| (inputs, outputs)))
+        {
+            let layer = isas::layer(isa, Summation::Auto, inputs, outputs, Activation::Sigmoid).with_tuning(row);
+            let problem = Problem::new(layer, 1);
+            for (margin, update) in [0, 3, 4].into_iter().zip(&mut options) {
+                problem.check_update(&BackwardOptions::PLAIN, update, &Placement { margin, ..Placement::PLAIN });
+            }
+        }
+    }
+}
+
 #[test]
 fn every_option() {
     for isa in isas::all() {

@@ -47,6 +47,7 @@ pub(crate) unsafe fn run_whole(plan: &Plan, gemm: &Gemm, scratch: &mut [f32]) {
         // Small products end here.
         match plan.single_route() {
             Some(Route::SingleCall(call)) => single_call(kernels, gemm, call, scratch),
+            Some(Route::DotRow { aligned }) => lanes::whole_row(kernels, gemm, *aligned, scratch),
             Some(Route::DotProducts(dots)) => lanes::run_whole(kernels, gemm, dots, scratch),
             _ => rectangles(plan, gemm, None, scratch),
         }
@@ -112,6 +113,7 @@ pub(crate) fn kernel_name(kernels: &Kernels, rectangle: &Rectangle, rows: usize,
         Route::FewColumns(_) => (Operation::Quads, (kernels.lanes / 4, 4)),
         Route::OuterProduct(_) => (Operation::Outer, (1, kernels.lanes)),
         Route::SingleRow(_) => (Operation::Axpyf, (1, kernels.registers / 2 * kernels.lanes)),
+        Route::DotRow { .. } => (Operation::DotRow, (1, kernels.dot_row_parts)),
         Route::DotProducts(dots) => (Operation::Dots, lanes::largest_tile(kernels, dots, part)),
         Route::Tiles(tiles) => (Operation::Chain, chain::largest_tile(kernels, tiles, part)),
     };
@@ -138,6 +140,7 @@ unsafe fn route(kernels: &Kernels, gemm: &Gemm, rectangle: &Rectangle, part: &Pa
             Route::Nothing => {}
             Route::SingleCall(call) => single_call(kernels, gemm, call, scratch),
             Route::Tiles(tiles) => chain::run(kernels, gemm, tiles, part, scratch),
+            Route::DotRow { aligned } => lanes::row(kernels, gemm, *aligned, part, scratch),
             Route::DotProducts(dots) => lanes::run(kernels, gemm, dots, part, scratch),
             Route::SingleRow(row) => single_row(kernels, gemm, row, part, scratch),
             Route::FewColumns(kernel) => few_columns(*kernel, gemm, part),
@@ -265,7 +268,7 @@ unsafe fn outer_product(kernels: &Kernels, gemm: &Gemm, plan: &OuterProduct, par
             rows: part.rows.len(),
             cols: part.cols.len(),
             is_aligned: plan.aligned,
-            in_pairs: if gemm.finish.add { plan.adds_in_pairs } else { plan.writes_in_pairs },
+            pairs: if gemm.finish.add { plan.added_pairs } else { plan.written_pairs },
             depth: gemm.k,
             a: gemm.a.starting_at(part.rows.start, 0),
             b: gemm.b.starting_at(0, part.cols.start),

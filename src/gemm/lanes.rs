@@ -11,7 +11,8 @@ use super::Gemm;
 use super::chunks::{Chunks, Run};
 use super::epilogue::activate;
 use crate::isa::Kernels;
-use crate::kernel::dot::{DotTile, Stretches};
+use crate::kernel::dot::DotTile;
+use crate::kernel::dot_row::DotRow;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{DotProducts, Part};
@@ -45,6 +46,41 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
     }
 }
 
+/// Computes a product of one row, whole.
+///
+/// # Safety
+/// As [`super::driver::run_whole`], for a product of one row whose operands lie along the sum.
+#[inline(never)]
+pub(super) unsafe fn whole_row(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, scratch: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { row(kernels, gemm, is_aligned, &Part { rows: 0..1, cols: 0..gemm.n }, scratch) };
+}
+
+/// Computes one worker's part of a row.
+///
+/// # Safety
+/// As [`super::driver::run`], for a product of one row whose operands lie along the sum.
+#[inline(always)]
+pub(super) unsafe fn row(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, part: &Part, scratch: &mut [f32]) {
+    let (i, j) = (part.rows.start, part.cols.start);
+    let totals = gemm.totals();
+    let first = DotTile {
+        depth: gemm.k,
+        a: gemm.a,
+        b: gemm.b.starting_at(0, j),
+        is_far: true,
+        is_aligned,
+        c: totals.starting_at(i, j),
+        start: gemm.start.at(i, j),
+        finish: gemm.finish(0),
+    };
+    // SAFETY: the columns lie inside the part, where the caller vouches for all operands.
+    unsafe {
+        (kernels.dot_row)(&DotRow { first, cols: part.cols.len() });
+        activate(kernels, gemm, part, scratch);
+    }
+}
+
 /// How a part is cut into tiles.
 #[inline(always)]
 fn cut(kernels: &Kernels, plan: &DotProducts, part: &Part) -> (Chunks, Chunks) {
@@ -68,7 +104,7 @@ fn call(gemm: &Gemm, plan: &DotProducts, rows: usize) -> DotTile {
         depth: gemm.k,
         a: gemm.a,
         b: gemm.b,
-        stretches: plan.stretches,
+        is_far: plan.is_far,
         is_aligned: rows <= plan.aligned_rows,
         c: gemm.totals(),
         start: gemm.start,
@@ -124,7 +160,7 @@ unsafe fn grid_of_tiles(
     let (rows, cols) = (rows.runs(), cols.runs());
     for cols in cols.iter().filter(|run| run.count > 0) {
         // An operand from the outer caches is read once for tiles of all heights.
-        let step = if plan.stretches != Stretches::None { 1 } else { cols.count };
+        let step = if plan.is_far { 1 } else { cols.count };
         for first in (0..cols.count).step_by(step) {
             let cols = Run { start: cols.start + first * cols.len, count: step, len: cols.len };
             for rows in rows.iter().filter(|run| run.count > 0) {

@@ -39,6 +39,9 @@ pub(crate) struct IsaSpec {
     /// Rows of a dot-product tile where there are many and the right operand comes from the outer caches: the fewest loads a
     /// multiply-add. A power of two.
     pub(crate) tall_dot_rows: usize,
+    /// Columns that one row of dot products over an operand from the second-level cache takes together, each from a part of its own:
+    /// enough sums to hide a multiply-add's latency.
+    pub(crate) dot_row_parts: usize,
 }
 
 /// Every instruction set, best first.
@@ -60,6 +63,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 4,
         dot_cols: &[16, 8, 7, 6, 5, 4],
         tall_dot_rows: 4,
+        dot_row_parts: 2,
     },
     IsaSpec {
         name: "avx2",
@@ -78,6 +82,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 3,
         dot_cols: &[6, 3, 2],
         tall_dot_rows: 2,
+        dot_row_parts: 4,
     },
     IsaSpec {
         name: "neon",
@@ -96,6 +101,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 4,
         dot_cols: &[5, 3],
         tall_dot_rows: 2,
+        dot_row_parts: 2,
     },
     IsaSpec {
         name: "portable",
@@ -114,6 +120,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 1,
         dot_cols: &[2, 2],
         tall_dot_rows: 2,
+        dot_row_parts: 2,
     },
 ];
 
@@ -137,6 +144,8 @@ const _: () = {
         }
         assert!(spec.panel_vectors <= spec.tile_rows.len());
         assert!(spec.tall_dot_rows.is_power_of_two() && spec.tall_dot_rows <= spec.dot_cols.len());
+        // Sixteen lanes of each sum, and as many of the left operand.
+        assert!(spec.dot_row_parts > 0 && (spec.dot_row_parts + 1) * (16 / spec.lanes) <= spec.registers);
         i += 1;
     }
 };

@@ -19,8 +19,8 @@ pub(crate) struct DotTile<E = f32> {
     pub(crate) a: Source,
     /// Right operand: rows are terms, contiguous in a column.
     pub(crate) b: Source<E>,
-    /// By which stretches a tile of one row reads its columns.
-    pub(crate) stretches: Stretches,
+    /// Whether the right operand comes from the outer caches, which a tile of one row reads by the KiB.
+    pub(crate) is_far: bool,
     /// Whether vectors begin on the operands' cache lines where they can.
     pub(crate) is_aligned: bool,
     /// Output, of any strides.
@@ -33,21 +33,6 @@ pub(crate) struct DotTile<E = f32> {
 /// behind the other, and more would only be more code. A build holds the loop for tiles up to this width and no others.
 pub(crate) const FAR_MAX_COLS: usize = 8;
 
-/// By which stretches a tile of one row reads one column behind the other; all columns go side by side where fewer terms are left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stretches {
-    /// None: the right operand stays in the first-level cache.
-    None,
-    /// As long as an operand from the outer caches is read in one go.
-    Whole,
-    /// Behind them half as long and a quarter as long, where sixteen lanes are one vector.
-    WithShorter,
-}
-
-/// Terms of the shorter stretches.
-const HALF: usize = STRETCH / 2;
-const QUARTER: usize = STRETCH / 4;
-
 /// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and
 /// change no sum.
 static SIGNS: [f32; 2 * SUM_LANES] = one_then_other(1.0, -1.0);
@@ -59,9 +44,10 @@ static SIGNS: [f32; 2 * SUM_LANES] = one_then_other(1.0, -1.0);
 /// the fold adds the same pairs wherever the first chain stands. There must be whole vectors of terms, because the order pads
 /// their number with terms that count.
 #[inline(always)]
-fn terms_before_line<S: Simd, E: Element, const MR: usize, const NR: usize>(tile: &DotTile<E>) -> usize {
+pub(super) fn terms_before_line<S: Simd, E: Element, const MR: usize, const NR: usize>(tile: &DotTile<E>) -> usize {
     let stride = if MR > NR { tile.a.row_stride } else { tile.b.col_stride };
-    let is_aligned = S::HAS_MASKS && tile.is_aligned && (tile.depth | stride) & (SUM_LANES - 1) == 0;
+    let has_whole_vectors = tile.depth > 0 && (tile.depth | stride) & (SUM_LANES - 1) == 0;
+    let is_aligned = S::HAS_MASKS && tile.is_aligned && has_whole_vectors;
     match (is_aligned, MR > NR) {
         (false, _) => 0,
         (true, true) => head::<S, _>(tile.a.ptr),
@@ -136,29 +122,51 @@ unsafe fn accumulate<S: Simd, E: Element, const MR: usize, const NR: usize, cons
     cut: usize,
     acc: &mut [[[S::V; H]; NR]; MR],
 ) {
-    // SAFETY: the caller's promise; p < depth, and head and tail touch only their own terms.
+    // SAFETY: the caller's promise; p < depth.
     unsafe {
-        if cut > 0 {
-            step::<S, E, MR, NR, H>(simd, tile, 0, acc, Reach::Head(cut));
-        }
+        before_line::<S, E, MR, NR, H>(simd, tile, cut, acc);
         let mut p = cut;
-        if MR == 1 && NR <= FAR_MAX_COLS && tile.stretches != Stretches::None {
+        if MR == 1 && NR <= FAR_MAX_COLS && tile.is_far {
             while tile.depth - p >= STRETCH {
-                stretch::<S, E, MR, NR, H, STRETCH>(simd, tile, p, acc);
+                stretch::<S, E, MR, NR, H>(simd, tile, p, acc);
                 p += STRETCH;
             }
-            let has_shorter = H == 1 && tile.stretches == Stretches::WithShorter;
-            if has_shorter && tile.depth - p >= QUARTER {
-                if tile.depth - p >= HALF {
-                    stretch::<S, E, MR, NR, H, HALF>(simd, tile, p, acc);
-                    p += HALF;
-                }
-                if tile.depth - p >= QUARTER {
-                    stretch::<S, E, MR, NR, H, QUARTER>(simd, tile, p, acc);
-                    p += QUARTER;
-                }
-            }
         }
+        from_term::<S, E, MR, NR, H>(simd, tile, cut, p, acc);
+    }
+}
+
+/// The terms before the first cache line.
+///
+/// # Safety
+/// As [`accumulate`].
+#[inline(always)]
+pub(super) unsafe fn before_line<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
+    simd: S,
+    tile: &DotTile<E>,
+    cut: usize,
+    acc: &mut [[[S::V; H]; NR]; MR],
+) {
+    if cut > 0 {
+        // SAFETY: the caller's promise: there are more terms, and the head touches only its own.
+        unsafe { step::<S, E, MR, NR, H>(simd, tile, 0, acc, Reach::Head(cut)) };
+    }
+}
+
+/// The terms from `p` on, sixteen at a time.
+///
+/// # Safety
+/// As [`accumulate`]; `p` is no more than `depth`.
+#[inline(always)]
+pub(super) unsafe fn from_term<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
+    simd: S,
+    tile: &DotTile<E>,
+    cut: usize,
+    mut p: usize,
+    acc: &mut [[[S::V; H]; NR]; MR],
+) {
+    // SAFETY: the caller's promise; p < depth, and the tail touches only its own terms.
+    unsafe {
         while tile.depth - p >= SUM_LANES {
             step::<S, E, MR, NR, H>(simd, tile, p, acc, Reach::Whole);
             p += SUM_LANES;
@@ -183,7 +191,7 @@ unsafe fn accumulate<S: Simd, E: Element, const MR: usize, const NR: usize, cons
 /// # Safety
 /// As [`dot_tile`], for these places; `count ≤ FOLDED`.
 #[inline(always)]
-unsafe fn finish<S: Simd, E, const MR: usize, const FOLDED: usize>(
+pub(super) unsafe fn finish<S: Simd, E, const MR: usize, const FOLDED: usize>(
     simd: S,
     tile: &DotTile<E>,
     j: usize,
@@ -245,7 +253,7 @@ unsafe fn finish<S: Simd, E, const MR: usize, const FOLDED: usize>(
 
 /// The terms of a step that there are.
 #[derive(Clone, Copy)]
-enum Reach<S: Simd> {
+pub(super) enum Reach<S: Simd> {
     /// So many, fewer than a vector, in the last lanes.
     Head(usize),
     /// Sixteen.
@@ -279,7 +287,7 @@ impl<S: Simd> Reach<S> {
 /// # Safety
 /// As [`dot_tile`], for the terms from `p` on that the reach names.
 #[inline(always)]
-unsafe fn step<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
+pub(super) unsafe fn step<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
     simd: S,
     tile: &DotTile<E>,
     p: usize,
@@ -305,12 +313,12 @@ unsafe fn step<S: Simd, E: Element, const MR: usize, const NR: usize, const H: u
     }
 }
 
-/// `LEN` more terms of every sum, one column behind the other.
+/// [`STRETCH`] more terms of every sum, one column behind the other.
 ///
 /// # Safety
 /// As [`dot_tile`], for the terms from `p` on.
 #[inline(always)]
-unsafe fn stretch<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize, const LEN: usize>(
+unsafe fn stretch<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
     simd: S,
     tile: &DotTile<E>,
     p: usize,
@@ -319,44 +327,44 @@ unsafe fn stretch<S: Simd, E: Element, const MR: usize, const NR: usize, const H
     // Written out, because a compiler may not unroll so long a loop, and the accumulators would leave their registers.
     // SAFETY: the caller's promise; these are the tile's columns.
     unsafe {
-        column::<S, E, MR, NR, H, LEN>(simd, tile, p, 0, acc);
+        column::<S, E, MR, NR, H>(simd, tile, p, 0, acc);
         if NR > 1 {
-            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 1, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 1, acc);
         }
         if NR > 2 {
-            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 2, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 2, acc);
         }
         if NR > 3 {
-            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 3, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 3, acc);
         }
         if NR > 4 {
-            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 4, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 4, acc);
         }
         if NR > 5 {
-            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 5, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 5, acc);
         }
         if NR > 6 {
-            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 6, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 6, acc);
         }
         if NR > 7 {
-            column::<S, E, MR, NR, H, LEN>(simd, tile, p, 7, acc);
+            column::<S, E, MR, NR, H>(simd, tile, p, 7, acc);
         }
     }
 }
 
-/// `LEN` more terms of column `j`.
+/// [`STRETCH`] more terms of column `j`.
 ///
 /// # Safety
 /// As [`dot_tile`], for the terms from `p` on.
 #[inline(always)]
-unsafe fn column<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize, const LEN: usize>(
+unsafe fn column<S: Simd, E: Element, const MR: usize, const NR: usize, const H: usize>(
     simd: S,
     tile: &DotTile<E>,
     p: usize,
     j: usize,
     acc: &mut [[[S::V; H]; NR]; MR],
 ) {
-    for v in 0..LEN / SUM_LANES {
+    for v in 0..STRETCH / SUM_LANES {
         for h in 0..H {
             let p = p + v * SUM_LANES + h * S::LANES;
             // SAFETY: j < NR, and the terms are covered by the caller's promise.

@@ -1,5 +1,5 @@
 //! The kernels, written once over [`Simd`]: `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `outer` a product whose sums have one term, `axpyf` one whose output has one row,
+//! in the two orders of summation, `dot_row` one row in the second of them, `outer` a product whose sums have one term, `axpyf` one whose output has one row,
 //! `narrow` one of few columns, `pack` brings operands into the order in which they are read, `elementwise` holds the
 //! activation behind a tile and `dz` with its column sums, `softmax` the function that couples a row's columns, `update`
 //! an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a cost,
@@ -13,6 +13,7 @@
 //! name       f32-OPERATION-ROWSxCOLS-ISA             f32-chain-14x16-avx512
 //! OPERATION  chain   tiles whose vectors run along the output
 //!            dots    tiles whose vectors run along the sum
+//!            dotrow  one row whose vectors run along the sum, columns of two parts side by side
 //!            axpyf   one row, a strip of columns at a time
 //!            quads   few columns, several rows in a vector
 //!            outer   sums of one term or few, a row at a time
@@ -37,6 +38,7 @@ pub(crate) mod chain;
 pub(crate) mod column_sums;
 pub(crate) mod cross_entropy;
 pub(crate) mod dot;
+pub(crate) mod dot_row;
 pub(crate) mod elementwise;
 pub(crate) mod extent;
 pub(crate) mod narrow;
@@ -83,6 +85,7 @@ pub(crate) fn head<S: Simd, E: Element>(p: *const E) -> usize {
 pub(crate) enum Operation {
     Chain,
     Dots,
+    DotRow,
     Axpyf,
     Quads,
     Outer,
@@ -102,6 +105,7 @@ impl fmt::Display for Name {
         let operation = match self.operation {
             Operation::Chain => "chain",
             Operation::Dots => "dots",
+            Operation::DotRow => "dotrow",
             Operation::Axpyf => "axpyf",
             Operation::Quads => "quads",
             Operation::Outer => "outer",

@@ -29,8 +29,8 @@ pub(crate) struct Outer {
     pub(crate) cols: usize,
     /// Whether a row's first vector is cut where the next begins on a cache line.
     pub(crate) is_aligned: bool,
-    /// Whether sums of one term go to two rows at a time.
-    pub(crate) in_pairs: bool,
+    /// Which rows sums of one term go to at a time.
+    pub(crate) pairs: Pairs,
     /// Left operand: columns are terms.
     pub(crate) a: Source,
     /// Right operand: rows are terms, contiguous.
@@ -38,6 +38,17 @@ pub(crate) struct Outer {
     /// Output, whose rows are contiguous.
     pub(crate) c: Sink,
     pub(crate) finish: Finish,
+}
+
+/// Which two rows are computed at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pairs {
+    /// None: one row.
+    None,
+    /// One and the next.
+    Neighbours,
+    /// One of each half.
+    OfHalves,
 }
 
 /// Computes an outer product.
@@ -134,15 +145,17 @@ unsafe fn narrow<S: Simd, const N: usize, const ADD: bool, const SCALED: bool>(s
 /// As [`outer`].
 #[inline(always)]
 unsafe fn broad<S: Simd, const K: usize, const ADD: bool, const SCALED: bool>(simd: S, outer: &Outer) {
-    let paired = if K == 1 && outer.in_pairs { outer.rows / 2 * 2 } else { 0 };
+    let pairs = if K == 1 && outer.pairs != Pairs::None { outer.rows / 2 } else { 0 };
+    let paired = 2 * pairs;
+    let (step, apart) = if outer.pairs == Pairs::OfHalves { (1, pairs) } else { (2, 1) };
     // SAFETY: all rows are below `rows`.
     unsafe {
         for turn in 0..outer.rows - paired {
-            Rows::<S, K, 1, ADD, SCALED>::new(simd, outer, paired + place::<ADD>(turn, outer.rows - paired))
-                .compute(simd);
+            let row = paired + place::<ADD>(turn, outer.rows - paired);
+            Rows::<S, K, 1, ADD, SCALED>::new(simd, outer, row, 1).compute(simd);
         }
-        for turn in 0..paired / 2 {
-            Rows::<S, K, 2, ADD, SCALED>::new(simd, outer, 2 * place::<ADD>(turn, paired / 2)).compute(simd);
+        for turn in 0..pairs {
+            Rows::<S, K, 2, ADD, SCALED>::new(simd, outer, step * place::<ADD>(turn, pairs), apart).compute(simd);
         }
     }
 }
@@ -154,32 +167,35 @@ fn place<const ADD: bool>(turn: usize, count: usize) -> usize {
     if ADD { count - 1 - turn } else { turn }
 }
 
-/// `N` rows of the output side by side.
+/// `N` rows of the output together.
 struct Rows<'o, S: Simd, const K: usize, const N: usize, const ADD: bool, const SCALED: bool> {
     a: [[S::V; K]; N],
     outer: &'o Outer,
     c: *mut f32,
+    /// From one of the rows to the next.
+    stride: usize,
     scale: S::V,
     weight: S::V,
 }
 
 impl<'o, S: Simd, const K: usize, const N: usize, const ADD: bool, const SCALED: bool> Rows<'o, S, K, N, ADD, SCALED> {
-    /// The rows from `first` on.
+    /// The row `first`, and the others `apart` rows behind each other.
     ///
     /// # Safety
     /// As [`outer`], for these rows.
     #[inline(always)]
-    unsafe fn new(simd: S, outer: &'o Outer, first: usize) -> Self {
+    unsafe fn new(simd: S, outer: &'o Outer, first: usize, apart: usize) -> Self {
         let (scale, weight) = (simd.splat(outer.finish.scale), simd.splat(outer.finish.weight));
         let mut a = [[scale; K]; N];
         // SAFETY: the caller's promise.
         unsafe {
             for i in 0..N {
                 for p in 0..K {
-                    a[i][p] = simd.splat(*outer.a.at(first + i, p));
+                    a[i][p] = simd.splat(*outer.a.at(first + i * apart, p));
                 }
             }
-            Self { a, outer, c: outer.c.at(first, 0), scale, weight }
+            let stride = apart * outer.c.row_stride;
+            Self { a, outer, c: outer.c.at(first, 0), stride, scale, weight }
         }
     }
 
@@ -232,7 +248,7 @@ impl<'o, S: Simd, const K: usize, const N: usize, const ADD: bool, const SCALED:
                 b[p] = simd.load(self.outer.b.ptr.add(p * self.outer.b.row_stride + j));
             }
             for i in 0..N {
-                let c = self.c.add(i * self.outer.c.row_stride + j);
+                let c = self.c.add(i * self.stride + j);
                 let scaled = self.scaled(simd, i, b);
                 simd.store(c, if ADD { simd.mul_add(self.weight, scaled, simd.load(c)) } else { scaled });
             }
@@ -253,7 +269,7 @@ impl<'o, S: Simd, const K: usize, const N: usize, const ADD: bool, const SCALED:
                 b[p] = simd.load_tail(self.outer.b.ptr.add(p * self.outer.b.row_stride + j), tail);
             }
             for i in 0..N {
-                let c = self.c.add(i * self.outer.c.row_stride + j);
+                let c = self.c.add(i * self.stride + j);
                 let scaled = self.scaled(simd, i, b);
                 let value = if ADD { simd.mul_add(self.weight, scaled, simd.load_tail(c, tail)) } else { scaled };
                 simd.store_tail(c, value, tail);

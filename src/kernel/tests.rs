@@ -4,7 +4,8 @@
 use super::axpyf::{Axpyf, axpyf};
 use super::chain::{HalfLast, Kind, Lhs, TileKind, Tiles, WholeLast, chain_tiles};
 use super::cross_entropy::exp_of_minus;
-use super::dot::{DotTile, Stretches, dot_tile};
+use super::dot::{DotTile, dot_tile};
+use super::dot_row::{DotRow, dot_row};
 use super::extent::{Extent, extent};
 use super::narrow::{Narrow, narrow};
 use super::pack::{self, Panel};
@@ -216,20 +217,42 @@ fn dots<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
             depth,
             a: Source::rows(a[first..].as_ptr(), STRIDE),
             b: Source { ptr: b[first..].as_ptr(), row_stride: 1, col_stride: STRIDE },
-            stretches: Stretches::WithShorter,
+            is_far: true,
             is_aligned: true,
             c: Sink::rows(c.as_mut_ptr(), STRIDE),
             start: Start::Zero,
             finish: Finish::overwrite(1.0),
         }
     }
-    // Whole vectors from no cache line on, a tail, and stretches of each length.
-    for reach in [(48, 3), (DEPTH, 0), (288, 0), (224, 0)] {
+    // Whole vectors from no cache line on, a tail, and a whole stretch.
+    for reach in [(48, 3), (DEPTH, 0), (288, 0)] {
         // SAFETY: both operands have more than two rows, of more terms behind the first.
         assert_equal("dots", isa, |c, halves| unsafe {
             match halves {
                 true => dot_tile::<S, Half, 1, 2, H, FOLDED>(simd, &call(&a, &right.halves, c, reach)),
                 false => dot_tile::<S, f32, 1, 2, H, FOLDED>(simd, &call(&a, &right.widened, c, reach)),
+            }
+        });
+    }
+}
+
+fn row_of_dots<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
+    // Parts of more columns than are folded at a time, and one left over.
+    const DOTS: usize = 19;
+    let (a, right) = (values(STRIDE, 2), Rights::new(&values(DOTS * STRIDE, 3)));
+    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], (depth, first): (usize, usize)) -> DotRow<E> {
+        let b = Source { ptr: b[first..].as_ptr(), row_stride: 1, col_stride: STRIDE };
+        let (a, c) = (Source::rows(a[first..].as_ptr(), STRIDE), Sink::rows(c.as_mut_ptr(), STRIDE));
+        let (start, finish) = (Start::Zero, Finish::overwrite(1.0));
+        DotRow { first: DotTile { depth, a, b, is_far: true, is_aligned: true, c, start, finish }, cols: DOTS }
+    }
+    // Whole vectors from no cache line on, a tail, and stretches of both lengths.
+    for reach in [(48, 3), (DEPTH, 0), (288, 0), (240, 0)] {
+        // SAFETY: the left operand has a row of more terms behind the first, the right one as many columns of them as are computed.
+        assert_equal("dotrow", isa, |c, halves| unsafe {
+            match halves {
+                true => dot_row::<S, Half, H, FOLDED, 2>(simd, &call(&a, &right.halves, c, reach)),
+                false => dot_row::<S, f32, H, FOLDED, 2>(simd, &call(&a, &right.widened, c, reach)),
             }
         });
     }
@@ -326,6 +349,7 @@ fn all<S: Simd, const H: usize, const FOLDED: usize, const NV: usize>(simd: S, i
     packing(simd, isa);
     tiles(simd, isa);
     dots::<S, H, FOLDED>(simd, isa);
+    row_of_dots::<S, H, FOLDED>(simd, isa);
     rows::<S, NV>(simd, isa);
     largest(simd, isa);
 }

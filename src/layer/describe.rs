@@ -213,6 +213,7 @@ fn places(route: &Route) -> (&'static str, &'static str, &'static str, &'static 
         }
         Route::FewColumns(_) | Route::OuterProduct(_) => (in_place, in_place, in_place, "row by row"),
         Route::SingleRow(_) => (in_place, in_place, in_place, "along the row"),
+        Route::DotRow { .. } => (in_place, in_place, in_place, "column by column of several parts"),
         Route::DotProducts(dots) => {
             let place = |gathers: bool| if gathers { "gathered" } else { in_place };
             (place(dots.gathers_left), place(dots.gathers_right), in_place, "columns before rows")

@@ -51,7 +51,9 @@ pub(super) fn part(question: &Question, route: &Route, rows: usize, cols: usize)
         (tuning.multiply_add_cost * vectors(question.target, cols) + tuning.left_per_panel_cost * panels) * m * k
     };
     let (multiply_adds, right, left) = match route {
-        Route::DotProducts(_) => (tuning.multiply_add_cost * m * n * depth.div_ceil(kernels.lanes) as f64, 0.0, 0.0),
+        Route::DotProducts(_) | Route::DotRow { .. } => {
+            (tuning.multiply_add_cost * m * n * depth.div_ceil(kernels.lanes) as f64, 0.0, 0.0)
+        }
         Route::Tiles(tiles) => {
             let left = if tiles.pack_left_terms.is_some() { tuning.copy_cost } else { 0.0 };
             (per_panel(tiles.panel_vectors), right_cost(*question, tiles.right), left)

@@ -19,8 +19,8 @@ pub(crate) use schedule::{
 pub(crate) use share::{Grid, Part, below_parallel_min, share, step_pays, workers};
 
 use crate::isa::{Target, TilesKernel};
-use crate::kernel::dot::Stretches;
 use crate::kernel::narrow::Narrow;
+use crate::kernel::outer::Pairs;
 use crate::summation::Summation;
 use rules::{RULES, Rule, Verdict};
 
@@ -142,7 +142,12 @@ pub(crate) enum Route {
     SingleRow(SingleRow),
     /// Tiles in the chain order.
     Tiles(TileLoops),
-    /// Dot products, in the lanes order.
+    /// An output of one row in the lanes order, over columns from the second-level cache.
+    DotRow {
+        /// Whether vectors begin on the columns' cache lines.
+        aligned: bool,
+    },
+    /// Other dot products, in the lanes order.
     DotProducts(DotProducts),
 }
 
@@ -169,9 +174,9 @@ pub(crate) struct SingleCall {
 pub(crate) struct OuterProduct {
     /// Whether rows are cut so that whole vectors stand on cache lines.
     pub(crate) aligned: bool,
-    /// Whether sums of one term go to two rows at a time where they are written, and where they are added.
-    pub(crate) writes_in_pairs: bool,
-    pub(crate) adds_in_pairs: bool,
+    /// Which rows sums of one term go to at a time where they are written, and where they are added.
+    pub(crate) written_pairs: Pairs,
+    pub(crate) added_pairs: Pairs,
     /// Whether vectors are half as wide where the product is added.
     pub(crate) adds_by_halves: bool,
     /// Rows and columns by which parameters are updated at a time.
@@ -263,8 +268,8 @@ pub(crate) struct TileLoops {
 /// Dot-product tiles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DotProducts {
-    /// By which stretches tiles of one row read the right operand: by none where it stays in the first-level cache.
-    pub(crate) stretches: Stretches,
+    /// Whether the right operand comes from the outer caches.
+    pub(crate) is_far: bool,
     /// Most rows and columns of a tile.
     pub(crate) rows: usize,
     pub(crate) cols: usize,

@@ -4,11 +4,11 @@ use super::{
     DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, Totals, cost,
 };
 use crate::isa::{Kernels, Target, TilesKernel};
-use crate::kernel::dot::Stretches;
+use crate::kernel::outer::Pairs;
 use crate::kernel::{axpyf, dot, narrow, outer};
 use crate::plan::Grid;
 use crate::summation::{SUM_BLOCK, Summation};
-use crate::tuning::LINE;
+use crate::tuning::{LINE, Tuning};
 
 /// A rule of the table.
 #[derive(Debug)]
@@ -53,6 +53,12 @@ pub(super) static RULES: &[Rule] = &[
         because: "a single column of dot products is one row of the transposed product, whose kernels read the right operand best",
         decision: "007-when-sums-are-in-the-lanes-order.md",
         verdict: |q| if is_column_of_dots(q) { Verdict::Transpose } else { Verdict::Pass },
+    },
+    Rule {
+        name: "dot-row",
+        because: "columns of one row come fastest from the second-level cache where each load goes through a part of them end to end",
+        decision: "060-one-row-of-dot-products.md",
+        verdict: |q| Verdict::take(is_dot_row(q).then(|| Route::DotRow { aligned: aligned_dot_rows(q) >= 1 })),
     },
     Rule {
         name: "dots",
@@ -159,6 +165,19 @@ fn is_column_of_dots(q: &Question) -> bool {
     q.summation == Summation::Lanes && shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows()
 }
 
+fn is_dot_row(q: &Question) -> bool {
+    let shape = &q.shape;
+    q.summation == Summation::Lanes
+        && shape.m == 1
+        && (shape.a_strides.1, shape.b_strides.0) == (1, 1)
+        && reads_by_parts(q.target.tuning, shape.k, shape.right_len())
+}
+
+/// Whether one row of dot products goes through several parts of its right operand, which has so many elements, side by side.
+fn reads_by_parts(tuning: &Tuning, terms: usize, len: usize) -> bool {
+    (tuning.dot_row_min_terms..=tuning.dot_row_max_terms).contains(&terms) && len >= tuning.dot_row_min_len
+}
+
 /// Dot products, of which a worker has at most this many rows.
 fn dot_products(q: &Question, rows: usize) -> DotProducts {
     let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
@@ -173,11 +192,7 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
         rows_of_dot_tiles(kernels, rows, shape.n, shape.k)
     };
     DotProducts {
-        stretches: match exceeds_l1 {
-            false => Stretches::None,
-            true if shape.k >= tuning.dot_short_stretches_min_terms => Stretches::WithShorter,
-            true => Stretches::Whole,
-        },
+        is_far: exceeds_l1,
         rows: most,
         cols: if exceeds_l1 { dot::FAR_MAX_COLS } else { usize::MAX },
         aligned_rows: aligned_dot_rows(q),
@@ -359,10 +374,20 @@ fn outer_product(q: &Question, cols: usize) -> OuterProduct {
     // Two rows are cut in one place, and rows pages apart share the sets of a cache.
     let cuts_alike = !aligned || stride.is_multiple_of(kernels.lanes);
     let may_pair = cuts_alike && (tuning.outer_pairs_pages_apart || !tuning.is_pages(stride));
+    let pairs = |is_wanted: bool| if is_wanted && may_pair { Pairs::Neighbours } else { Pairs::None };
+    let added_pairs = match pairs(tuning.outer_adds_in_pairs) {
+        // The forward pass of a step has left the last rows of both halves in the caches.
+        Pairs::Neighbours
+            if kernels.dot_row_parts == 2 && reads_by_parts(tuning, cols, q.shape.m.saturating_mul(cols)) =>
+        {
+            Pairs::OfHalves
+        }
+        pairs => pairs,
+    };
     OuterProduct {
         aligned,
-        writes_in_pairs: tuning.outer_writes_in_pairs && may_pair,
-        adds_in_pairs: tuning.outer_adds_in_pairs && may_pair,
+        written_pairs: pairs(tuning.outer_writes_in_pairs),
+        added_pairs,
         adds_by_halves: tuning.outer_adds_by_halves && q.shape.k == 1,
         update_rows,
         // The scratch holds at least SUM_BLOCK terms of a panel.
@@ -519,7 +544,7 @@ impl Route {
             Self::SingleRow(_) => Self::SingleRow(single_row(q, cols)),
             Self::DotProducts(_) => Self::DotProducts(dot_products(q, rows)),
             Self::Tiles(tiles) => Self::Tiles(for_extent(q, tiles, rows, cols)),
-            Self::Nothing | Self::SingleCall(_) | Self::FewColumns(_) => self,
+            Self::Nothing | Self::SingleCall(_) | Self::FewColumns(_) | Self::DotRow { .. } => self,
         }
     }
 }

@@ -208,7 +208,7 @@ fn fits(target: Target, shape: &ProductShape, rectangle: &Rectangle, workers: us
             assert!(few && is_plain && rows && in_place, "{context}");
         }
         Route::SingleRow(_) => assert!(shape.m == 1 && rows && in_place && !shape.is_updated, "{context}"),
-        Route::DotProducts(_) => panic!("{context}: sums in the chain order"),
+        Route::DotProducts(_) | Route::DotRow { .. } => panic!("{context}: sums in the chain order"),
         Route::Tiles(tiles) => {
             match tiles.right {
                 RightOperand::InPlace | RightOperand::Copied => assert!(in_place, "{context}"),
@@ -247,9 +247,9 @@ fn short_rows_have_blocks_side_by_side() {
     }
 }
 
-/// Dot products' vectors begin on cache lines, and columns are read by stretches, from as many terms on as the tuning row says.
+/// Dot products' vectors begin on cache lines from as many terms on as the tuning row says.
 #[test]
-fn long_dot_products_begin_on_lines_and_go_by_stretches() {
+fn long_dot_products_begin_on_lines() {
     for target in targets() {
         let dots = |m: usize, n: usize, k: usize, numbers: &[(&str, &str)]| {
             let change = |row: Tuning, (name, value): &(&str, &str)| row.with_number(name, value).expect("a number");
@@ -269,7 +269,6 @@ fn long_dot_products_begin_on_lines_and_go_by_stretches() {
             ("dot_aligned_tall_min_terms", "384"),
             ("dot_aligned_narrow_max_cols", "2"),
             ("dot_aligned_narrow_terms", "40"),
-            ("dot_short_stretches_min_terms", "256"),
         ];
         // From afar and not, on both sides of each number.
         let rows = [(4, 30, 384), (30, 4, 384), (4, 4, 384), (4, 60, 383), (4, 60, 63)]
@@ -277,8 +276,44 @@ fn long_dot_products_begin_on_lines_and_go_by_stretches() {
         assert_eq!(rows, [usize::MAX, usize::MAX, 2, 2, 0], "{target:?}");
         let narrow = [(9, 2, 80), (9, 2, 79), (9, 3, 130)].map(|(m, n, k)| dots(m, n, k, &numbers).aligned_rows);
         assert_eq!(narrow, [usize::MAX, 2, 2], "{target:?}");
-        let stretches = [(1, 30, 256), (1, 60, 256), (1, 60, 255)].map(|(m, n, k)| dots(m, n, k, &numbers).stretches);
-        assert_eq!(stretches, [Stretches::None, Stretches::WithShorter, Stretches::Whole], "{target:?}");
+    }
+}
+
+/// One row of dot products goes through parts of its columns, where these are as many and as long as the tuning row says; and the
+/// rows of its halves are updated in pairs then.
+#[test]
+fn a_row_of_dots_goes_by_parts() {
+    for target in targets() {
+        let numbers = [
+            ("dot_row_min_terms", "96"),
+            ("dot_row_max_terms", "300"),
+            ("dot_row_min_len", "9696"),
+            ("outer_adds_in_pairs", "true"),
+            ("outer_pairs_pages_apart", "true"),
+            ("outer_aligned_min_cols", "max"),
+        ];
+        let change = |row: Tuning, (name, value): &(&str, &str)| row.with_number(name, value).expect("a number");
+        let row = numbers.iter().fold(target.tuning.clone(), change);
+        let target = target.with_tuning(Box::leak(Box::new(row))).expect("the same instruction set");
+        let rule = |m: usize, n: usize, k: usize, left: (usize, usize)| {
+            let along = ProductShape { a_strides: left, b_strides: (1, k), ..shape(m, n, k) };
+            plan(&Question { summation: Summation::Lanes, ..question(target, along, 1) }).first.rule().name
+        };
+        // On both sides of each number; of several rows; and a row that does not lie along the sum.
+        let rules = [(1, 101, 96), (1, 103, 95), (1, 100, 96), (1, 33, 300), (1, 40, 301), (2, 101, 96)]
+            .map(|(m, n, k)| rule(m, n, k, (k, 1)));
+        assert_eq!(rules, ["dot-row", "dots", "dots", "dot-row", "dots", "dots"], "{target:?}");
+        assert_eq!(rule(1, 101, 96, (1, 2)), "dots", "{target:?}");
+
+        let pairs = |m: usize, n: usize| {
+            let Route::OuterProduct(outer) = plan(&question(target, shape(m, n, 1), 1)).first.route else {
+                panic!("{target:?}: {m}×{n} is no outer product")
+            };
+            outer.added_pairs
+        };
+        let halves = if target.kernels.dot_row_parts == 2 { Pairs::OfHalves } else { Pairs::Neighbours };
+        // So many rows are no single call.
+        assert_eq!([pairs(101, 96), pairs(97, 96)], [halves, Pairs::Neighbours], "{target:?}");
     }
 }
 
@@ -327,7 +362,7 @@ fn lanes_stay_lanes() {
         // Dot products run along the rows, which are no panels.
         let shape = ProductShape { is_prepacked: false, ..shape };
         let plan = plan(&Question { summation: Summation::Lanes, ..question(target, shape, 1) });
-        let is_dots = matches!(plan.first.route, Route::DotProducts(_) | Route::Nothing);
+        let is_dots = matches!(plan.first.route, Route::DotProducts(_) | Route::DotRow { .. } | Route::Nothing);
         assert!(is_dots && plan.second.is_none(), "{shape:?}");
         assert!(!plan.first.transposed || shape.n == 1 && shape.c_strides.0 == 1, "{shape:?}");
     }

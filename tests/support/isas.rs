@@ -1,6 +1,6 @@
 //! Which instruction sets a test runs over: all that the CPU has and the build promises.
 
-use fused_dense::{Activation, Dense, Isa, Summation};
+use fused_dense::{Activation, Dense, Isa, Summation, Tuning};
 
 /// Every order of summation that a caller can ask for.
 pub(crate) const SUMMATIONS: [Summation; 3] = [Summation::Auto, Summation::Chain, Summation::Lanes];
@@ -54,4 +54,12 @@ pub(crate) fn layer(isa: Isa, summation: Summation, inputs: usize, outputs: usiz
     let layer = Dense::new(inputs, outputs, activation).with_isa(isa).with_summation(summation);
     assert_eq!(layer.isa(), Ok(isa));
     layer
+}
+
+/// The tuning row that layers on the instruction set have, with these numbers in the place of its own.
+pub(crate) fn row_with(isa: Isa, numbers: &[(&str, &str)]) -> &'static Tuning {
+    let row = Dense::new(1, 1, Activation::Identity).with_isa(isa).tuning().expect("a row").clone();
+    let change =
+        |row: Tuning, (name, value): &(&str, &str)| row.with_number(name, value).expect("a number of each row");
+    Box::leak(Box::new(numbers.iter().fold(row, change)))
 }

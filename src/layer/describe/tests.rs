@@ -94,6 +94,7 @@ fn the_kernels_that_are_described_run() {
         "outer",
         "single-row",
         "dots",
+        "dot-row",
         "prepacked",
         "along-rows",
         "copied-panels",

@@ -30,6 +30,8 @@ enum Kind {
     /// A chain tile that asks for memory ahead.
     Prefetching,
     Dot,
+    /// One row of dot products.
+    DotRow,
     /// Several rows of few columns to a vector.
     Narrow,
 }
@@ -55,11 +57,16 @@ impl Kernel {
             ("5chain", Kind::Chain),
             ("17chain_prefetching", Kind::Prefetching),
             ("4dots", Kind::Dot),
+            ("11row_of_dots", Kind::DotRow),
             ("5quads", Kind::Narrow),
         ];
         let (kind, rest) = shims.into_iter().find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
-        if kind == Kind::Narrow {
-            return Some(Self { isa, kind, rows: 4, cols: 1, masked: false });
+        let without_constants = |rows: usize, cols: usize| Self { isa, kind, rows, cols, masked: false };
+        match (kind, isa) {
+            (Kind::Narrow, _) => return Some(without_constants(4, 1)),
+            (Kind::DotRow, Isa::Avx512) => return Some(without_constants(1, 2)),
+            (Kind::DotRow, Isa::Avx2) => return Some(without_constants(1, 4)),
+            _ => {}
         }
         let mut constants: Vec<usize> = Vec::new();
         for constant in rest.split_terminator('_') {
@@ -78,9 +85,11 @@ impl Kernel {
     /// Registers that its accumulators fill, or multiply-adds of its least loop.
     fn accumulators(&self) -> usize {
         match (self.kind, self.isa) {
-            (Kind::Chain | Kind::Prefetching | Kind::Narrow, _) | (Kind::Dot, Isa::Avx512) => self.rows * self.cols,
+            (Kind::Chain | Kind::Prefetching | Kind::Narrow, _) | (Kind::Dot | Kind::DotRow, Isa::Avx512) => {
+                self.rows * self.cols
+            }
             // Sixteen lanes of the sum are two registers.
-            (Kind::Dot, Isa::Avx2) => 2 * self.rows * self.cols,
+            (Kind::Dot | Kind::DotRow, Isa::Avx2) => 2 * self.rows * self.cols,
         }
     }
 }
@@ -96,6 +105,7 @@ impl fmt::Display for Kernel {
             (Kind::Chain, false) => "chain",
             (Kind::Prefetching, _) => "chain, prefetching",
             (Kind::Dot, _) => "dots",
+            (Kind::DotRow, _) => "row of dots",
             (Kind::Narrow, _) => return f.pad(&format!("{isa} quads")),
         };
         f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))
