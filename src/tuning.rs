@@ -146,6 +146,8 @@ pub struct Tuning {
     pub(crate) panel_aligned_min_cols: usize,
     /// Panels of the right operand from which on packing the left one pays for itself, and where its terms are whole pages apart.
     pub(crate) pack_left_min_panels: usize,
+    /// Terms from which on it does, where they are not whole pages apart.
+    pub(crate) pack_left_min_terms: usize,
     pub(crate) pack_left_pages_min_panels: usize,
     /// Terms of the left operand that are packed at a time where they share cache sets.
     pub(crate) pack_left_terms: usize,
@@ -302,6 +304,7 @@ const AVX512: Tuning = Tuning {
     copy_all_min_stride: 256,
     panel_aligned_min_cols: 512,
     pack_left_min_panels: 3,
+    pack_left_min_terms: 2,
     pack_left_pages_min_panels: 3,
     pack_left_terms: 8,
     staging_min_rows: 512,
@@ -408,6 +411,7 @@ const ROWS: &[Tuning] = &[
         copy_min_rows: 128,
         copy_far_pages_min_rows: 32,
         pack_left_min_panels: 8,
+        pack_left_min_terms: 136,
         pack_left_pages_min_panels: 16,
         along_rows_max_terms: 32,
         along_rows_min_rows: 16,

@@ -463,8 +463,11 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
         true => Totals::Staged,
     };
     let shares_sets = tuning.is_pages(shape.a_strides.1);
-    let min_panels = if shares_sets { tuning.pack_left_pages_min_panels } else { tuning.pack_left_min_panels };
-    let packs_left = shape.k > 1
+    let (min_panels, min_terms) = match shares_sets {
+        true => (tuning.pack_left_pages_min_panels, 2),
+        false => (tuning.pack_left_min_panels, tuning.pack_left_min_terms),
+    };
+    let packs_left = shape.k >= min_terms
         && shape.a_strides.0 == 1
         && shape.a_strides.1 > kernels.lanes
         && shape.n > min_panels.saturating_mul(kernels.nr());

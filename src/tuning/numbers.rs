@@ -192,6 +192,7 @@ numbers! {
     // A vector more makes no other panels of so many columns.
     panel_aligned_min_cols: 256..=usize::MAX,
     pack_left_min_panels: 0..=1 << 12,
+    pack_left_min_terms: 2..=usize::MAX,
     pack_left_pages_min_panels: 0..=1 << 12,
     pack_left_terms: 1..=usize::MAX,
     staging_min_rows: ANY,
