@@ -83,7 +83,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/narrow.rs", &["MAX_COLS"]),
     ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
     ("kernel/softmax.rs", &["GROUP", "NEAR"]),
-    ("kernel/extent.rs", &["CHAINS"]),
+    ("kernel/extent.rs", &["CHAINS", "TURN"]),
     ("kernel/cross_entropy.rs", &["LANES", "MOST", "ROUND", "LN2_HIGH", "LN2_LOW", "TAYLOR"]),
     ("kernel/update.rs", &["MOST_STATE", "STATE", "GROUP", "SMALL_GROUP"]),
     ("threads/job.rs", &["GROUP", "MOST_POSTS", "MAX_MEMBERS", "POST_PARTS"]),

@@ -1,5 +1,6 @@
 //! The largest magnitude of a matrix, by which a step is known to be finite.
 
+use super::head;
 use crate::simd::{MAX_LANES, Simd};
 
 /// `rows × cols` elements to look at, and the place of the answer.
@@ -15,6 +16,9 @@ pub(crate) struct Extent {
 /// Vectors with an answer of their own, in registers: each waits for the one before.
 const CHAINS: usize = 4;
 
+/// Vectors that one turn of the loop looks at.
+const TURN: usize = 16;
+
 /// Finds the largest magnitude.
 ///
 /// # Safety
@@ -26,22 +30,28 @@ pub(crate) unsafe fn extent<S: Simd>(simd: S, call: &Extent) {
     let mut take = |c: usize, x: S::V| least[c] = simd.max_bits(least[c], simd.neg_abs(x));
     for i in 0..call.rows {
         let row = call.src.wrapping_add(i * call.row_stride);
-        let mut j = 0;
-        // SAFETY: columns of row i: whole vectors where they fit, else as many elements as are left.
+        // SAFETY: columns of row i: whole vectors where they fit, else as many elements as there are.
         unsafe {
-            while j + CHAINS * S::LANES <= call.cols {
-                for c in 0..CHAINS {
-                    take(c, simd.load(row.add(j + c * S::LANES)));
+            if call.cols < S::LANES {
+                if call.cols > 0 {
+                    take(0, simd.load_tail(row, simd.tail(call.cols)));
                 }
-                j += CHAINS * S::LANES;
+                continue;
+            }
+            // Elements may be looked at twice, so that no vector at either end is cut.
+            take(0, simd.load(row));
+            let mut j = head::<S, _>(row);
+            while j + TURN * S::LANES <= call.cols {
+                for v in 0..TURN {
+                    take(v % CHAINS, simd.load(row.add(j + v * S::LANES)));
+                }
+                j += TURN * S::LANES;
             }
             while j + S::LANES <= call.cols {
                 take(0, simd.load(row.add(j)));
                 j += S::LANES;
             }
-            if j < call.cols {
-                take(0, simd.load_tail(row.add(j), simd.tail(call.cols - j)));
-            }
+            take(0, simd.load(row.add(call.cols - S::LANES)));
         }
     }
     let mut lanes = [0_i32; MAX_LANES];

@@ -354,7 +354,8 @@ fn all<S: Simd, const H: usize, const FOLDED: usize, const NV: usize>(simd: S, i
     largest(simd, isa);
 }
 
-/// Every length from none to four vectors and a tail, a value of either sign at each place.
+/// Every length from none to two vectors and a tail, and a turn of the loop with some vectors behind it, from several places of a cache line on,
+/// a value of either sign at each place.
 fn largest<S: Simd>(simd: S, isa: &str) {
     let find = |values: &[f32]| {
         let mut largest = -1.0;
@@ -365,18 +366,20 @@ fn largest<S: Simd>(simd: S, isa: &str) {
         largest
     };
     assert_eq!(find(&[]).to_bits(), 0, "{isa}");
-    for len in 1..=4 * S::LANES + 3 {
-        let mut values = values(len, 7);
-        assert_eq!(find(&values), values.iter().fold(0.0, |most, value| value.abs().max(most)), "{isa}: {len}");
+    let lens = (1..=2 * S::LANES + 3).map(|len| (len, 0)).chain([(16 * S::LANES, 5), (18 * S::LANES + 3, 11)]);
+    for (len, from) in lens {
+        let mut room = values(from + len, 7);
+        let values = &mut room[from..];
+        assert_eq!(find(values), values.iter().fold(0.0, |most, value| value.abs().max(most)), "{isa}: {len}");
         for at in 0..len {
             let before = values[at];
             for (value, expected) in [(3.0, 3.0), (-3.0, 3.0), (f32::MAX, f32::MAX)] {
                 values[at] = value;
-                assert_eq!(find(&values), expected, "{isa}: {value} at {at} of {len}");
+                assert_eq!(find(values), expected, "{isa}: {value} at {at} of {len}");
             }
             for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::from_bits(0xFF80_0001)] {
                 values[at] = value;
-                assert!(find(&values).is_nan(), "{isa}: {value} at {at} of {len}");
+                assert!(find(values).is_nan(), "{isa}: {value} at {at} of {len}");
             }
             values[at] = before;
         }
