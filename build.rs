@@ -155,7 +155,7 @@ mod {name} {{
     );
     shim(
         "",
-        "row_of_dots",
+        "dotrow",
         "DotRow",
         &format!("dot_row::<SELF, f32, {{ SUM_LANES / SELF::LANES }}, {{ SELF::FOLDED }}, {}>", spec.dot_row_parts),
         &record("DotRow", "1", &spec.dot_row_parts.to_string()),
@@ -237,7 +237,7 @@ mod {name} {{
         half_last_tiles: {half_last_tiles},
         prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
-        dot_row: row_of_dots,
+        dot_row: dotrow,
         dot_row_parts: {dot_row_parts},
         tall_dot_rows: {tall_dot_rows},
         folded: <Token as Simd>::FOLDED,

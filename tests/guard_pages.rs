@@ -8,7 +8,7 @@ mod support;
 use fused_dense::{Activation, Operand, Saved, Summation, loss};
 use support::guarded::{Flush, Guarded};
 use support::isas;
-use support::options::{BackwardOptions, UpdateOptions};
+use support::options::{BackwardOptions, ForwardOptions, UpdateOptions};
 use support::problem::Problem;
 use support::stored::{Layout, Placement};
 use support::sweep::sweep;
@@ -56,6 +56,22 @@ fn plain_slices_over_several_blocks() {
         &plain,
         [(255, 3, 9), (257, 9, 3), (3, 257, 9), (9, 3, 257), (65, 300, 65), (1100, 37, 1), (1100, 2, 3)].into_iter(),
     );
+}
+
+/// One sample over columns that are read by parts, whatever the CPU's tuning row says.
+#[test]
+fn one_row_by_parts_of_its_columns() {
+    let numbers = [("dot_row_min_terms", "0"), ("dot_row_max_terms", "max"), ("dot_row_min_len", "0")];
+    for isa in isas::all() {
+        let row = isas::row_with(isa, &numbers);
+        for (inputs, outputs) in [1, 16, 30, 240, 256, 271].into_iter().flat_map(|k| [(k, 1), (k, 7), (k, 19)]) {
+            let layer = isas::layer(isa, Summation::Lanes, inputs, outputs, Activation::Tanh).with_tuning(row);
+            let problem = Problem::new(layer, 1);
+            for placement in placements(&plain) {
+                problem.check(&ForwardOptions::ALL[0], &BackwardOptions::PLAIN, &placement);
+            }
+        }
+    }
 }
 
 const SHAPES: [(usize, usize, usize); 6] =

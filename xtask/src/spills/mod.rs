@@ -57,7 +57,7 @@ impl Kernel {
             ("5chain", Kind::Chain),
             ("17chain_prefetching", Kind::Prefetching),
             ("4dots", Kind::Dot),
-            ("11row_of_dots", Kind::DotRow),
+            ("6dotrow", Kind::DotRow),
             ("5quads", Kind::Narrow),
         ];
         let (kind, rest) = shims.into_iter().find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
@@ -105,7 +105,7 @@ impl fmt::Display for Kernel {
             (Kind::Chain, false) => "chain",
             (Kind::Prefetching, _) => "chain, prefetching",
             (Kind::Dot, _) => "dots",
-            (Kind::DotRow, _) => "row of dots",
+            (Kind::DotRow, _) => "dotrow",
             (Kind::Narrow, _) => return f.pad(&format!("{isa} quads")),
         };
         f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))
