@@ -78,7 +78,15 @@ fn check(layer: &mut Dense, batch: usize, past_line: usize, rules: &mut BTreeSet
 #[test]
 fn the_kernels_that_are_described_run() {
     let mut rules = BTreeSet::new();
-    for tuning in Tuning::all().iter().filter(|tuning| Isa::available().contains(&tuning.isa())) {
+    // And a row by which single rows go by parts of their columns, since only that of some CPUs takes them.
+    let by_parts = |isa: Isa| {
+        let row = Dense::new(1, 1, Activation::Relu).with_isa(isa).tuning().expect("a row").clone();
+        let numbers = [("dot_row_min_terms", "64"), ("dot_row_max_terms", "max"), ("dot_row_min_len", "0")];
+        let change = |row: Tuning, (name, value)| row.with_number(name, value).expect("a number of each row");
+        &*Box::leak(Box::new(numbers.into_iter().fold(row, change)))
+    };
+    let measured = Tuning::all().iter().filter(|tuning| Isa::available().contains(&tuning.isa()));
+    for tuning in measured.chain(Isa::available().into_iter().map(by_parts)) {
         for summation in [Summation::Auto, Summation::Chain, Summation::Lanes] {
             for (batch, inputs, outputs) in SHAPES {
                 let layer = Dense::new(inputs, outputs, Activation::Relu).with_isa(tuning.isa()).with_tuning(tuning);
