@@ -154,11 +154,11 @@ mod {name} {{
         &record("Dots", "MR", "NR"),
     );
     shim(
-        "",
+        "<const PARTS: usize>",
         "dotrow",
         "DotRow",
-        &format!("dot_row::<SELF, f32, {{ SUM_LANES / SELF::LANES }}, {{ SELF::FOLDED }}, {}>", spec.dot_row_parts),
-        &record("DotRow", "1", &spec.dot_row_parts.to_string()),
+        "dot_row::<SELF, f32, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }, PARTS>",
+        &record("DotRow", "1", "PARTS"),
     );
     let strip = spec.registers / 2;
     let whole_strip = record("Axpyf", "1", &(strip * spec.lanes).to_string());
@@ -237,7 +237,7 @@ mod {name} {{
         half_last_tiles: {half_last_tiles},
         prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
-        dot_row: dotrow,
+        dot_row: dotrow::<{dot_row_parts}>,
         dot_row_parts: {dot_row_parts},
         tall_dot_rows: {tall_dot_rows},
         folded: <Token as Simd>::FOLDED,

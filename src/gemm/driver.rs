@@ -47,7 +47,9 @@ pub(crate) unsafe fn run_whole(plan: &Plan, gemm: &Gemm, scratch: &mut [f32]) {
         // Small products end here.
         match plan.single_route() {
             Some(Route::SingleCall(call)) => single_call(kernels, gemm, call, scratch),
-            Some(Route::DotRow { aligned }) => lanes::whole_row(kernels, gemm, *aligned, scratch),
+            Some(Route::DotRow { aligned }) => {
+                lanes::row(kernels, gemm, *aligned, &Part { rows: 0..1, cols: 0..gemm.n }, scratch);
+            }
             Some(Route::DotProducts(dots)) => lanes::run_whole(kernels, gemm, dots, scratch),
             _ => rectangles(plan, gemm, None, scratch),
         }

@@ -46,34 +46,15 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
     }
 }
 
-/// Computes a product of one row, whole.
-///
-/// # Safety
-/// As [`super::driver::run_whole`], for a product of one row whose operands lie along the sum.
-#[inline(never)]
-pub(super) unsafe fn whole_row(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, scratch: &mut [f32]) {
-    // SAFETY: the caller's promise.
-    unsafe { row(kernels, gemm, is_aligned, &Part { rows: 0..1, cols: 0..gemm.n }, scratch) };
-}
-
-/// Computes one worker's part of a row.
+/// Computes one worker's part of a row, or all of it.
 ///
 /// # Safety
 /// As [`super::driver::run`], for a product of one row whose operands lie along the sum.
-#[inline(always)]
+#[inline(never)]
 pub(super) unsafe fn row(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, part: &Part, scratch: &mut [f32]) {
     let (i, j) = (part.rows.start, part.cols.start);
-    let totals = gemm.totals();
-    let first = DotTile {
-        depth: gemm.k,
-        a: gemm.a,
-        b: gemm.b.starting_at(0, j),
-        is_far: true,
-        is_aligned,
-        c: totals.starting_at(i, j),
-        start: gemm.start.at(i, j),
-        finish: gemm.finish(0),
-    };
+    let (b, c, start) = (gemm.b.starting_at(0, j), gemm.totals().starting_at(i, j), gemm.start.at(i, j));
+    let first = DotTile { b, c, start, ..call(gemm, true, is_aligned) };
     // SAFETY: the columns lie inside the part, where the caller vouches for all operands.
     unsafe {
         (kernels.dot_row)(&DotRow { first, cols: part.cols.len() });
@@ -97,15 +78,15 @@ pub(super) fn largest_tile(kernels: &Kernels, plan: &DotProducts, part: &Part) -
     (rows.longest(), cols.longest())
 }
 
-/// The call of a tile of so many rows, but for where the tile lies.
+/// The call of a tile, but for where the tile lies.
 #[inline(always)]
-fn call(gemm: &Gemm, plan: &DotProducts, rows: usize) -> DotTile {
+fn call(gemm: &Gemm, is_far: bool, is_aligned: bool) -> DotTile {
     DotTile {
         depth: gemm.k,
         a: gemm.a,
         b: gemm.b,
-        is_far: plan.is_far,
-        is_aligned: rows <= plan.aligned_rows,
+        is_far,
+        is_aligned,
         c: gemm.totals(),
         start: gemm.start,
         finish: gemm.finish(0),
@@ -127,7 +108,7 @@ unsafe fn row_of_tiles(
 ) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, by_cols) = (gemm.totals(), kernels.dot_tiles[rows.len() - 1]);
-    let mut call = call(gemm, plan, rows.len());
+    let mut call = call(gemm, plan.is_far, rows.len() <= plan.aligned_rows);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at most as
     // many rows of k as the scratch has room for.
     unsafe {
@@ -179,7 +160,7 @@ unsafe fn grid_of_tiles(
 unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, rows: &Run, cols: &Run, scratch: &mut [f32]) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, kernel) = (gemm.totals(), kernels.dot_tiles[rows.len - 1][cols.len - 1]);
-    let mut call = call(gemm, plan, rows.len);
+    let mut call = call(gemm, plan.is_far, rows.len <= plan.aligned_rows);
     for j in cols.starts() {
         // SAFETY: as in `row_of_tiles`.
         unsafe {

@@ -1,9 +1,9 @@
 //! The kernels, written once over [`Simd`]: `chain` and `dot` compute one tile of a matrix product
 //! in the two orders of summation, `dot_row` one row in the second of them, `outer` a product whose sums have one term,
 //! `axpyf` one whose output has one row, `narrow` one of few columns, `pack` brings operands into the order in which they
-//! are read, `elementwise` holds the activation behind a tile and `dz` with its column sums, `softmax` the function that couples a row's columns, `update`
-//! an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a cost,
-//! `column_sums` makes `db` of few outputs.
+//! are read, `elementwise` holds the activation behind a tile and `dz` with its column sums, `softmax` the function that
+//! couples a row's columns, `update` an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a
+//! cost, `column_sums` makes `db` of few outputs.
 //!
 //! `build.rs` instantiates them for every instruction set (`isa`); nothing here decides or loops over tiles.
 //!

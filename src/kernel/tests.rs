@@ -354,8 +354,8 @@ fn all<S: Simd, const H: usize, const FOLDED: usize, const NV: usize>(simd: S, i
     largest(simd, isa);
 }
 
-/// Every length from none to two vectors and a tail, and a turn of the loop with some vectors behind it, from several places of a cache line on,
-/// a value of either sign at each place.
+/// Every length from none to two vectors and a tail, and a turn of the loop with some vectors behind it, from several places of a
+/// cache line on, a value of either sign at each place.
 fn largest<S: Simd>(simd: S, isa: &str) {
     let find = |values: &[f32]| {
         let mut largest = -1.0;

@@ -252,9 +252,7 @@ fn short_rows_have_blocks_side_by_side() {
 fn long_dot_products_begin_on_lines() {
     for target in targets() {
         let dots = |m: usize, n: usize, k: usize, numbers: &[(&str, &str)]| {
-            let change = |row: Tuning, (name, value): &(&str, &str)| row.with_number(name, value).expect("a number");
-            let row = numbers.iter().fold(target.tuning.clone(), change);
-            let target = target.with_tuning(Box::leak(Box::new(row))).expect("the same instruction set");
+            let target = target.with_tuning(target.tuning.with_numbers(numbers)).expect("the same instruction set");
             let along = ProductShape { b_strides: (1, k), ..shape(m, n, k) };
             let plan = plan(&Question { summation: Summation::Lanes, ..question(target, along, 1) });
             let Route::DotProducts(dots) = plan.first.route else {
@@ -292,9 +290,7 @@ fn a_row_of_dots_goes_by_parts() {
             ("outer_pairs_pages_apart", "true"),
             ("outer_aligned_min_cols", "max"),
         ];
-        let change = |row: Tuning, (name, value): &(&str, &str)| row.with_number(name, value).expect("a number");
-        let row = numbers.iter().fold(target.tuning.clone(), change);
-        let target = target.with_tuning(Box::leak(Box::new(row))).expect("the same instruction set");
+        let target = target.with_tuning(target.tuning.with_numbers(&numbers)).expect("the same instruction set");
         let rule = |m: usize, n: usize, k: usize, left: (usize, usize)| {
             let along = ProductShape { a_strides: left, b_strides: (1, k), ..shape(m, n, k) };
             plan(&Question { summation: Summation::Lanes, ..question(target, along, 1) }).first.rule().name

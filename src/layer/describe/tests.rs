@@ -80,10 +80,8 @@ fn the_kernels_that_are_described_run() {
     let mut rules = BTreeSet::new();
     // And a row by which single rows go by parts of their columns, since only that of some CPUs takes them.
     let by_parts = |isa: Isa| {
-        let row = Dense::new(1, 1, Activation::Relu).with_isa(isa).tuning().expect("a row").clone();
-        let numbers = [("dot_row_min_terms", "64"), ("dot_row_max_terms", "max"), ("dot_row_min_len", "0")];
-        let change = |row: Tuning, (name, value)| row.with_number(name, value).expect("a number of each row");
-        &*Box::leak(Box::new(numbers.into_iter().fold(row, change)))
+        let row = Dense::new(1, 1, Activation::Relu).with_isa(isa).tuning().expect("a row");
+        row.with_numbers(&[("dot_row_min_terms", "64"), ("dot_row_max_terms", "max"), ("dot_row_min_len", "0")])
     };
     let measured = Tuning::all().iter().filter(|tuning| Isa::available().contains(&tuning.isa()));
     for tuning in measured.chain(Isa::available().into_iter().map(by_parts)) {

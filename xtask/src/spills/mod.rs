@@ -61,12 +61,8 @@ impl Kernel {
             ("5quads", Kind::Narrow),
         ];
         let (kind, rest) = shims.into_iter().find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
-        let without_constants = |rows: usize, cols: usize| Self { isa, kind, rows, cols, masked: false };
-        match (kind, isa) {
-            (Kind::Narrow, _) => return Some(without_constants(4, 1)),
-            (Kind::DotRow, Isa::Avx512) => return Some(without_constants(1, 2)),
-            (Kind::DotRow, Isa::Avx2) => return Some(without_constants(1, 4)),
-            _ => {}
+        if kind == Kind::Narrow {
+            return Some(Self { isa, kind, rows: 4, cols: 1, masked: false });
         }
         let mut constants: Vec<usize> = Vec::new();
         for constant in rest.split_terminator('_') {
@@ -77,6 +73,9 @@ impl Kernel {
                 _ => usize::from_str_radix(constant.get(1..)?, 16).ok()?,
             };
             constants.push(value);
+        }
+        if kind == Kind::DotRow {
+            return Some(Self { isa, kind, rows: 1, cols: *constants.first()?, masked: false });
         }
         let (&rows, &cols) = (constants.first()?, constants.get(1)?);
         Some(Self { isa, kind, rows, cols, masked: constants.get(2) == Some(&1) })
