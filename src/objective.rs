@@ -8,6 +8,7 @@ use crate::error::{Error, Operand};
 use crate::isa::Kernels;
 use crate::loss;
 use crate::matrix::check_len;
+use crate::summation::SUM_BLOCK;
 use crate::targets::{Checked, Row, Rows, Targets, check_weights};
 
 /// A cost, the weights `c` of the outputs or classes, and the weight `w` of the positive class in binary cross-entropy.
@@ -101,6 +102,10 @@ impl Objective {
     ///
     /// Sums go by blocks, so that parts of whole blocks add up to the bits of the whole.
     pub(crate) fn sum(&self, kernels: &Kernels, targets: &Checked<'_>, z: &[f32], a: &[f32], d: &mut [f32]) -> f64 {
+        if (1..=SUM_BLOCK).contains(&targets.batch) {
+            // As below, where a zero is added to the only block.
+            return 0.0 + self.block_sum(kernels, targets, [z, a], d);
+        }
         loss::sum_of_blocks(targets.batch, |block| {
             let outputs = block.start * targets.outputs..block.end * targets.outputs;
             let [z, a] = [z, a].map(|values| &values[outputs.clone()]);

@@ -404,7 +404,7 @@ impl Optimizer {
             check_len(name, state.len(), 1, parameter.len())?;
             *sink = row(state);
         }
-        let parameter = Parameter { sink: row(parameter), state: sinks, rule: self.rule(step, true) };
+        let parameter = Parameter { sink: row(parameter), state: sinks, rule: &self.rule(step, true) };
         // SAFETY: `select` returned the kernels; all slices have one length, there are as many as the rule keeps, and
         // the borrows keep them apart.
         unsafe { update_row(kernels, &parameter, gradient) };
@@ -421,7 +421,7 @@ pub(crate) fn add_scaled(kernels: &Kernels, scale: f32, values: &[f32], total: &
     // A step of gradient descent is `fma(-rate, gradient, parameter)`.
     let rule = Rule { kind: Kind::Descent, rate: -scale, weight_decay: 0.0, momentum: 0.0, moments: Moments::NONE };
     let sink = Sink { ptr: total.as_mut_ptr(), row_stride: total.len(), col_stride: 1 };
-    let parameter = Parameter { sink, state: [Parameter::NO_STATE; MOST_STATE], rule };
+    let parameter = Parameter { sink, state: [Parameter::NO_STATE; MOST_STATE], rule: &rule };
     // SAFETY: `select` returned the kernels; both slices have one length, descent keeps no state, and the borrows keep the
     // slices apart.
     unsafe { update_row(kernels, &parameter, values) };

@@ -88,7 +88,7 @@ pub const AUTO_LANES: [AutoLanes; 3] = [
 
 impl Summation {
     /// Resolves `Auto` for an `m × n` output with sums of `k` terms, along which the right operand is contiguous or not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn resolve(self, m: usize, n: usize, k: usize, contiguous_sum: bool) -> Self {
         match self {
             Self::Auto if contiguous_sum && AUTO_LANES.iter().any(|rule| rule.holds(m, n, k)) => Self::Lanes,

@@ -9,35 +9,45 @@ use crate::tuning::{LINE, SHARED_SETS_STRIDE};
 /// system as pages that cost nothing until they are used.
 #[derive(Default)]
 pub(crate) struct Lines {
+    /// As many as are asked for and, where there are any, enough more to begin on a line.
     elements: Box<[f32]>,
-    /// Where the first line begins.
+    /// Where the first line begins: `start + len ≤ elements.len()`.
     start: usize,
+    len: usize,
 }
 
 impl Lines {
-    /// `len` elements, rounded up to whole lines; none where the memory cannot be had.
+    /// `len` elements; none where the memory cannot be had.
     pub(crate) fn new(len: usize) -> Self {
-        let room = padded(len).filter(|len| *len > 0).and_then(|len| len.checked_add(LINE - 1));
+        let room = len.checked_add(LINE - 1).filter(|_| len > 0);
         let elements = room.and_then(|room| bytemuck::allocation::try_zeroed_slice_box(room).ok());
         Self::on(elements.unwrap_or_default())
     }
 
     fn on(elements: Box<[f32]>) -> Self {
+        let len = elements.len().saturating_sub(LINE - 1);
         let first = elements.as_ptr() as usize / size_of::<f32>();
-        Self { start: first.wrapping_neg() % LINE, elements }
+        let start = if len == 0 { 0 } else { first.wrapping_neg() % LINE };
+        Self { elements, start, len }
     }
 
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        self.elements.len() / LINE * LINE
+        self.len
     }
 
+    // A step asks for a dozen slices a layer, and a small layer would wait for the checks of each.
+
+    #[inline(always)]
     pub(crate) fn as_slice(&self) -> &[f32] {
-        self.elements.get(self.start..self.start + self.len()).unwrap_or_default()
+        // SAFETY: `start + len ≤ elements.len()`, as `on` has made them and nobody changes them.
+        unsafe { self.elements.get_unchecked(self.start..self.start + self.len) }
     }
 
+    #[inline(always)]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
-        let end = self.start + self.len();
-        self.elements.get_mut(self.start..end).unwrap_or_default()
+        // SAFETY: as above.
+        unsafe { self.elements.get_unchecked_mut(self.start..self.start + self.len) }
     }
 }
 
@@ -68,9 +78,14 @@ impl Clone for Lines {
 /// ```
 #[derive(Default)]
 pub struct Workspace {
+    /// None where there is no memory. Apart, so that a layer takes its workspace out and puts it back by moving an address.
+    memory: Option<Box<Memory>>,
+}
+
+struct Memory {
     lines: Lines,
-    /// The plans of the last calls; none where there is no memory.
-    plans: Option<Box<Plans>>,
+    /// The plans of the last calls.
+    plans: Plans,
 }
 
 impl Clone for Workspace {
@@ -84,12 +99,13 @@ impl Workspace {
     #[must_use]
     pub fn new(len: usize) -> Self {
         // Memory that cannot be had leaves the workspace empty, which every call reports.
-        Self { lines: Lines::new(len), plans: Some(Box::default()) }
+        let lines = padded(len).map(Lines::new).unwrap_or_default();
+        Self { memory: Some(Box::new(Memory { lines, plans: Plans::default() })) }
     }
 
     /// Elements (`f32`) that it holds.
     pub fn len(&self) -> usize {
-        self.lines.len()
+        self.memory.as_ref().map_or(0, |memory| memory.lines.len())
     }
 
     /// Whether it holds none.
@@ -100,7 +116,8 @@ impl Workspace {
     /// The memory, and the plans; `None` where there is neither.
     #[inline(always)]
     pub(crate) fn parts_mut(&mut self) -> Option<(&mut [f32], &mut Plans)> {
-        Some((self.lines.as_mut_slice(), self.plans.as_deref_mut()?))
+        let Memory { lines, plans } = self.memory.as_deref_mut()?;
+        Some((lines.as_mut_slice(), plans))
     }
 }
 

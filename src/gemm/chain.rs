@@ -257,7 +257,7 @@ struct PanelCall<'c> {
     plan: &'c TileLoops,
     left: &'c Left<'c>,
     tiles: &'c Chunks,
-    updated: Option<&'c Parameter>,
+    updated: Option<&'c Parameter<'c>>,
 }
 
 impl PanelCall<'_> {
@@ -410,7 +410,7 @@ struct Around<'c> {
     /// or brought to the output.
     is_finished: bool,
     /// The parameters that it updates.
-    updated: Option<&'c Parameter>,
+    updated: Option<&'c Parameter<'c>>,
 }
 
 impl Around<'_> {

@@ -44,13 +44,13 @@ pub(crate) struct Gemm<'g> {
 /// Parameters of the same shape as a product, or the transposed one.
 #[derive(Clone, Copy)]
 pub(crate) struct Updated<'g> {
-    pub(crate) parameter: &'g Parameter,
+    pub(crate) parameter: &'g Parameter<'g>,
     pub(crate) is_transposed: bool,
 }
 
-impl Updated<'_> {
+impl<'g> Updated<'g> {
     /// The parameters, seen as the product is.
-    pub(crate) fn parameter(self) -> Parameter {
+    pub(crate) fn parameter(self) -> Parameter<'g> {
         if self.is_transposed { self.parameter.transposed() } else { *self.parameter }
     }
 }

@@ -7,14 +7,14 @@ use crate::plan::Part;
 
 /// Parameters with what an update of theirs needs.
 #[derive(Clone, Copy)]
-pub(crate) struct Parameter {
+pub(crate) struct Parameter<'r> {
     pub(crate) sink: Sink,
     /// As many as the rule keeps; the others are [`Parameter::NO_STATE`].
     pub(crate) state: [Sink; MOST_STATE],
-    pub(crate) rule: Rule,
+    pub(crate) rule: &'r Rule,
 }
 
-impl Parameter {
+impl Parameter<'_> {
     /// In the place of state that a rule does not keep: no address, and contiguous either way.
     pub(crate) const NO_STATE: Sink = Sink { ptr: core::ptr::null_mut(), row_stride: 1, col_stride: 1 };
 

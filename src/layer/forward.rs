@@ -28,8 +28,8 @@ impl Dense {
         outputs: impl Into<Outputs<'a>>,
     ) -> Result<(), Error> {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
-        let (a_prev, w, b, outputs) = (a_prev.into(), w.into(), b.into(), outputs.into());
-        self.with_workspace(|layer, workspace| layer.forward_call(workspace, a_prev, w, b, outputs))
+        let (a_prev, w, b, mut outputs) = (a_prev.into(), w.into(), b.into(), outputs.into());
+        self.with_workspace(|layer, workspace| layer.forward_call(workspace, &a_prev, &w, &b, &mut outputs))
     }
 
     /// [`forward`](Self::forward) with the caller's workspace, so that threads can share the layer.
@@ -44,16 +44,18 @@ impl Dense {
         b: impl Into<Bias<'a>>,
         outputs: impl Into<Outputs<'a>>,
     ) -> Result<(), Error> {
-        self.forward_call(workspace, a_prev.into(), w.into(), b.into(), outputs.into())
+        self.forward_call(workspace, &a_prev.into(), &w.into(), &b.into(), &mut outputs.into())
     }
 
-    fn forward_call(
+    /// [`forward_in`](Self::forward_in) by reference: a small layer would wait for the operands' copies.
+    #[inline(always)]
+    pub(crate) fn forward_call(
         &self,
         workspace: &mut Workspace,
-        a_prev: Input<'_>,
-        w: Weights<'_>,
-        b: Bias<'_>,
-        mut outputs: Outputs<'_>,
+        a_prev: &Input<'_>,
+        w: &Weights<'_>,
+        b: &Bias<'_>,
+        outputs: &mut Outputs<'_>,
     ) -> Result<(), Error> {
         let target = self.target()?;
         let batch = match a_prev.batch(Operand::APrev, self.inputs)? {

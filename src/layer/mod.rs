@@ -17,6 +17,7 @@ pub use call::{Bias, Gradients, Outputs, Saved, Upstream};
 pub use describe::{Description, ProductPlan, RectanglePlan};
 pub use packed::{PackedWeights, Weights};
 pub use update::{Parameter, Update};
+pub(crate) use update::{Rules, UpdateOperands};
 
 use crate::activation::Activation;
 use crate::error::Error;

@@ -1,11 +1,11 @@
 //! An optimiser's step within the backward pass.
 
 use super::backward::Operands;
-use super::call::Gradient;
 use super::{Dense, Gradients, Saved, Upstream};
 use crate::error::{Error, Operand};
 use crate::gemm::packed::WeightsSource;
 use crate::gemm::update::Parameter as CheckedParameter;
+use crate::kernel::Sink;
 use crate::kernel::update::{MOST_STATE, Rule};
 use crate::matrix::{Input, Output};
 use crate::optimizer::{Optimizer, STATE_OF_B, STATE_OF_W, check_state_arrays, check_step};
@@ -63,21 +63,30 @@ impl<'a> Parameter<'a> {
     /// # Errors
     /// Where the parameter or its state has another shape, or the state is not what the optimiser keeps.
     #[inline(always)]
-    fn check(
+    fn check<'r>(
         &mut self,
         operand: Operand,
         names: [&[Operand]; MOST_STATE + 1],
         (rows, cols): (usize, usize),
-        state_arrays: usize,
-        rule: Rule,
-    ) -> Result<CheckedParameter, Error> {
+        (state_arrays, rule): (usize, &'r Rule),
+    ) -> Result<CheckedParameter<'r>, Error> {
         check_state_arrays(operand, state_arrays, self.state_arrays)?;
         let sink = self.value.sink(operand, rows, cols, true)?;
+        let state = match state_arrays {
+            0 => [CheckedParameter::NO_STATE; MOST_STATE],
+            _ => self.check_state(names[state_arrays], (rows, cols))?,
+        };
+        Ok(CheckedParameter { sink, state, rule })
+    }
+
+    /// # Errors
+    /// Where an array of the state has another shape.
+    fn check_state(&mut self, names: &[Operand], (rows, cols): (usize, usize)) -> Result<[Sink; MOST_STATE], Error> {
         let mut state = [CheckedParameter::NO_STATE; MOST_STATE];
-        for ((sink, array), &name) in state.iter_mut().zip(self.state.iter_mut().flatten()).zip(names[state_arrays]) {
+        for ((sink, array), &name) in state.iter_mut().zip(self.state.iter_mut().flatten()).zip(names) {
             *sink = array.sink(name, rows, cols, true)?;
         }
-        Ok(CheckedParameter { sink, state, rule })
+        Ok(state)
     }
 }
 
@@ -113,19 +122,6 @@ impl<'a> Update<'a> {
     #[must_use]
     pub fn new(optimizer: impl Into<Optimizer>) -> Self {
         Self { optimizer: optimizer.into(), step: 1, b: None, others: Gradients::new() }
-    }
-
-    /// An update of both parameters, with all that belongs to it: put together at once, as a small layer would wait for copies.
-    #[inline(always)]
-    pub(crate) fn of(
-        (optimizer, step, scale): (Optimizer, u64, f32),
-        b: Parameter<'a>,
-        partial_sums: &'a mut [f32],
-        d_a_prev: Option<&'a mut [f32]>,
-    ) -> Self {
-        let gradient = |values: &'a mut [f32]| Gradient { output: values.into(), add: false };
-        let (w, a_prev) = (Some(gradient(partial_sums)), d_a_prev.map(gradient));
-        Self { optimizer, step, b: Some(b), others: Gradients { w, b: None, a_prev, z: None, scale } }
     }
 
     /// Which step it is, `t = 1, 2, …`: 1 by default. Adam's depends on it; gradient descent's does not.
@@ -173,10 +169,43 @@ impl<'a> Update<'a> {
     }
 }
 
+/// The numbers of an optimiser's step, which is found to be one.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    of_w: Rule,
+    /// A bias does not decay.
+    of_b: Rule,
+    /// Arrays that the optimiser keeps beside each parameter.
+    state_arrays: usize,
+}
+
+impl Rules {
+    /// # Errors
+    /// [`Error::Setting`] and [`Error::StepZero`].
+    #[inline(always)]
+    pub(crate) fn new(optimizer: &Optimizer, step: u64) -> Result<Self, Error> {
+        optimizer.check()?;
+        check_step(step)?;
+        let of_w = optimizer.rule(step, true);
+        Ok(Self { of_w, of_b: of_w.without_decay(), state_arrays: optimizer.state_arrays() })
+    }
+}
+
+/// The operands of a backward pass that updates the parameters. By reference: a small layer would wait for their copies.
+pub(crate) struct UpdateOperands<'o, 'a> {
+    pub(crate) a_prev: &'o Input<'a>,
+    pub(crate) w: &'o mut Parameter<'a>,
+    pub(crate) b: Option<&'o mut Parameter<'a>>,
+    pub(crate) saved: &'o Saved<'a>,
+    pub(crate) upstream: &'o Upstream<Input<'a>>,
+    /// With room for partial sums in the place of the weights' gradient.
+    pub(crate) others: &'o mut Gradients<'a>,
+}
+
 /// The parameters of an update, checked.
-pub(super) struct Step {
-    pub(super) w: CheckedParameter,
-    pub(super) b: Option<CheckedParameter>,
+pub(super) struct Step<'r> {
+    pub(super) w: CheckedParameter<'r>,
+    pub(super) b: Option<CheckedParameter<'r>>,
 }
 
 impl Dense {
@@ -218,10 +247,11 @@ impl Dense {
     ) -> Result<(), Error> {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
         let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
-        let mut update = update;
-        self.with_workspace(|layer, workspace| {
-            layer.update_call(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
-        })
+        let Update { optimizer, step, mut b, mut others } = update;
+        let rules = Rules::new(&optimizer, step)?;
+        let (a_prev, saved, upstream, others) = (&a_prev, &saved, &upstream, &mut others);
+        let operands = UpdateOperands { a_prev, w: &mut w, b: b.as_mut(), saved, upstream, others };
+        self.with_workspace(|layer, workspace| layer.update_call(workspace, operands, &rules))
     }
 
     /// [`backward_update`](Self::backward_update) with the caller's workspace, so that threads can share the layer.
@@ -238,30 +268,31 @@ impl Dense {
         update: Update<'a>,
     ) -> Result<(), Error> {
         let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
-        let mut update = update;
-        self.update_call(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
+        let Update { optimizer, step, mut b, mut others } = update;
+        let rules = Rules::new(&optimizer, step)?;
+        let (a_prev, saved, upstream, others) = (&a_prev, &saved, &upstream, &mut others);
+        let operands = UpdateOperands { a_prev, w: &mut w, b: b.as_mut(), saved, upstream, others };
+        self.update_call(workspace, operands, &rules)
     }
 
-    /// [`backward_update_in`](Self::backward_update_in) by reference: a small layer would wait for the operands' copies.
-    pub(crate) fn update_call<'a>(
+    /// Checks the parameters, and runs the backward pass that updates them.
+    ///
+    /// # Errors
+    /// As [`backward_update_in`](Self::backward_update_in).
+    #[inline(always)]
+    pub(crate) fn update_call(
         &self,
         workspace: &mut Workspace,
-        a_prev: &Input<'a>,
-        w: &mut Parameter<'a>,
-        saved: &Saved<'a>,
-        upstream: &Upstream<Input<'a>>,
-        update: &mut Update<'a>,
+        operands: UpdateOperands<'_, '_>,
+        rules: &Rules,
     ) -> Result<(), Error> {
-        let Update { optimizer, step, b, others } = update;
-        optimizer.check()?;
-        check_step(*step)?;
-        let (rule, state_arrays) = (optimizer.rule(*step, true), optimizer.state_arrays());
+        let UpdateOperands { a_prev, w, b, saved, upstream, others } = operands;
         let (of_w, of_b) = ((self.outputs, self.inputs), (1, self.outputs));
         let step = Step {
-            w: w.check(Operand::W, STATE_OF_W, of_w, state_arrays, rule)?,
+            w: w.check(Operand::W, STATE_OF_W, of_w, (rules.state_arrays, &rules.of_w))?,
             b: match b {
                 None => None,
-                Some(b) => Some(b.check(Operand::B, STATE_OF_B, of_b, state_arrays, rule.without_decay())?),
+                Some(b) => Some(b.check(Operand::B, STATE_OF_B, of_b, (rules.state_arrays, &rules.of_b))?),
             },
         };
         let weights = WeightsSource::plain(step.w.sink.as_source());

@@ -213,6 +213,7 @@ impl NetworkBuilder {
         let places = layers.iter().map(|layer| (layer.dense.inputs(), layer.dense.outputs())).collect();
         Ok(Network {
             layers,
+            may_be_exchanged: false,
             objective,
             optimizer: self.optimizer,
             steps: 0,

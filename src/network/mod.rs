@@ -61,6 +61,8 @@ use predict::Sessions;
 #[derive(Clone, Debug)]
 pub struct Network {
     layers: Vec<Layer>,
+    /// Whether the caller could have exchanged a layer since all were found to fit their places.
+    may_be_exchanged: bool,
     objective: Objective,
     optimizer: Optimizer,
     /// Steps taken.
@@ -91,6 +93,7 @@ impl Network {
     /// A whole layer may be exchanged for another network's of the same shape with room for as many samples and the same
     /// optimiser's state; every call refuses what does not fit ([`Error::Exchanged`]).
     pub fn layers_mut(&mut self) -> &mut [Layer] {
+        self.may_be_exchanged = true;
         &mut self.layers
     }
 
@@ -219,6 +222,7 @@ impl Network {
     /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` has the wrong size or shape.
     pub fn forward<'a>(&mut self, x: impl Into<Input<'a>>) -> Result<&[f32], Error> {
         let x = x.into();
+        self.check_exchanged()?;
         let batch = self.batch(x)?.unwrap_or(0);
         self.in_session(batch, |network| network.forward_pass(x, batch, false))?;
         let output = self.layers.last().ok_or(Error::NoLayers)?;
@@ -324,12 +328,14 @@ impl Network {
 
     /// Checks, and runs with the network's own cost.
     fn run_against(&mut self, x: Input<'_>, targets: Targets<'_>, aim: Aim) -> Result<f64, Error> {
+        self.check_exchanged()?;
         let (batch, checked) = self.check(x, targets)?;
         self.run(x, batch, &mut Top::Targets(checked), aim)
     }
 
     /// Checks, and runs with a cost of the caller's.
     fn run_own(&mut self, x: Input<'_>, mut top: Top<'_>, aim: Aim) -> Result<f64, Error> {
+        self.check_exchanged()?;
         let batch = self.batch(x)?.unwrap_or(0);
         self.run(x, batch, &mut top, aim)
     }
@@ -373,8 +379,18 @@ impl Network {
         self.fitting(batch).map(Some)
     }
 
+    /// [`check_layers`](Self::check_layers), and once for all calls to come, until a caller may exchange layers again.
+    fn check_exchanged(&mut self) -> Result<(), Error> {
+        self.check_layers()?;
+        self.may_be_exchanged = false;
+        Ok(())
+    }
+
     /// Whether each layer still fits its place: a caller may have exchanged it for another.
     fn check_layers(&self) -> Result<(), Error> {
+        if !self.may_be_exchanged {
+            return Ok(());
+        }
         for (index, (layer, &(inputs, outputs))) in self.layers.iter().zip(&self.places).enumerate() {
             let found = (layer.dense.inputs(), layer.dense.outputs(), layer.max_batch);
             if (found.0, found.1) != (inputs, outputs) || found.2 < self.max_batch {

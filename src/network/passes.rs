@@ -5,7 +5,7 @@ use super::guard::Verdict;
 use super::layer::{Layer, needs_z, saved, z_of};
 use crate::activation::Activation;
 use crate::error::{Error, Operand};
-use crate::layer::{Gradients, Outputs, Parameter, Update, Upstream};
+use crate::layer::{Bias, Gradients, Outputs, Parameter, Rules, UpdateOperands, Upstream, Weights};
 use crate::matrix::Input;
 use crate::optimizer::Optimizer;
 use crate::targets::Checked;
@@ -123,8 +123,9 @@ impl Network {
             // Behind the identity `a` is `z`.
             let is_wanted = index == last && keeps_last_z && dense.activation() != Activation::Identity;
             let outputs = Outputs::new(&mut *a);
-            let outputs = if is_wanted || needs_z(dense) { outputs.z(&mut z[..len]) } else { outputs };
-            dense.forward(a_prev, &**w, &**b, outputs)?;
+            let mut outputs = if is_wanted || needs_z(dense) { outputs.z(&mut z[..len]) } else { outputs };
+            let (w, b) = (Weights::from(&**w), Bias::from(&**b));
+            dense.with_workspace(|dense, workspace| dense.forward_call(workspace, &a_prev, &w, &b, &mut outputs))?;
             a_prev = Input::Slice(a);
         }
         Ok(())
@@ -198,11 +199,11 @@ impl Network {
 
     /// A step of the optimiser, each layer within its backward pass.
     fn step_pass(&mut self, x: Input<'_>, batch: usize, top: Above<'_>, scale: f32) -> Result<(), Error> {
-        let update = self.next_step(scale);
+        let update = self.next_step(scale)?;
         let mut above = Some(top);
         Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, d_a_prev| {
             let above = above.take().unwrap_or(Above::ByA);
-            layer.update(a_prev, batch, above, d_a_prev, update)
+            layer.update(a_prev, batch, above, d_a_prev, &update)
         })?;
         Ok(())
     }
@@ -232,9 +233,9 @@ impl Network {
             self.check_gradients()?;
             return self.apply();
         }
-        let update = self.next_step(scale);
+        let update = self.next_step(scale)?;
         Self::descend(&mut self.layers, x, batch, |_, layer, a_prev, _| {
-            layer.update(a_prev, batch, Above::ByZ, None, update)
+            layer.update(a_prev, batch, Above::ByZ, None, &update)
         })?;
         Ok(())
     }
@@ -247,10 +248,12 @@ impl Network {
     }
 
     /// The next step of the optimiser, which counts as taken; the layers' gradients are none from here on.
-    fn next_step(&mut self, scale: f32) -> Next {
-        self.steps += 1;
+    fn next_step(&mut self, scale: f32) -> Result<Next, Error> {
+        let step = self.steps.wrapping_add(1);
+        let rules = Rules::new(&self.optimizer, step)?;
+        self.steps = step;
         self.has_gradients = false;
-        Next { optimizer: self.optimizer, step: self.steps, scale, is_guarded: self.is_guarded }
+        Ok(Next { optimizer: self.optimizer, rules, scale, is_guarded: self.is_guarded })
     }
 }
 
@@ -268,7 +271,7 @@ struct Cost<'t> {
 #[derive(Clone, Copy)]
 struct Next {
     optimizer: Optimizer,
-    step: u64,
+    rules: Rules,
     scale: f32,
     /// Whether the layers know how large their gradients can be.
     is_guarded: bool,
@@ -327,10 +330,10 @@ impl Layer {
         batch: usize,
         above: Above<'_>,
         d_a_prev: Option<&mut [f32]>,
-        Next { optimizer, step, scale, is_guarded }: Next,
+        Next { optimizer, rules, scale, is_guarded }: &Next,
     ) -> Result<(), Error> {
         let Self { dense, w, b, d_w, state, z, a, d_a, d_z, largest_gradient, .. } = self;
-        let bound_after = |bound| if is_guarded { optimizer.bound_after(bound, *largest_gradient) } else { None };
+        let bound_after = |bound| if *is_guarded { optimizer.bound_after(bound, *largest_gradient) } else { None };
         let (mut w, mut b) = (Parameter::new(w.for_step(bound_after)), Parameter::new(&mut **b));
         for [of_w, of_b] in state {
             w.add_state(&mut **of_w);
@@ -339,9 +342,14 @@ impl Layer {
         let len = batch * dense.outputs();
         let saved = saved(dense, z, a, batch);
         let upstream = above.upstream(&d_a[..len], &d_z[..len]).into_input();
-        let mut update = Update::of((optimizer, step, scale), b, d_w, d_a_prev);
-        dense.with_workspace(|dense, workspace| {
-            dense.update_call(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
-        })
+        let others = Gradients::new().w(&mut **d_w).scale(*scale);
+        let mut others = match d_a_prev {
+            None => others,
+            Some(d_a_prev) => others.a_prev(d_a_prev),
+        };
+        let (a_prev, w, b) = (&a_prev, &mut w, Some(&mut b));
+        let (saved, upstream, others) = (&saved, &upstream, &mut others);
+        let operands = UpdateOperands { a_prev, w, b, saved, upstream, others };
+        dense.with_workspace(|dense, workspace| dense.update_call(workspace, operands, rules))
     }
 }

@@ -8,7 +8,6 @@ use core::ops::{Deref, DerefMut};
 #[derive(Clone, Default)]
 pub(super) struct Values {
     lines: Lines,
-    len: usize,
 }
 
 impl Values {
@@ -16,21 +15,23 @@ impl Values {
     pub(super) fn zeros(rows: usize, cols: usize) -> Option<Self> {
         let len = rows.checked_mul(cols)?;
         let lines = Lines::new(len);
-        (lines.len() >= len).then_some(Self { lines, len })
+        (lines.len() == len).then_some(Self { lines })
     }
 }
 
 impl Deref for Values {
     type Target = [f32];
 
+    #[inline(always)]
     fn deref(&self) -> &[f32] {
-        &self.lines.as_slice()[..self.len]
+        self.lines.as_slice()
     }
 }
 
 impl DerefMut for Values {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.lines.as_mut_slice()[..self.len]
+        self.lines.as_mut_slice()
     }
 }
 

@@ -37,12 +37,11 @@ impl Dense {
         w: impl Into<Weights<'a>>,
         saved: impl Into<Saved<'a>>,
         upstream: Upstream<T>,
-        gradients: Gradients<'a>,
+        mut gradients: Gradients<'a>,
     ) -> Result<(), Error> {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
         let (a_prev, w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
         let w = w.source(self, self.kernels()?)?;
-        let mut gradients = gradients;
         let (a_prev, w, saved, upstream, gradients) = (&a_prev, &w, &saved, &upstream, &mut gradients);
         let operands = Operands { a_prev, w, saved, upstream, gradients, step: None };
         self.with_workspace(|layer, workspace| layer.backward_call(workspace, operands))
@@ -59,16 +58,16 @@ impl Dense {
         w: impl Into<Weights<'a>>,
         saved: impl Into<Saved<'a>>,
         upstream: Upstream<T>,
-        gradients: Gradients<'a>,
+        mut gradients: Gradients<'a>,
     ) -> Result<(), Error> {
         let w = w.into().source(self, self.kernels()?)?;
         let (a_prev, saved, upstream) = (a_prev.into(), saved.into(), upstream.into_input());
-        let mut gradients = gradients;
         let (a_prev, w, saved, upstream, gradients) = (&a_prev, &w, &saved, &upstream, &mut gradients);
         self.backward_call(workspace, Operands { a_prev, w, saved, upstream, gradients, step: None })
     }
 
     /// Checks, plans and runs.
+    #[inline(always)]
     pub(super) fn backward_call(&self, workspace: &mut Workspace, operands: Operands<'_, '_>) -> Result<(), Error> {
         let target = self.target()?;
         let mut call = Call::check(self, target, operands)?;
@@ -117,7 +116,7 @@ pub(super) struct Operands<'o, 'a> {
     pub(super) saved: &'o Saved<'a>,
     pub(super) upstream: &'o Upstream<Input<'a>>,
     pub(super) gradients: &'o mut Gradients<'a>,
-    pub(super) step: Option<&'o Step>,
+    pub(super) step: Option<&'o Step<'o>>,
 }
 
 /// A checked backward call.
@@ -138,7 +137,7 @@ struct Call<'c> {
     scale: f32,
     /// The parameters to be updated behind everything else. `d_w` is room for partial sums then; `db`, of which only the
     /// step is told, stands in scratch memory.
-    step: Option<&'c Step>,
+    step: Option<&'c Step<'c>>,
     /// How the weights get their update.
     update_by: UpdateBy,
 }
