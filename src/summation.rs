@@ -64,7 +64,7 @@ pub struct AutoLanes {
 
 impl AutoLanes {
     /// Whether the rule holds for an `m × n` output with sums of `k` terms.
-    #[inline]
+    #[inline(always)]
     pub fn holds(&self, m: usize, n: usize, k: usize) -> bool {
         let (s, l) = (m.min(n), m.max(n));
         (self.shortest..=self.longest).contains(&s)
@@ -86,12 +86,19 @@ pub const AUTO_LANES: [AutoLanes; 3] = [
     AutoLanes { shortest: 0, longest: 32, longest_other: 32, terms: 24 },
 ];
 
+/// Whether any rule holds: one by one, so that their numbers stand in the code.
+#[inline(always)]
+fn auto_takes_lanes(m: usize, n: usize, k: usize) -> bool {
+    let [first, second, third] = AUTO_LANES;
+    first.holds(m, n, k) || second.holds(m, n, k) || third.holds(m, n, k)
+}
+
 impl Summation {
     /// Resolves `Auto` for an `m × n` output with sums of `k` terms, along which the right operand is contiguous or not.
     #[inline(always)]
     pub(crate) fn resolve(self, m: usize, n: usize, k: usize, contiguous_sum: bool) -> Self {
         match self {
-            Self::Auto if contiguous_sum && AUTO_LANES.iter().any(|rule| rule.holds(m, n, k)) => Self::Lanes,
+            Self::Auto if contiguous_sum && auto_takes_lanes(m, n, k) => Self::Lanes,
             Self::Auto => Self::Chain,
             pinned => pinned,
         }

@@ -10,7 +10,7 @@
 //! ```
 
 use super::chunks::{Chunks, Run, Runs};
-use super::epilogue::{activate, collect, finish_staged};
+use super::epilogue::{activate_part, collect, finish_staged};
 use super::update::Parameter;
 use super::{Gemm, Updated};
 use crate::isa::Kernels;
@@ -437,7 +437,7 @@ impl Around<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             if self.is_activated {
-                activate(kernels, gemm, &part(), &mut []);
+                activate_part(kernels, gemm, &part(), &mut []);
             } else if self.is_finished {
                 finish_staged(kernels, gemm, &part(), totals);
             } else if let Some(parameter) = self.updated {

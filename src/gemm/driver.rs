@@ -1,7 +1,7 @@
 //! Walks a plan: rectangle by rectangle, each by its route.
 
 use super::chunks::Chunks;
-use super::epilogue::{activate, collect};
+use super::epilogue::{activate, activate_part, collect};
 use super::update::Parameter;
 use super::{Gemm, chain, lanes};
 use crate::isa::Kernels;
@@ -37,6 +37,9 @@ pub(crate) fn scratch_len(kernels: &Kernels, longest: usize, slab_rows: usize, w
 
 /// Computes a product, whole.
 ///
+/// Small products end here, and as no function that is not inlined gets a pointer to the problem, it stays in registers. The others
+/// get copies, which are stored where they would have been stored anyhow.
+///
 /// # Safety
 /// As [`run`], for all of the output.
 #[inline(always)]
@@ -44,14 +47,11 @@ pub(crate) unsafe fn run_whole(plan: &Plan, gemm: &Gemm, scratch: &mut [f32]) {
     let kernels = plan.target.kernels;
     // SAFETY: the caller's promise.
     unsafe {
-        // Small products end here.
         match plan.single_route() {
             Some(Route::SingleCall(call)) => single_call(kernels, gemm, call, scratch),
-            Some(Route::DotRow { aligned }) => {
-                lanes::row(kernels, gemm, *aligned, &Part { rows: 0..1, cols: 0..gemm.n }, scratch);
-            }
-            Some(Route::DotProducts(dots)) => lanes::run_whole(kernels, gemm, dots, scratch),
-            _ => rectangles(plan, gemm, None, scratch),
+            Some(Route::DotRow { aligned }) => lanes::run_row(kernels, *gemm, *aligned, scratch),
+            Some(Route::DotProducts(dots)) => lanes::run_whole(kernels, *gemm, dots, scratch),
+            _ => whole_rectangles(plan, *gemm, scratch),
         }
     }
 }
@@ -69,37 +69,65 @@ pub(crate) unsafe fn run(plan: &Plan, gemm: &Gemm, index: usize, scratch: &mut [
     unsafe { rectangles(plan, gemm, Some(index), scratch) };
 }
 
+/// All rectangles, whole.
+///
+/// # Safety
+/// As [`run_whole`].
+#[inline(never)]
+unsafe fn whole_rectangles(plan: &Plan, gemm: Gemm<'_>, scratch: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { rectangles(plan, &gemm, None, scratch) };
+}
+
 /// All rectangles, whole or their parts of this index.
 ///
 /// # Safety
 /// As [`run`].
-#[inline(never)]
+#[inline(always)]
 unsafe fn rectangles(plan: &Plan, gemm: &Gemm, index: Option<usize>, scratch: &mut [f32]) {
-    let kernels = plan.target.kernels;
     for rectangle in plan.rectangles() {
-        let Rectangle { col, cols, transposed, .. } = *rectangle;
-        let some_cols;
-        let mut product = gemm;
-        if cols < gemm.n {
-            some_cols = gemm.of_cols(col..col + cols);
-            product = &some_cols;
-        }
-        let flipped;
-        if transposed {
-            flipped = product.transposed();
-            product = &flipped;
-        }
-        // SAFETY: the caller's promise, for some columns of the output; transposed, a product is the same.
+        // SAFETY: the caller's promise.
         unsafe {
-            match index {
-                Some(index) if plan.parts() > 1 => {
-                    let grid = rectangle.grid;
-                    for part in plan::share(grid.parts(), 1, index, plan.parts()) {
-                        route(kernels, product, rectangle, &grid.part(product.m, product.n, part), scratch);
-                    }
-                }
-                _ => route(kernels, product, rectangle, &Grid::WHOLE.part(product.m, product.n, 0), scratch),
+            match rectangle.cols == gemm.n && !rectangle.transposed {
+                true => parts(plan, gemm, rectangle, index, scratch),
+                false => cut_parts(plan, gemm, rectangle, index, scratch),
             }
+        }
+    }
+}
+
+/// The parts of a rectangle of some columns of the product, or of the transposed one.
+///
+/// # Safety
+/// As [`run`].
+#[inline(never)]
+unsafe fn cut_parts(plan: &Plan, gemm: &Gemm, rectangle: &Rectangle, index: Option<usize>, scratch: &mut [f32]) {
+    let Rectangle { col, cols, transposed, .. } = *rectangle;
+    let mut product = gemm.of_cols(col..col + cols);
+    if transposed {
+        product = product.transposed();
+    }
+    // SAFETY: the caller's promise, for some columns of the output; transposed, a product is the same.
+    unsafe { parts(plan, &product, rectangle, index, scratch) };
+}
+
+/// The parts of a rectangle that is all of this product.
+///
+/// # Safety
+/// As [`run`].
+#[inline(never)]
+unsafe fn parts(plan: &Plan, gemm: &Gemm, rectangle: &Rectangle, index: Option<usize>, scratch: &mut [f32]) {
+    let kernels = plan.target.kernels;
+    // SAFETY: the caller's promise.
+    unsafe {
+        match index {
+            Some(index) if plan.parts() > 1 => {
+                let grid = rectangle.grid;
+                for part in plan::share(grid.parts(), 1, index, plan.parts()) {
+                    route(kernels, gemm, rectangle, &grid.part(gemm.m, gemm.n, part), scratch);
+                }
+            }
+            _ => route(kernels, gemm, rectangle, &Grid::WHOLE.part(gemm.m, gemm.n, 0), scratch),
         }
     }
 }
@@ -228,7 +256,7 @@ unsafe fn single_row(kernels: &Kernels, gemm: &Gemm, row: &SingleRow, part: &Par
             first += blocks * depth;
         }
         // SAFETY: as above; these columns' totals are complete.
-        unsafe { activate(kernels, gemm, &Part { rows: i..i + 1, cols }, &mut []) };
+        unsafe { activate_part(kernels, gemm, &Part { rows: i..i + 1, cols }, &mut []) };
     }
 }
 

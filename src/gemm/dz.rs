@@ -55,10 +55,29 @@ impl DzPass {
     /// All operands must be valid for `rows × cols`, outputs apart from inputs and from other workers' columns; the
     /// kernel must be one of `kernels`, a row that `isa::select` returned; `scratch` as the driver asks; `joins_rows` as the field
     /// says.
-    pub(crate) unsafe fn run(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
+    #[inline(always)]
+    pub(crate) unsafe fn run(self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         if cols.is_empty() {
             return;
         }
+        // SAFETY: the caller's promise.
+        unsafe {
+            let is_contiguous = self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1;
+            if self.joins_rows || self.rows > SUM_BLOCK || !is_contiguous {
+                self.run_apart(kernels, cols, scratch);
+            } else {
+                self.contiguous(cols);
+            }
+        }
+    }
+
+    /// [`run`](Self::run) for all but one block of contiguous rows. By value, as [`driver::run_whole`](super::driver::run_whole)
+    /// hands on products: the pass of a small layer stays out of memory.
+    ///
+    /// # Safety
+    /// As [`DzPass::run`].
+    #[inline(never)]
+    unsafe fn run_apart(self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         // SAFETY: the caller's promise.
         unsafe {
             if self.joins_rows && self.has_no_gaps(cols.len()) {
@@ -168,6 +187,7 @@ impl DzPass {
 
     /// # Safety
     /// As [`DzPass::run`]; all operands have contiguous rows.
+    #[inline(always)]
     unsafe fn contiguous(&self, cols: Range<usize>) {
         // SAFETY: the columns lie inside the operands, for which the caller vouches.
         unsafe {

@@ -63,42 +63,58 @@ pub(super) unsafe fn finish_staged(kernels: &Kernels, gemm: &Gemm, part: &Part, 
     }
 }
 
-/// The activation over a part of the output, from where the totals stand.
+/// The activation over a part of the output, from where the totals stand: inlined, for products that end with it.
 ///
 /// # Safety
 /// As [`super::driver::run`], where the totals of the part have been computed.
 #[inline(always)]
 pub(super) unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
-    if gemm.has_epilogue() {
-        // SAFETY: the caller's promise.
-        unsafe { activate_part(kernels, gemm, part, scratch) };
+    if !gemm.has_epilogue() {
+        return;
+    }
+    let (totals, c) = (gemm.totals(), gemm.c);
+    // SAFETY: the caller's promise; the part lies inside both matrices.
+    unsafe {
+        if totals.col_stride != 1 || c.col_stride != 1 {
+            activate_strided(kernels, *gemm, part, scratch);
+            return;
+        }
+        let rows = Rows {
+            rows: part.rows.len(),
+            cols: part.cols.len(),
+            src: totals.at(part.rows.start, part.cols.start),
+            src_row_stride: totals.row_stride,
+            dst: c.at(part.rows.start, part.cols.start),
+            dst_row_stride: c.row_stride,
+            parameter: gemm.activation.parameter(),
+        };
+        (kernels.activate[gemm.activation.index()])(&rows.flattened());
     }
 }
 
+/// [`activate`] within loops, which would have its frame if it were inlined.
+///
 /// # Safety
 /// As [`activate`].
-unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
+#[inline(never)]
+pub(super) unsafe fn activate_part(kernels: &Kernels, gemm: &Gemm, part: &Part, scratch: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { activate(kernels, gemm, part, scratch) };
+}
+
+/// [`activate`] for columns that are not contiguous: row by row through scratch memory.
+///
+/// # Safety
+/// As [`activate`].
+#[inline(never)]
+unsafe fn activate_strided(kernels: &Kernels, gemm: Gemm<'_>, part: &Part, scratch: &mut [f32]) {
     let (kernel, parameter) = (kernels.activate[gemm.activation.index()], gemm.activation.parameter());
     let (totals, c) = (gemm.totals(), gemm.c);
-    // SAFETY: the part lies inside both matrices; the strided path copies at most a scratch's worth at a time.
-    unsafe {
-        let (src, dst) = (totals.at(part.rows.start, part.cols.start), c.at(part.rows.start, part.cols.start));
-        if totals.col_stride == 1 && c.col_stride == 1 {
-            let rows = Rows {
-                rows: part.rows.len(),
-                cols: part.cols.len(),
-                src,
-                src_row_stride: totals.row_stride,
-                dst,
-                dst_row_stride: c.row_stride,
-                parameter,
-            };
-            kernel(&rows.flattened());
-            return;
-        }
-        for i in part.rows.clone() {
-            for cols in Chunks::new(part.cols.clone(), scratch.len(), 1) {
-                let row = Sink::rows(scratch.as_mut_ptr(), 0);
+    for i in part.rows.clone() {
+        for cols in Chunks::new(part.cols.clone(), scratch.len(), 1) {
+            let row = Sink::rows(scratch.as_mut_ptr(), 0);
+            // SAFETY: the part lies inside both matrices; no more than a scratch's worth is copied at a time.
+            unsafe {
                 collect(totals, i..i + 1, cols.clone(), row);
                 let (src, dst, cols_len) = (row.ptr, row.ptr, cols.len());
                 kernel(&Rows { rows: 1, cols: cols_len, src, src_row_stride: 0, dst, dst_row_stride: 0, parameter });

@@ -23,9 +23,9 @@ use core::ops::Range;
 /// # Safety
 /// As [`super::driver::run_whole`].
 #[inline(never)]
-pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, scratch: &mut [f32]) {
+pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: Gemm<'_>, plan: &DotProducts, scratch: &mut [f32]) {
     // SAFETY: the caller's promise.
-    unsafe { run(kernels, gemm, plan, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch) };
+    unsafe { run(kernels, &gemm, plan, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch) };
 }
 
 /// Computes one worker's part of a product in the lanes order.
@@ -34,23 +34,38 @@ pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: &Gemm, plan: &DotProduct
 /// As [`super::driver::run`].
 #[inline(always)]
 pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, part: &Part, scratch: &mut [f32]) {
-    let (rows, cols) = cut(kernels, plan, part);
+    let is_row_of_tiles = part.rows.len() <= plan.rows;
     // SAFETY: every tile lies inside the part, for which the caller vouches.
     unsafe {
-        if part.rows.len() == rows.longest() {
+        if is_row_of_tiles && part.cols.len() <= most_cols(kernels, plan, part.rows.len()) {
+            // A tile of its own, which needs no cutting.
+            row_of_tiles(kernels, gemm, plan, &part.rows, core::iter::once(part.cols.clone()), scratch);
+        } else if is_row_of_tiles {
+            let (_, cols) = cut(kernels, plan, part);
             row_of_tiles(kernels, gemm, plan, &part.rows, cols, scratch);
         } else {
+            let (rows, cols) = cut(kernels, plan, part);
             grid_of_tiles(kernels, gemm, plan, &rows, &cols, scratch);
         }
         activate(kernels, gemm, part, scratch);
     }
 }
 
-/// Computes one worker's part of a row, or all of it.
+/// Computes a row, whole.
+///
+/// # Safety
+/// As [`super::driver::run_whole`], as [`row`].
+#[inline(never)]
+pub(super) unsafe fn run_row(kernels: &Kernels, gemm: Gemm<'_>, is_aligned: bool, scratch: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { row(kernels, &gemm, is_aligned, &Part { rows: 0..1, cols: 0..gemm.n }, scratch) };
+}
+
+/// Computes one worker's part of a row.
 ///
 /// # Safety
 /// As [`super::driver::run`], for a product of one row whose operands lie along the sum.
-#[inline(never)]
+#[inline(always)]
 pub(super) unsafe fn row(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, part: &Part, scratch: &mut [f32]) {
     let (i, j) = (part.rows.start, part.cols.start);
     let (b, c, start) = (gemm.b.starting_at(0, j), gemm.totals().starting_at(i, j), gemm.start.at(i, j));
@@ -66,10 +81,14 @@ pub(super) unsafe fn row(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, part:
 #[inline(always)]
 fn cut(kernels: &Kernels, plan: &DotProducts, part: &Part) -> (Chunks, Chunks) {
     let rows = Chunks::new(part.rows.clone(), plan.rows, 1);
-    // The lower a tile is, the wider it can be.
-    let most_cols = kernels.dot_cols(rows.longest()).min(plan.cols);
-    let cols = Chunks::new(part.cols.clone(), most_cols, 1);
+    let cols = Chunks::new(part.cols.clone(), most_cols(kernels, plan, rows.longest()), 1);
     (rows, cols)
+}
+
+/// The lower a tile is, the wider it can be.
+#[inline(always)]
+fn most_cols(kernels: &Kernels, plan: &DotProducts, rows: usize) -> usize {
+    kernels.dot_cols(rows).min(plan.cols)
 }
 
 /// Rows and columns of the largest tile of a part that is not empty.
@@ -103,7 +122,7 @@ unsafe fn row_of_tiles(
     gemm: &Gemm,
     plan: &DotProducts,
     rows: &Range<usize>,
-    cols: Chunks,
+    cols: impl Iterator<Item = Range<usize>>,
     scratch: &mut [f32],
 ) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);

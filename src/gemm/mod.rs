@@ -93,6 +93,7 @@ impl Gemm<'_> {
     }
 
     /// The part of the problem that its plan depends on.
+    #[inline(always)]
     pub(crate) fn shape(&self) -> ProductShape {
         let strides = |sink: Sink| (sink.row_stride, sink.col_stride);
         ProductShape {
@@ -181,6 +182,7 @@ impl Asked for HowToCompute<'_> {
             && self.scratch_len == question.scratch_len
     }
 
+    #[inline(always)]
     fn question(&self) -> Question {
         let Self { target, gemm, summation, workers, scratch_len } = *self;
         Question { target, shape: gemm.shape(), summation, workers, scratch_len }

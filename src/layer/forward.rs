@@ -95,7 +95,10 @@ impl Dense {
             unsafe { driver::run_whole(plan, &gemm, scratch.workers) };
             return Ok(());
         }
+        // A copy: nobody has a pointer to the problem of a call on one thread, so that it stays in registers.
+        let shared = gemm;
         self.threads.with_crew(workers, cycles, |crew| {
+            let gemm = shared;
             let (workers, scratch_len) = (crew.workers(), scratch.piece_len(crew));
             let asked = HowToCompute { target, gemm: &gemm, summation, workers, scratch_len };
             let plan = scratch.plans.get(Slot::Forward, &asked);

@@ -181,7 +181,8 @@ impl Dense {
     pub(crate) fn with_workspace<R>(&mut self, call: impl FnOnce(&Self, &mut Workspace) -> R) -> R {
         let mut workspace = core::mem::take(&mut self.workspace);
         let result = call(self, &mut workspace);
-        self.workspace = workspace;
+        // Nothing stands in its place, so that nothing has to be dropped.
+        core::mem::forget(core::mem::replace(&mut self.workspace, workspace));
         result
     }
 
@@ -212,8 +213,9 @@ const MOST_SAMPLES: usize = usize::MAX / size_of::<f32>();
 struct WorkspaceLayout {
     /// The bias or its gradient, where the caller's is strided.
     vector: usize,
-    /// `dz` of one chunk of the batch.
+    /// `dz` of one chunk of the batch, and how far apart its rows are.
     dz: usize,
+    dz_row_stride: usize,
     /// Samples in a chunk: a few blocks of the sums over the batch, so that weights and their gradients pass through the
     /// caches once for all of them.
     chunk_rows: usize,
@@ -232,13 +234,14 @@ impl WorkspaceLayout {
         let chunk_blocks = (tuning.chunk_max_len / SUM_BLOCK / longest.max(1)).clamp(1, tuning.chunk_max_blocks);
         let chunk_rows = SUM_BLOCK * chunk_blocks;
         let vector = padded(layer.outputs)?;
-        let dz = padded(padded_row_stride(layer.outputs)?.checked_mul(chunk_rows)?)?;
+        let dz_row_stride = padded_row_stride(layer.outputs)?;
+        let dz = padded(dz_row_stride.checked_mul(chunk_rows)?)?;
         let blocks = BlocksLayout::new(layer, tuning)?;
         let workers = layer.threads.max();
         let worker = padded(driver::scratch_len(target.kernels, longest, chunk_rows, workers)?)?;
         let shared = vector.checked_add(dz)?.checked_add(blocks.sums())?;
         let total = worker.checked_add(blocks.dz)?.checked_mul(workers)?.checked_add(shared)?;
-        Some(Self { vector, dz, chunk_rows, blocks, workers, total })
+        Some(Self { vector, dz, dz_row_stride, chunk_rows, blocks, workers, total })
     }
 
     /// Elements of a worker's piece where so many share a call.

@@ -35,9 +35,12 @@ impl Plans {
     pub(crate) fn get(&mut self, slot: Slot, asked: &impl Asked) -> &Plan {
         let kept = &mut self.0[slot as usize];
         if kept.as_ref().is_none_or(|kept| !asked.is(&kept.question)) {
-            *kept = None;
+            *kept = Some(new(asked.question()));
         }
-        &kept.get_or_insert_with(|| new(asked.question())).plan
+        match kept {
+            Some(kept) => &kept.plan,
+            None => unreachable!("a plan was just kept"),
+        }
     }
 }
 

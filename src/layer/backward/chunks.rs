@@ -9,7 +9,6 @@ use crate::plan::{self, ChunkJobs, Plan, Slot, UpdateBy};
 use crate::summation::Summation;
 use crate::threads::Crew;
 use crate::tuning::LINE;
-use crate::workspace::padded_row_stride;
 
 /// A product and the order of its sums.
 type Product<'g> = (Gemm<'g>, Summation);
@@ -90,8 +89,7 @@ impl Call<'_> {
     /// Where a chunk's `dz` stands.
     #[inline(always)]
     fn dz_sink(&self, scratch: &mut Scratch<'_>) -> Sink {
-        let row_stride = padded_row_stride(self.layer.outputs).unwrap_or(self.layer.outputs);
-        Sink { ptr: scratch.dz.as_mut_ptr(), row_stride, col_stride: 1 }
+        Sink::rows(scratch.dz.as_mut_ptr(), scratch.layout.dz_row_stride)
     }
 
     /// Where the column sums of the chunk from row `start` on go.
