@@ -221,7 +221,7 @@ pub enum Error {
         /// Its value.
         found: f32,
     },
-    /// An optimiser's steps are counted from 1, and step 0 was to be made.
+    /// An optimiser's steps are counted from 1, and step 0 was to be made, which is also the one behind step 2⁶⁴ - 1.
     StepZero,
     /// A parameter came with another number of state arrays than the optimiser keeps.
     StateArrays {

@@ -251,7 +251,10 @@ fn wrong_arguments_touch_nothing() {
     assert_eq!(step(&mut network, &x[..28], &y[..15], 1.0), Err(targets));
     let shape = Error::Shape { operand: Operand::X, expected: (4, 7), found: (4, 6) };
     assert_eq!(step(&mut network, view, &y[..20], 1.0), Err(shape));
-    assert_eq!(state(&network), before);
+    network.set_steps(u64::MAX);
+    assert_eq!(step(&mut network, &x[..28], &y[..20], 1.0), Err(Error::StepZero));
+    assert_eq!(network.apply_gradients(), Err(Error::StepZero));
+    assert_eq!((state(&network), network.steps()), (before, u64::MAX));
 }
 
 /// `layers_mut` hands out whole layers, which may be exchanged: for such as fit, or every call says which does not.

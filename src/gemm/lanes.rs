@@ -54,7 +54,7 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
 /// Computes a row, whole.
 ///
 /// # Safety
-/// As [`super::driver::run_whole`], as [`row`].
+/// As [`super::driver::run_whole`], for a product that [`row`] takes.
 #[inline(never)]
 pub(super) unsafe fn run_row(kernels: &Kernels, gemm: Gemm<'_>, is_aligned: bool, scratch: &mut [f32]) {
     // SAFETY: the caller's promise.

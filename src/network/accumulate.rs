@@ -97,9 +97,17 @@ impl Network {
         self.apply()
     }
 
+    /// The number of the step behind those that were taken.
+    ///
+    /// # Errors
+    /// [`Error::StepZero`] behind step 2⁶⁴ - 1.
+    pub(super) fn number_of_next_step(&self) -> Result<u64, Error> {
+        self.steps.checked_add(1).ok_or(Error::StepZero)
+    }
+
     /// A step of the optimiser along the layers' gradients.
     pub(super) fn apply(&mut self) -> Result<(), Error> {
-        self.steps += 1;
+        self.steps = self.number_of_next_step()?;
         self.has_gradients = false;
         let (of_weights, of_biases) = (self.optimizer, self.optimizer.without_weight_decay());
         for Layer { dense, w, b, d_w, d_b, state, .. } in &mut self.layers {

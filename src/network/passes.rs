@@ -249,7 +249,7 @@ impl Network {
 
     /// The next step of the optimiser, which counts as taken; the layers' gradients are none from here on.
     fn next_step(&mut self, scale: f32) -> Result<Next, Error> {
-        let step = self.steps.wrapping_add(1);
+        let step = self.number_of_next_step()?;
         let rules = Rules::new(&self.optimizer, step)?;
         self.steps = step;
         self.has_gradients = false;
