@@ -103,7 +103,7 @@ impl Objective {
     /// Sums go by blocks, so that parts of whole blocks add up to the bits of the whole.
     pub(crate) fn sum(&self, kernels: &Kernels, targets: &Checked<'_>, z: &[f32], a: &[f32], d: &mut [f32]) -> f64 {
         if (1..=SUM_BLOCK).contains(&targets.batch) {
-            // As below, where a zero is added to the only block.
+            // The only block: the loop below adds it to a zero too, so that the sign of a zero is the same.
             return 0.0 + self.block_sum(kernels, targets, [z, a], d);
         }
         loss::sum_of_blocks(targets.batch, |block| {

@@ -62,11 +62,10 @@ impl DzPass {
         }
         // SAFETY: the caller's promise.
         unsafe {
-            let is_contiguous = self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1;
-            if self.joins_rows || self.rows > SUM_BLOCK || !is_contiguous {
-                self.run_apart(kernels, cols, scratch);
-            } else {
+            if self.rows <= SUM_BLOCK && !self.joins_rows && self.has_contiguous_rows() {
                 self.contiguous(cols);
+            } else {
+                self.run_apart(kernels, cols, scratch);
             }
         }
     }
@@ -88,6 +87,11 @@ impl DzPass {
                 self.blocks(kernels, cols, scratch)
             }
         }
+    }
+
+    #[inline(always)]
+    fn has_contiguous_rows(&self) -> bool {
+        self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1
     }
 
     /// Whether rows of so many columns follow each other without gaps in all operands.
@@ -142,7 +146,7 @@ impl DzPass {
     unsafe fn run_block(&self, kernels: &Kernels, cols: Range<usize>, scratch: &mut [f32]) {
         // SAFETY: the caller's promise.
         unsafe {
-            if self.upstream.col_stride == 1 && self.saved.col_stride == 1 && self.dz.col_stride == 1 {
+            if self.has_contiguous_rows() {
                 self.contiguous(cols);
             } else {
                 self.strided(kernels, cols, scratch);

@@ -35,17 +35,18 @@ pub(super) unsafe fn run_whole(kernels: &Kernels, gemm: Gemm<'_>, plan: &DotProd
 #[inline(always)]
 pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, part: &Part, scratch: &mut [f32]) {
     let is_row_of_tiles = part.rows.len() <= plan.rows;
+    // A tile needs no cutting.
+    let is_tile = is_row_of_tiles && part.cols.len() <= most_cols(kernels, plan, part.rows.len());
     // SAFETY: every tile lies inside the part, for which the caller vouches.
     unsafe {
-        if is_row_of_tiles && part.cols.len() <= most_cols(kernels, plan, part.rows.len()) {
-            // A tile of its own, which needs no cutting.
+        if is_tile {
             row_of_tiles(kernels, gemm, plan, &part.rows, core::iter::once(part.cols.clone()), scratch);
-        } else if is_row_of_tiles {
-            let (_, cols) = cut(kernels, plan, part);
-            row_of_tiles(kernels, gemm, plan, &part.rows, cols, scratch);
         } else {
             let (rows, cols) = cut(kernels, plan, part);
-            grid_of_tiles(kernels, gemm, plan, &rows, &cols, scratch);
+            match is_row_of_tiles {
+                true => row_of_tiles(kernels, gemm, plan, &part.rows, cols, scratch),
+                false => grid_of_tiles(kernels, gemm, plan, &rows, &cols, scratch),
+            }
         }
         activate(kernels, gemm, part, scratch);
     }

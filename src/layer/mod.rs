@@ -236,7 +236,7 @@ impl WorkspaceLayout {
         let vector = padded(layer.outputs)?;
         let dz_row_stride = padded_row_stride(layer.outputs)?;
         let dz = padded(dz_row_stride.checked_mul(chunk_rows)?)?;
-        let blocks = BlocksLayout::new(layer, tuning)?;
+        let blocks = BlocksLayout::new(layer, dz_row_stride, tuning)?;
         let workers = layer.threads.max();
         let worker = padded(driver::scratch_len(target.kernels, longest, chunk_rows, workers)?)?;
         let shared = vector.checked_add(dz)?.checked_add(blocks.sums())?;

@@ -170,7 +170,6 @@ impl<'a> Update<'a> {
 }
 
 /// The numbers of an optimiser's step, which is found to be one.
-#[derive(Clone, Copy)]
 pub(crate) struct Rules {
     of_w: Rule,
     /// A bias does not decay.
@@ -243,15 +242,13 @@ impl Dense {
         w: impl Into<Parameter<'a>>,
         saved: impl Into<Saved<'a>>,
         upstream: Upstream<T>,
-        update: Update<'a>,
+        mut update: Update<'a>,
     ) -> Result<(), Error> {
         // Before the workspace is taken: a conversion is the caller's code, which may panic.
         let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
-        let Update { optimizer, step, mut b, mut others } = update;
-        let rules = Rules::new(&optimizer, step)?;
-        let (a_prev, saved, upstream, others) = (&a_prev, &saved, &upstream, &mut others);
-        let operands = UpdateOperands { a_prev, w: &mut w, b: b.as_mut(), saved, upstream, others };
-        self.with_workspace(|layer, workspace| layer.update_call(workspace, operands, &rules))
+        self.with_workspace(|layer, workspace| {
+            layer.update_given(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
+        })
     }
 
     /// [`backward_update`](Self::backward_update) with the caller's workspace, so that threads can share the layer.
@@ -265,14 +262,26 @@ impl Dense {
         w: impl Into<Parameter<'a>>,
         saved: impl Into<Saved<'a>>,
         upstream: Upstream<T>,
-        update: Update<'a>,
+        mut update: Update<'a>,
     ) -> Result<(), Error> {
         let (a_prev, mut w, saved, upstream) = (a_prev.into(), w.into(), saved.into(), upstream.into_input());
-        let Update { optimizer, step, mut b, mut others } = update;
-        let rules = Rules::new(&optimizer, step)?;
-        let (a_prev, saved, upstream, others) = (&a_prev, &saved, &upstream, &mut others);
-        let operands = UpdateOperands { a_prev, w: &mut w, b: b.as_mut(), saved, upstream, others };
-        self.update_call(workspace, operands, &rules)
+        self.update_given(workspace, &a_prev, &mut w, &saved, &upstream, &mut update)
+    }
+
+    /// [`backward_update_in`](Self::backward_update_in) by reference: a small layer would wait for the operands' copies.
+    #[inline(always)]
+    fn update_given<'a>(
+        &self,
+        workspace: &mut Workspace,
+        a_prev: &Input<'a>,
+        w: &mut Parameter<'a>,
+        saved: &Saved<'a>,
+        upstream: &Upstream<Input<'a>>,
+        update: &mut Update<'a>,
+    ) -> Result<(), Error> {
+        let Update { optimizer, step, b, others } = update;
+        let rules = Rules::new(optimizer, *step)?;
+        self.update_call(workspace, UpdateOperands { a_prev, w, b: b.as_mut(), saved, upstream, others }, &rules)
     }
 
     /// Checks the parameters, and runs the backward pass that updates them.

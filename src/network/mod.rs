@@ -222,7 +222,6 @@ impl Network {
     /// [`Error::BatchTooLarge`], [`Error::Exchanged`], and where `x` has the wrong size or shape.
     pub fn forward<'a>(&mut self, x: impl Into<Input<'a>>) -> Result<&[f32], Error> {
         let x = x.into();
-        self.check_exchanged()?;
         let batch = self.batch(x)?.unwrap_or(0);
         self.in_session(batch, |network| network.forward_pass(x, batch, false))?;
         let output = self.layers.last().ok_or(Error::NoLayers)?;
@@ -328,14 +327,12 @@ impl Network {
 
     /// Checks, and runs with the network's own cost.
     fn run_against(&mut self, x: Input<'_>, targets: Targets<'_>, aim: Aim) -> Result<f64, Error> {
-        self.check_exchanged()?;
         let (batch, checked) = self.check(x, targets)?;
         self.run(x, batch, &mut Top::Targets(checked), aim)
     }
 
     /// Checks, and runs with a cost of the caller's.
     fn run_own(&mut self, x: Input<'_>, mut top: Top<'_>, aim: Aim) -> Result<f64, Error> {
-        self.check_exchanged()?;
         let batch = self.batch(x)?.unwrap_or(0);
         self.run(x, batch, &mut top, aim)
     }
@@ -359,7 +356,7 @@ impl Network {
     }
 
     /// Samples in a batch, and its targets, once all is known to fit.
-    fn check<'t>(&self, x: Input<'_>, targets: Targets<'t>) -> Result<(usize, Checked<'t>), Error> {
+    fn check<'t>(&mut self, x: Input<'_>, targets: Targets<'t>) -> Result<(usize, Checked<'t>), Error> {
         let outputs = self.outputs();
         let batch = match self.batch(x)? {
             Some(batch) => batch,
@@ -370,20 +367,15 @@ impl Network {
     }
 
     /// Samples in `x`; `None` where the first layer has no inputs and a slice cannot tell.
-    fn batch(&self, x: Input<'_>) -> Result<Option<usize>, Error> {
+    fn batch(&mut self, x: Input<'_>) -> Result<Option<usize>, Error> {
         self.check_layers()?;
+        // For all calls to come, until a caller could exchange a layer again.
+        self.may_be_exchanged = false;
         let inputs = self.inputs();
         let Some(batch) = x.batch(Operand::X, inputs)? else { return Ok(None) };
         // Checked here, where it has its own name: the first layer would call it `a_prev`.
         x.source(Operand::X, batch, inputs)?;
         self.fitting(batch).map(Some)
-    }
-
-    /// [`check_layers`](Self::check_layers), and once for all calls to come, until a caller may exchange layers again.
-    fn check_exchanged(&mut self) -> Result<(), Error> {
-        self.check_layers()?;
-        self.may_be_exchanged = false;
-        Ok(())
     }
 
     /// Whether each layer still fits its place: a caller may have exchanged it for another.

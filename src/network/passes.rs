@@ -268,13 +268,21 @@ struct Cost<'t> {
 }
 
 /// A step of the optimiser.
-#[derive(Clone, Copy)]
 struct Next {
     optimizer: Optimizer,
     rules: Rules,
     scale: f32,
     /// Whether the layers know how large their gradients can be.
     is_guarded: bool,
+}
+
+/// The gradients, and that by the input where it has a place.
+#[inline(always)]
+fn with_a_prev<'l>(gradients: Gradients<'l>, d_a_prev: Option<&'l mut [f32]>) -> Gradients<'l> {
+    match d_a_prev {
+        None => gradients,
+        Some(d_a_prev) => gradients.a_prev(d_a_prev),
+    }
 }
 
 impl Layer {
@@ -291,10 +299,7 @@ impl Layer {
         let gradients = Gradients::new().scale(scale);
         let (d_w, d_b) = (&mut **d_w, &mut **d_b);
         let gradients = if add { gradients.add_to_w(d_w).add_to_b(d_b) } else { gradients.w(d_w).b(d_b) };
-        let gradients = match d_a_prev {
-            None => gradients,
-            Some(d_a_prev) => gradients.a_prev(d_a_prev),
-        };
+        let gradients = with_a_prev(gradients, d_a_prev);
         let len = batch * dense.outputs();
         let upstream = above.upstream(&d_a[..len], &d_z[..len]);
         dense.backward(a_prev, &**w, saved(dense, z, a, batch), upstream, gradients)
@@ -311,10 +316,7 @@ impl Layer {
         let Self { dense, w, z, a, d_a, d_z, .. } = self;
         let len = batch * dense.outputs();
         let (d_a, d_z) = (&d_a[..len], &mut d_z[..len]);
-        let gradients = match d_a_prev {
-            None => Gradients::new(),
-            Some(d_a_prev) => Gradients::new().a_prev(d_a_prev),
-        };
+        let gradients = with_a_prev(Gradients::new(), d_a_prev);
         let saved = saved(dense, z, a, batch);
         match above {
             Above::ByA => dense.backward(a_prev, &**w, saved, Upstream::Activation(d_a), gradients.z(d_z)),
@@ -342,11 +344,7 @@ impl Layer {
         let len = batch * dense.outputs();
         let saved = saved(dense, z, a, batch);
         let upstream = above.upstream(&d_a[..len], &d_z[..len]).into_input();
-        let others = Gradients::new().w(&mut **d_w).scale(*scale);
-        let mut others = match d_a_prev {
-            None => others,
-            Some(d_a_prev) => others.a_prev(d_a_prev),
-        };
+        let mut others = with_a_prev(Gradients::new().w(&mut **d_w).scale(*scale), d_a_prev);
         let (a_prev, w, b) = (&a_prev, &mut w, Some(&mut b));
         let (saved, upstream, others) = (&saved, &upstream, &mut others);
         let operands = UpdateOperands { a_prev, w, b, saved, upstream, others };

@@ -14,7 +14,7 @@ use crate::plan::{self, Asked};
 use crate::summation::{SUM_BLOCK, Summation};
 use crate::threads::Crew;
 use crate::tuning::{LINE, Tuning};
-use crate::workspace::{padded, padded_row_stride};
+use crate::workspace::padded;
 use core::ops::Range;
 
 /// Scratch for a crew whose workers make `dz` themselves.
@@ -30,11 +30,11 @@ pub(in crate::layer) struct BlocksLayout {
 
 impl BlocksLayout {
     /// `None` where a length overflows.
-    pub(in crate::layer) fn new(layer: &Dense, tuning: &Tuning) -> Option<Self> {
+    pub(in crate::layer) fn new(layer: &Dense, dz_row_stride: usize, tuning: &Tuning) -> Option<Self> {
         if layer.threads.max() == 1 {
             return Some(Self::default());
         }
-        let dz = padded(padded_row_stride(layer.outputs)?.checked_mul(SUM_BLOCK)?)?;
+        let dz = padded(dz_row_stride.checked_mul(SUM_BLOCK)?)?;
         let weights = layer.inputs.checked_mul(layer.outputs)?;
         let block = padded(weights)?.checked_add(padded(layer.outputs)?)?;
         let fits = dz <= tuning.own_dz_max_len && (1..=tuning.block_max_weights).contains(&weights);
@@ -53,6 +53,7 @@ impl BlocksLayout {
 struct Blocks<'c> {
     call: &'c Call<'c>,
     layout: BlocksLayout,
+    dz_row_stride: usize,
     sums: *mut f32,
     /// Where `db` goes, if it is wanted.
     db: Option<*mut f32>,
@@ -68,11 +69,12 @@ impl Call<'_> {
     /// As [`Call::run`], for a layer whose layout has room for partial sums.
     #[inline(never)]
     pub(super) unsafe fn by_blocks(&self, crew: &Crew<'_>, scratch: &mut Scratch<'_>, db: Option<*mut f32>) {
-        let (piece_len, layout) = (scratch.piece_len(crew), scratch.layout.blocks);
+        let (piece_len, layout, dz_row_stride) =
+            (scratch.piece_len(crew), scratch.layout.blocks, scratch.layout.dz_row_stride);
         let Scratch { block_sums, workers: scratch, .. } = scratch;
         let outputs = self.layer.outputs;
         let sums = if self.d_w.is_some() { self.layer.inputs * outputs } else { 0 };
-        let blocks = Blocks { call: self, layout, sums: block_sums.as_mut_ptr(), db };
+        let blocks = Blocks { call: self, layout, dz_row_stride, sums: block_sums.as_mut_ptr(), db };
         let all = self.batch.div_ceil(SUM_BLOCK);
         for first in (0..all).step_by(layout.most) {
             let count = layout.most.min(all - first);
@@ -191,8 +193,7 @@ impl Blocks<'_> {
         let start = (first + index) * SUM_BLOCK;
         let rows = SUM_BLOCK.min(call.batch - start);
         let (dz, scratch) = scratch.split_at_mut(layout.dz);
-        let row_stride = padded_row_stride(layer.outputs).unwrap_or(layer.outputs);
-        let dz = Sink { ptr: dz.as_mut_ptr(), row_stride, col_stride: 1 };
+        let dz = Sink::rows(dz.as_mut_ptr(), self.dz_row_stride);
         // SAFETY: the block lies inside the batch, for which the caller vouches; its sums and its `dz` are this worker's.
         unsafe {
             let (d_w, d_b) = self.sums_of(index);
