@@ -142,8 +142,14 @@ pub struct Tuning {
     /// Rows, and elements from row to row, from which on every right operand is copied.
     pub(crate) copy_all_min_rows: usize,
     pub(crate) copy_all_min_stride: usize,
+    /// Terms from which on it does, whatever the reason.
+    pub(crate) copy_min_terms: usize,
     /// Columns from which on panels of a right operand in place begin on its cache lines, where all its rows can.
     pub(crate) panel_aligned_min_cols: usize,
+    /// Rows and terms from which on panels of a right operand in place are a vector narrower than others: their tiles have more rows,
+    /// and load less of that operand.
+    pub(crate) narrow_panels_min_rows: usize,
+    pub(crate) narrow_panels_min_terms: usize,
     /// Panels of the right operand from which on packing the left one pays for itself, and where its terms are whole pages apart.
     pub(crate) pack_left_min_panels: usize,
     /// Terms from which on it does, where they are not whole pages apart.
@@ -188,6 +194,13 @@ pub struct Tuning {
     /// Columns of an output up to which, and terms for each of them from which on, those of tiles of any height do too.
     pub(crate) dot_aligned_narrow_max_cols: usize,
     pub(crate) dot_aligned_narrow_terms: usize,
+    /// Rows up to which, and elements of all of them and of a tile's columns from which on, the rows of a tile go over all columns before
+    /// the next rows do; and elements of one tile's rows and columns up to which: the first-level cache keeps these, and not those.
+    pub(crate) dot_rows_first_max_rows: usize,
+    pub(crate) dot_rows_first_min_len: usize,
+    pub(crate) dot_rows_first_max_len: usize,
+    /// Elements of the right operand up to which they do, which comes again each time.
+    pub(crate) dot_rows_first_max_right_len: usize,
     /// Terms from which on and up to which, and elements of the right operand from which on, one row goes through several parts of
     /// the columns side by side.
     pub(crate) dot_row_min_terms: usize,
@@ -302,7 +315,10 @@ const AVX512: Tuning = Tuning {
     copy_broken_min_len: usize::MAX,
     copy_all_min_rows: usize::MAX,
     copy_all_min_stride: 256,
+    copy_min_terms: 2,
     panel_aligned_min_cols: 512,
+    narrow_panels_min_rows: usize::MAX,
+    narrow_panels_min_terms: 32,
     pack_left_min_panels: 3,
     pack_left_min_terms: 2,
     pack_left_pages_min_panels: 3,
@@ -327,6 +343,10 @@ const AVX512: Tuning = Tuning {
     dot_aligned_tall_min_terms: usize::MAX,
     dot_aligned_narrow_max_cols: 0,
     dot_aligned_narrow_terms: 40,
+    dot_rows_first_max_rows: 20,
+    dot_rows_first_min_len: usize::MAX,
+    dot_rows_first_max_len: 12 << 10,
+    dot_rows_first_max_right_len: 384 << 10,
     dot_row_min_terms: usize::MAX,
     dot_row_max_terms: 1024,
     dot_row_min_len: 24 << 10,
@@ -410,6 +430,7 @@ const ROWS: &[Tuning] = &[
         outer_update_rows: 4,
         copy_min_rows: 128,
         copy_far_pages_min_rows: 32,
+        copy_min_terms: 64,
         pack_left_min_panels: 8,
         pack_left_min_terms: 136,
         pack_left_pages_min_panels: 16,
@@ -421,6 +442,8 @@ const ROWS: &[Tuning] = &[
         dot_aligned_max_rows: 2,
         dot_aligned_tall_min_terms: 384,
         dot_aligned_narrow_max_cols: 4,
+        dot_rows_first_min_len: 11 << 10,
+        dot_rows_first_max_right_len: 2 << 20,
         dot_row_min_terms: 96,
         chunk_max_len: 4 << 20,
         update_min_len: 64 << 10,
@@ -443,9 +466,11 @@ const ROWS: &[Tuning] = &[
         cpu: Some(SAPPHIRE_AND_EMERALD_RAPIDS),
         caches: None,
         left_across_pages_cost: 0.2,
-        left_across_long_rows_cost: 0.025,
+        left_across_long_rows_cost: 0.115,
         far_traffic_cost: 0.4,
         far_traffic_min_len: 384 << 10,
+        copy_min_terms: 32,
+        narrow_panels_min_rows: 14,
         along_rows_max_terms: 24,
         along_rows_far_min_len: 192 << 10,
         ..AVX512
@@ -473,6 +498,7 @@ const ROWS: &[Tuning] = &[
         outer_pairs_pages_apart: true,
         split_min_len: 256,
         copy_broken_min_len: 9 << 10,
+        dot_rows_first_min_len: 11 << 10,
         dot_row_min_terms: 96,
         dot_row_max_terms: 256,
         pack_left_min_panels: 40,

@@ -161,6 +161,52 @@ fn columns_are_read_by_stretches() {
     }
 }
 
+/// The rows of a tile go over all columns before the next rows: tiles of every height, cut ones among them, and columns that are gathered.
+#[test]
+fn rows_come_before_columns() {
+    let mut options = Cycle::default();
+    for isa in isas::all() {
+        let first = [("first_level_len", "0"), ("dot_rows_first_max_rows", "max"), ("dot_rows_first_min_len", "0")];
+        let row = isas::row_with(
+            isa,
+            &[&first[..], &[("dot_rows_first_max_len", "max"), ("dot_rows_first_max_right_len", "max")]].concat(),
+        );
+        for (batch, outputs) in (2..=20).map(|batch| (batch, batch * 5 % 23 + 1)) {
+            let layer = isas::layer(isa, Summation::Lanes, 37, outputs, Activation::Sigmoid).with_tuning(row);
+            let plan = layer.describe(batch).expect("a plan").forward;
+            // No instruction set has tiles of more than six rows.
+            assert!(batch <= 6 || outputs == 1 || plan.rectangles[0].order == "rows before columns", "{plan:?}");
+            let problem = Problem::new(layer, batch);
+            for _ in 0..4 {
+                let (forward, backward) = options.next();
+                problem.check(&forward, &backward, &Placement::PLAIN);
+            }
+        }
+    }
+}
+
+/// Panels in place that are a vector narrower than others, cut ones among them, in every order of their tiles.
+#[test]
+fn narrow_panels_have_the_same_bits() {
+    let mut options = Cycle::default();
+    for isa in isas::all() {
+        let numbers = [("narrow_panels_min_rows", "0"), ("narrow_panels_min_terms", "0")];
+        let rows = ["256", "max"].map(|cols| [&numbers[..], &[("panel_aligned_min_cols", cols)]].concat());
+        for (numbers, shape) in
+            rows.iter().flat_map(|row| [(30, 272, 20), (35, 288, 33), (270, 128, 40)].map(|s| (row, s)))
+        {
+            let (batch, inputs, outputs) = shape;
+            let layer = isas::layer(isa, Summation::Chain, inputs, outputs, Activation::Sigmoid)
+                .with_tuning(isas::row_with(isa, numbers));
+            let problem = Problem::new(layer, batch);
+            for margin in [0, 4] {
+                let (forward, backward) = options.next();
+                problem.check(&forward, &backward, &Placement { margin, ..Placement::PLAIN });
+            }
+        }
+    }
+}
+
 /// Gradients of so few samples that writing them is most of the work, with rows of whole vectors and others, on pages of
 /// their own and not.
 #[test]

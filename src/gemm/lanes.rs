@@ -45,6 +45,7 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
             let (rows, cols) = cut(kernels, plan, part);
             match is_row_of_tiles {
                 true => row_of_tiles(kernels, gemm, plan, &part.rows, cols, scratch),
+                false if plan.rows_first => rows_of_tiles(kernels, gemm, plan, rows, &cols, scratch),
                 false => grid_of_tiles(kernels, gemm, plan, &rows, &cols, scratch),
             }
         }
@@ -142,6 +143,25 @@ unsafe fn row_of_tiles(
             call.start = gemm.start.at(rows.start, cols.start);
             by_cols[cols.len() - 1](&call);
         }
+    }
+}
+
+/// Tiles side by side, one row of them after the other.
+///
+/// # Safety
+/// As [`run`], for rows and columns inside the part.
+#[inline(never)]
+unsafe fn rows_of_tiles(
+    kernels: &Kernels,
+    gemm: &Gemm,
+    plan: &DotProducts,
+    rows: Chunks,
+    cols: &Chunks,
+    scratch: &mut [f32],
+) {
+    for rows in rows {
+        // SAFETY: the caller's promise; the rows make one tile.
+        unsafe { row_of_tiles(kernels, gemm, plan, &rows, cols.clone(), scratch) };
     }
 }
 

@@ -216,7 +216,8 @@ fn places(route: &Route) -> (&'static str, &'static str, &'static str, &'static 
         Route::DotRow { .. } => (in_place, in_place, in_place, "column by column of several parts"),
         Route::DotProducts(dots) => {
             let place = |gathers: bool| if gathers { "gathered" } else { in_place };
-            (place(dots.gathers_left), place(dots.gathers_right), in_place, "columns before rows")
+            let order = if dots.rows_first { "rows before columns" } else { "columns before rows" };
+            (place(dots.gathers_left), place(dots.gathers_right), in_place, order)
         }
         Route::Tiles(TileLoops { pack_left_terms, right, totals, order, .. }) => (
             if pack_left_terms.is_some() { "packed by tiles" } else { in_place },

@@ -275,6 +275,8 @@ pub(crate) struct DotProducts {
     pub(crate) cols: usize,
     /// Most rows of a tile that reads its operands by whole cache lines where it can.
     pub(crate) aligned_rows: usize,
+    /// Whether a tile's rows go over all columns before the next rows do.
+    pub(crate) rows_first: bool,
     /// Whether an operand is gathered, because it is not contiguous along the sum.
     pub(crate) gathers_left: bool,
     pub(crate) gathers_right: bool,

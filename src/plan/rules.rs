@@ -183,7 +183,8 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
     let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
     let exceeds_l1 = shape.right_len() > tuning.first_level_len;
     let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
-    let most = if rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some) {
+    let rows_first = exceeds_l1 && goes_by_rows(q, rows);
+    let most = if rows_first || rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some) {
         // An operand from afar comes once or twice, and few rows leave none over.
         kernels.dot_rows()
     } else if exceeds_l1 {
@@ -196,9 +197,26 @@ fn dot_products(q: &Question, rows: usize) -> DotProducts {
         rows: most,
         cols: if exceeds_l1 { dot::FAR_MAX_COLS } else { usize::MAX },
         aligned_rows: aligned_dot_rows(q),
+        rows_first,
         gathers_left: shape.a_strides.1 != 1,
         gathers_right: shape.b_strides.0 != 1,
     }
+}
+
+/// Whether so many rows are few tiles that had better go over all columns one after the other: where one of them stays in the
+/// first-level cache beside the right operand's columns, and all of them do not.
+fn goes_by_rows(q: &Question, rows: usize) -> bool {
+    let (k, kernels, tuning) = (q.shape.k, q.target.kernels, q.target.tuning);
+    let tiles = rows.div_ceil(kernels.dot_rows()).max(1);
+    let height = rows.div_ceil(tiles);
+    let cols = kernels.dot_cols(height.max(1)).min(dot::FAR_MAX_COLS);
+    let len = |rows: usize| (rows + cols).saturating_mul(k);
+    // All columns come again for each tile's rows.
+    let is_near = q.shape.right_len() <= tuning.dot_rows_first_max_right_len;
+    is_near
+        && (kernels.dot_rows() + 1..=tuning.dot_rows_first_max_rows).contains(&rows)
+        && len(height) <= tuning.dot_rows_first_max_len
+        && len(rows) >= tuning.dot_rows_first_min_len
 }
 
 /// Most rows of dot-product tiles whose vectors begin on cache lines. Tiles of more rows gain by that where their operands do not stay
@@ -443,7 +461,7 @@ fn copies_rows(q: &Question) -> bool {
     let min_rows = if is_far { tuning.copy_far_pages_min_rows.min(tuning.copy_min_rows) } else { tuning.copy_min_rows };
     shape.b_strides.1 == 1
         && shape.m >= min_rows
-        && shape.k > 1
+        && shape.k >= tuning.copy_min_terms
         && (stride >= tuning.page_stride || is_broken || is_tall)
 }
 
@@ -484,6 +502,7 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
         },
         panel_vectors: match right {
             RightOperand::Prepacked => shape.b_strides.0 / kernels.lanes,
+            RightOperand::InPlace if has_narrow_panels(q) => kernels.panel_vectors - 1,
             RightOperand::InPlace if !scatters && !shape.is_updated => kernels.widest_vectors(shape.m),
             _ => kernels.panel_vectors,
         },
@@ -495,6 +514,18 @@ fn tiles(q: &Question, right: RightOperand) -> TileLoops {
         epilogue_len: tuning.epilogue_max_len,
     };
     for_extent(q, tiles, shape.m, shape.n)
+}
+
+/// Whether panels in place are a vector narrower than others: loads that begin off the cache lines touch two of them, and the higher
+/// tiles are, the fewer of the right operand come with their multiply-adds.
+fn has_narrow_panels(q: &Question) -> bool {
+    let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
+    let tiles = |vectors: usize| shape.m.div_ceil(kernels.mr(vectors));
+    shape.m >= tuning.narrow_panels_min_rows
+        && shape.k >= tuning.narrow_panels_min_terms
+        && shape.n > kernels.nr()
+        && kernels.panel_vectors > 1
+        && tiles(kernels.panel_vectors - 1) < tiles(kernels.panel_vectors)
 }
 
 /// As many rows as the scratch holds of what they need there, and as stay in the caches.
@@ -535,7 +566,7 @@ fn begins_on_lines(q: &Question, tiles: &TileLoops) -> bool {
     let kernels = q.target.kernels;
     tiles.right == RightOperand::InPlace
         && (q.shape.b_strides.0 | q.shape.c_strides.0) & (kernels.lanes - 1) == 0
-        && tiles.panel_vectors == kernels.panel_vectors
+        && tiles.panel_vectors <= kernels.panel_vectors
 }
 
 impl Route {

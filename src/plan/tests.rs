@@ -1,6 +1,6 @@
 use super::*;
 use crate::isa::{self, Isa};
-use crate::kernel::{narrow, outer};
+use crate::kernel::{dot, narrow, outer};
 use crate::summation::SUM_BLOCK;
 use crate::tuning::caches::CacheLevel;
 use crate::tuning::{Caches, Tuning};
@@ -274,6 +274,74 @@ fn long_dot_products_begin_on_lines() {
         assert_eq!(rows, [usize::MAX, usize::MAX, 2, 2, 0], "{target:?}");
         let narrow = [(9, 2, 80), (9, 2, 79), (9, 3, 130)].map(|(m, n, k)| dots(m, n, k, &numbers).aligned_rows);
         assert_eq!(narrow, [usize::MAX, 2, 2], "{target:?}");
+    }
+}
+
+/// The rows of a tile go over all columns before the next rows where the first level keeps a tile's operands and not all rows.
+#[test]
+fn rows_of_dots_come_before_columns() {
+    for target in targets() {
+        let rows_first = |m: usize, k: usize, numbers: &[(&str, &str)]| {
+            let target = target.with_tuning(target.tuning.with_numbers(numbers)).expect("the same instruction set");
+            let along = ProductShape { b_strides: (1, k), ..shape(m, 40, k) };
+            let plan = plan(&Question { summation: Summation::Lanes, ..question(target, along, 1) });
+            let Route::DotProducts(dots) = plan.first.route else {
+                panic!("{target:?}: {along:?} are no dot products")
+            };
+            assert!(!dots.rows_first || dots.rows < m, "{target:?}");
+            dots.rows_first
+        };
+        let kernels = target.kernels;
+        let most = kernels.dot_rows();
+        let cols = kernels.dot_cols(most).min(dot::FAR_MAX_COLS);
+        // Two tiles of the highest, whose operands and whose all rows have just as many elements as the numbers say, one term more and
+        // one less.
+        let (m, k) = (2 * most, 100);
+        let (min, max) = (((m + cols) * k).to_string(), ((most + cols) * k).to_string());
+        let rows = m.to_string();
+        let numbers = [
+            ("first_level_len", "0"),
+            ("dot_rows_first_max_rows", &rows[..]),
+            ("dot_rows_first_min_len", &min[..]),
+            ("dot_rows_first_max_len", &max[..]),
+            ("dot_rows_first_max_right_len", "4000"),
+        ];
+        let found = [(m, k), (m, k + 1), (m, k - 1), (m + 1, k), (most, k)].map(|(m, k)| rows_first(m, k, &numbers));
+        assert_eq!(found, [true, false, false, false, false], "{target:?}");
+        for (number, value) in [("first_level_len", "max"), ("dot_rows_first_max_right_len", "3999")] {
+            assert!(!rows_first(m, k, &[&numbers[..], &[(number, value)]].concat()), "{target:?}: {number}");
+        }
+    }
+}
+
+/// Panels in place are a vector narrower from as many rows and terms on as the tuning row says, where their tiles are higher for that.
+#[test]
+fn narrow_panels_have_higher_tiles() {
+    for target in targets().filter(|target| target.kernels.panel_vectors > 1) {
+        let numbers = [
+            ("narrow_panels_min_rows", "14"),
+            ("narrow_panels_min_terms", "32"),
+            ("copy_all_min_rows", "max"),
+            ("copy_broken_min_len", "max"),
+            ("single_call_max_len", "0"),
+        ];
+        let target = target.with_tuning(target.tuning.with_numbers(&numbers)).expect("the same instruction set");
+        let kernels = target.kernels;
+        let vectors = |m: usize, n: usize, k: usize| {
+            let plan = plan(&question(target, shape(m, n, k), 1));
+            let Route::Tiles(tiles) = plan.first.route else { panic!("{target:?}: {m}×{n} with {k} terms") };
+            assert_eq!(tiles.right, RightOperand::InPlace, "{target:?}");
+            tiles.panel_vectors
+        };
+        let (wide, narrow) = (kernels.panel_vectors, kernels.panel_vectors - 1);
+        let tiles = |m: usize| [narrow, wide].map(|vectors| m.div_ceil(kernels.mr(vectors)));
+        let rows_where = |is_higher: bool| (14..100).find(|&m| (tiles(m)[0] < tiles(m)[1]) == is_higher);
+        let (rows, cols) = (rows_where(true).expect("higher tiles"), 4 * kernels.nr());
+        let others = [(rows, cols, 31), (rows, kernels.nr(), 32), (13, cols, 32)];
+        // Where tiles differ by much, there is no such number.
+        let as_many = rows_where(false).map(|rows| (rows, cols, 32));
+        assert_eq!(vectors(rows, cols, 32), narrow, "{target:?}");
+        assert!(others.into_iter().chain(as_many).all(|(m, n, k)| vectors(m, n, k) != narrow), "{target:?}");
     }
 }
 

@@ -189,8 +189,12 @@ numbers! {
     copy_broken_min_len: ANY,
     copy_all_min_rows: ANY,
     copy_all_min_stride: ANY,
+    // A sum of one term reads the right operand once.
+    copy_min_terms: 2..=usize::MAX,
     // A vector more makes no other panels of so many columns.
     panel_aligned_min_cols: 256..=usize::MAX,
+    narrow_panels_min_rows: ANY,
+    narrow_panels_min_terms: ANY,
     pack_left_min_panels: 0..=1 << 12,
     pack_left_min_terms: 2..=usize::MAX,
     pack_left_pages_min_panels: 0..=1 << 12,
@@ -216,6 +220,10 @@ numbers! {
     dot_aligned_tall_min_terms: ANY,
     dot_aligned_narrow_max_cols: ANY,
     dot_aligned_narrow_terms: ANY,
+    dot_rows_first_max_rows: ANY,
+    dot_rows_first_min_len: ANY,
+    dot_rows_first_max_len: ANY,
+    dot_rows_first_max_right_len: ANY,
     dot_row_min_terms: ANY,
     dot_row_max_terms: ANY,
     dot_row_min_len: ANY,
