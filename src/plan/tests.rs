@@ -333,15 +333,15 @@ fn narrow_panels_have_higher_tiles() {
             assert_eq!(tiles.right, RightOperand::InPlace, "{target:?}");
             tiles.panel_vectors
         };
-        let (wide, narrow) = (kernels.panel_vectors, kernels.panel_vectors - 1);
-        let tiles = |m: usize| [narrow, wide].map(|vectors| m.div_ceil(kernels.mr(vectors)));
+        let (most, fewer) = (kernels.panel_vectors, kernels.panel_vectors - 1);
+        let tiles = |m: usize| [fewer, most].map(|vectors| m.div_ceil(kernels.mr(vectors)));
         let rows_where = |is_higher: bool| (14..100).find(|&m| (tiles(m)[0] < tiles(m)[1]) == is_higher);
         let (rows, cols) = (rows_where(true).expect("higher tiles"), 4 * kernels.nr());
         let others = [(rows, cols, 31), (rows, kernels.nr(), 32), (13, cols, 32)];
         // Where tiles differ by much, there is no such number.
         let as_many = rows_where(false).map(|rows| (rows, cols, 32));
-        assert_eq!(vectors(rows, cols, 32), narrow, "{target:?}");
-        assert!(others.into_iter().chain(as_many).all(|(m, n, k)| vectors(m, n, k) != narrow), "{target:?}");
+        assert_eq!(vectors(rows, cols, 32), fewer, "{target:?}");
+        assert!(others.into_iter().chain(as_many).all(|(m, n, k)| vectors(m, n, k) != fewer), "{target:?}");
     }
 }
 
