@@ -161,7 +161,7 @@ fn columns_are_read_by_stretches() {
     }
 }
 
-/// The rows of a tile go over all columns before the next rows: tiles of every height, cut ones among them, and columns that are gathered.
+/// The rows of a tile go over all columns before the next rows: tiles of every height, cut ones among them.
 #[test]
 fn rows_come_before_columns() {
     let mut options = Cycle::default();

@@ -211,8 +211,8 @@ fn goes_by_rows(q: &Question, rows: usize) -> bool {
     let height = rows.div_ceil(tiles);
     let cols = kernels.dot_cols(height.max(1)).min(dot::FAR_MAX_COLS);
     let len = |rows: usize| (rows + cols).saturating_mul(k);
-    // All columns come again for each tile's rows.
-    let is_near = q.shape.right_len() <= tuning.dot_rows_first_max_right_len;
+    // All columns come again for each tile's rows: not if they are gathered each time.
+    let is_near = q.shape.right_len() <= tuning.dot_rows_first_max_right_len && q.shape.b_strides.0 == 1;
     is_near
         && (kernels.dot_rows() + 1..=tuning.dot_rows_first_max_rows).contains(&rows)
         && len(height) <= tuning.dot_rows_first_max_len

@@ -281,16 +281,17 @@ fn long_dot_products_begin_on_lines() {
 #[test]
 fn rows_of_dots_come_before_columns() {
     for target in targets() {
-        let rows_first = |m: usize, k: usize, numbers: &[(&str, &str)]| {
+        let order = |m: usize, k: usize, b_strides: (usize, usize), numbers: &[(&str, &str)]| {
             let target = target.with_tuning(target.tuning.with_numbers(numbers)).expect("the same instruction set");
-            let along = ProductShape { b_strides: (1, k), ..shape(m, 40, k) };
-            let plan = plan(&Question { summation: Summation::Lanes, ..question(target, along, 1) });
+            let shape = ProductShape { b_strides, ..shape(m, 40, k) };
+            let plan = plan(&Question { summation: Summation::Lanes, ..question(target, shape, 1) });
             let Route::DotProducts(dots) = plan.first.route else {
-                panic!("{target:?}: {along:?} are no dot products")
+                panic!("{target:?}: {shape:?} are no dot products")
             };
             assert!(!dots.rows_first || dots.rows < m, "{target:?}");
             dots.rows_first
         };
+        let rows_first = |m: usize, k: usize, numbers: &[(&str, &str)]| order(m, k, (1, k), numbers);
         let kernels = target.kernels;
         let most = kernels.dot_rows();
         let cols = kernels.dot_cols(most).min(dot::FAR_MAX_COLS);
@@ -311,6 +312,7 @@ fn rows_of_dots_come_before_columns() {
         for (number, value) in [("first_level_len", "max"), ("dot_rows_first_max_right_len", "3999")] {
             assert!(!rows_first(m, k, &[&numbers[..], &[(number, value)]].concat()), "{target:?}: {number}");
         }
+        assert!(!order(m, k, (40, 1), &numbers), "{target:?}: columns that are gathered");
     }
 }
 

@@ -379,6 +379,12 @@ pub const PROBES: &[Probe] = &[
         ],
     ),
     Probe::new(
+        "narrow_panels_min_terms",
+        &["0", "16", "24", "32", "64", "128", "max"],
+        BACKWARD,
+        &[(12, 784, 30), (24, 1200, 17), (28, 512, 64), (32, 784, 100), (64, 256, 128), (128, 784, 100)],
+    ),
+    Probe::new(
         "pack_left_min_panels",
         &["0", "1", "2", "3", "5", "8", "4096"],
         BACKWARD,
