@@ -175,7 +175,8 @@ mod {name} {{
     shim("", "binary_cross_entropy", "CrossEntropy", "cross_entropy::<SELF>", "");
     shim("", "transpose_pack", "Panel", "pack::transpose::<SELF, f32>", "");
     shim("", "copy_pack", "Panel", "pack::copy::<SELF, f32>", "");
-    shim("<F: activation::Function>", "activate", "Rows", "elementwise::activate::<SELF, F>", "");
+    let activate = format!("elementwise::activate::<SELF, F, {}>", spec.activation_group);
+    shim("<F: activation::Function>", "activate", "Rows", &activate, "");
     shim("<B: elementwise::Backward>", "dz_rows", "DzRows", "elementwise::dz_rows::<SELF, B>", "");
     shim("", "column_sums", "SummedRows", "crate::kernel::column_sums::column_sums::<SELF>", "");
     let softmax = "softmax::softmax::<SELF, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }>";

@@ -4,7 +4,7 @@
 
 #![cfg(not(miri))]
 
-use fused_dense::{Activation, Bias, Dense, Error, Gradients, Isa, Outputs, Saved, Upstream};
+use fused_dense::{Activation, Bias, Dense, Error, Gradients, Isa, MatrixViewMut, Outputs, Saved, Upstream};
 use std::collections::{BTreeSet, HashSet};
 
 /// Every activation, those that have a parameter with several.
@@ -375,4 +375,36 @@ fn some_activations_need_z() {
     let error = Error::NeedsZ { found: Activation::Relu };
     let text = "saved: expected z, from which alone the derivative of relu follows, found a";
     assert_eq!(error.to_string(), text);
+}
+
+/// Rows of every width, with gaps between them and as few or many as a group of vectors takes: each element as alone, and nothing in
+/// the gaps.
+#[test]
+fn rows_with_gaps_of_every_width() {
+    const GAP: usize = 3;
+    let x: Vec<f32> = (0..9).map(|i| i as f32 / 2.0 - 2.1).collect();
+    for isa in Isa::available() {
+        for cols in 1..=150 {
+            let (w, b): (Vec<f32>, Vec<f32>) = (0..cols).map(|j| (j as f32 / 16.0 - 3.0, (j % 7) as f32 / 4.0)).unzip();
+            for rows in [1, 2, 3, 4, 5, 8, 9] {
+                let forward = |activation: Activation| {
+                    let mut a = vec![f32::NAN; rows * (cols + GAP)];
+                    let view = MatrixViewMut::new(&mut a, rows, cols, cols + GAP, 1).expect("a view with gaps");
+                    let mut layer = Dense::new(1, cols, activation).with_isa(isa);
+                    layer.forward(&x[..rows], &w, &b, view).expect("a valid call");
+                    a
+                };
+                let (z, a) = (forward(Activation::Identity), forward(Activation::Sigmoid));
+                for (z, a) in z.chunks(cols + GAP).zip(a.chunks(cols + GAP)) {
+                    let mut alone = vec![0.0; cols];
+                    Activation::Sigmoid.forward_with_isa(isa, &z[..cols], &mut alone).expect("equal lengths");
+                    assert!(
+                        a[..cols].iter().zip(&alone).all(|(a, alone)| a.to_bits() == alone.to_bits()),
+                        "{rows}×{cols} on {isa}"
+                    );
+                    assert!(a[cols..].iter().all(|gap| gap.is_nan()), "{rows}×{cols} on {isa}: a gap is written");
+                }
+            }
+        }
+    }
 }

@@ -81,7 +81,7 @@ const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/outer.rs", &["STRIP", "MAX_TERMS"]),
     ("kernel/axpyf.rs", &["MOST_BLOCKS", "TERMS", "WIDEST_REST"]),
     ("kernel/narrow.rs", &["MAX_COLS"]),
-    ("kernel/elementwise.rs", &["GROUP", "DZ_GROUP"]),
+    ("kernel/elementwise.rs", &["SMALL_GROUP", "LARGE_GROUP", "DZ_GROUP"]),
     ("kernel/softmax.rs", &["GROUP", "NEAR"]),
     ("kernel/extent.rs", &["CHAINS", "TURN"]),
     ("kernel/cross_entropy.rs", &["LANES", "MOST", "ROUND", "LN2_HIGH", "LN2_LOW", "TAYLOR"]),

@@ -42,6 +42,8 @@ pub(crate) struct IsaSpec {
     /// Columns that one row of dot products over an operand from the second-level cache takes together, each from a part of its own:
     /// enough sums to hide a multiply-add's latency.
     pub(crate) dot_row_parts: usize,
+    /// Vectors that an activation takes at a time: `SMALL_GROUP` of `kernel::elementwise`, or `LARGE_GROUP` where registers are many.
+    pub(crate) activation_group: usize,
 }
 
 /// Every instruction set, best first.
@@ -64,6 +66,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[16, 8, 7, 6, 5, 4],
         tall_dot_rows: 4,
         dot_row_parts: 2,
+        activation_group: 8,
     },
     IsaSpec {
         name: "avx2",
@@ -83,6 +86,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[6, 3, 2],
         tall_dot_rows: 2,
         dot_row_parts: 4,
+        activation_group: 5,
     },
     IsaSpec {
         name: "neon",
@@ -102,6 +106,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[5, 3],
         tall_dot_rows: 2,
         dot_row_parts: 2,
+        activation_group: 5,
     },
     IsaSpec {
         name: "portable",
@@ -121,6 +126,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[2, 2],
         tall_dot_rows: 2,
         dot_row_parts: 2,
+        activation_group: 5,
     },
 ];
 
@@ -144,6 +150,8 @@ const _: () = {
         }
         assert!(spec.panel_vectors <= spec.tile_rows.len());
         assert!(spec.tall_dot_rows.is_power_of_two() && spec.tall_dot_rows <= spec.dot_cols.len());
+        // A few registers for each of a group's vectors.
+        assert!(3 * spec.activation_group <= spec.registers);
         // Sixteen lanes of each sum, and as many of the left operand.
         assert!(spec.dot_row_parts > 0 && (spec.dot_row_parts + 1) * (16 / spec.lanes) <= spec.registers);
         i += 1;

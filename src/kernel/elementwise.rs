@@ -13,9 +13,10 @@ use crate::activation::{DerivativeFromA, Function};
 use crate::simd::{Arithmetic, Group, Simd};
 use core::marker::PhantomData;
 
-/// Vectors in a group: enough to fill the units of a core. With four the sigmoid takes 7 % longer (AVX-512), and more
-/// want more registers than AVX2 has.
-const GROUP: usize = 5;
+/// Vectors in a group where registers are few, and where they are many: enough to fill the units of a core, whose operations wait for
+/// each other within a vector. More want more registers than there are.
+pub(crate) const SMALL_GROUP: usize = 5;
+pub(crate) const LARGE_GROUP: usize = 8;
 
 /// Vectors in a group of `dz`, which has column sums to keep in registers beside it.
 const DZ_GROUP: usize = 4;
@@ -44,12 +45,13 @@ impl Rows {
     }
 }
 
-/// Applies the activation `F`.
+/// Applies the activation `F`, to `GROUP` vectors at a time.
 ///
 /// # Safety
 /// `src` must be readable and `dst` writable at all `rows × cols` places; they are equal or do not overlap.
 #[inline(always)]
-pub(crate) unsafe fn activate<S: Simd, F: Function>(simd: S, rows: &Rows) {
+pub(crate) unsafe fn activate<S: Simd, F: Function, const GROUP: usize>(simd: S, rows: &Rows) {
+    const { assert!(GROUP == SMALL_GROUP || GROUP == LARGE_GROUP) };
     let rows = rows.flattened();
     let group = GROUP * S::LANES;
     let whole = rows.cols / group;
@@ -63,16 +65,38 @@ pub(crate) unsafe fn activate<S: Simd, F: Function>(simd: S, rows: &Rows) {
         for j in 0..strips {
             activate_strip::<S, F, GROUP, 1, GROUP>(simd, &strip, j * group, group);
         }
-        let (j, width) = (whole * group, rows.cols % group);
+        let (mut j, mut width) = (whole * group, rows.cols % group);
+        let half = LARGE_GROUP / 2 * S::LANES;
+        if GROUP == LARGE_GROUP && width > half {
+            activate_rest::<S, F, GROUP>(simd, &rows, j, half);
+            (j, width) = (j + half, width - half);
+        }
+        activate_rest::<S, F, GROUP>(simd, &rows, j, width);
+    }
+}
+
+/// Columns `j..j + width` of all rows, which are no whole group: as many rows at a time as one holds.
+///
+/// # Safety
+/// As [`activate`], for these columns; in large groups they are four vectors or fewer.
+#[inline(always)]
+unsafe fn activate_rest<S: Simd, F: Function, const GROUP: usize>(simd: S, rows: &Rows, j: usize, width: usize) {
+    let is_large = GROUP == LARGE_GROUP;
+    // SAFETY: the caller's promise; these are as many vectors as the columns fill.
+    unsafe {
         match (width.div_ceil(S::LANES), rows.rows) {
             (0, _) => {}
-            (1, 1) => activate_strip::<S, F, 1, 1, 1>(simd, &rows, j, width),
-            (1, _) => activate_strip::<S, F, 1, 5, 5>(simd, &rows, j, width),
-            (2, 1) => activate_strip::<S, F, 2, 1, 2>(simd, &rows, j, width),
-            (2, _) => activate_strip::<S, F, 2, 2, 4>(simd, &rows, j, width),
-            (3, _) => activate_strip::<S, F, 3, 1, 3>(simd, &rows, j, width),
-            (4, _) => activate_strip::<S, F, 4, 1, 4>(simd, &rows, j, width),
-            _ => activate_strip::<S, F, GROUP, 1, GROUP>(simd, &rows, j, width),
+            (1, 1) => activate_strip::<S, F, 1, 1, 1>(simd, rows, j, width),
+            (1, _) if is_large => activate_strip::<S, F, 1, 8, 8>(simd, rows, j, width),
+            (1, _) => activate_strip::<S, F, 1, 5, 5>(simd, rows, j, width),
+            (2, 1) => activate_strip::<S, F, 2, 1, 2>(simd, rows, j, width),
+            (2, _) if is_large => activate_strip::<S, F, 2, 4, 8>(simd, rows, j, width),
+            (2, _) => activate_strip::<S, F, 2, 2, 4>(simd, rows, j, width),
+            (3, 2..) if is_large => activate_strip::<S, F, 3, 2, 6>(simd, rows, j, width),
+            (3, _) => activate_strip::<S, F, 3, 1, 3>(simd, rows, j, width),
+            (4, 2..) if is_large => activate_strip::<S, F, 4, 2, 8>(simd, rows, j, width),
+            (4, _) => activate_strip::<S, F, 4, 1, 4>(simd, rows, j, width),
+            _ => activate_strip::<S, F, SMALL_GROUP, 1, SMALL_GROUP>(simd, rows, j, width),
         }
     }
 }
