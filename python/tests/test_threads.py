@@ -195,9 +195,14 @@ def interrupt_soon():
         signal.setitimer(signal.ITIMER_REAL, 0.2)
 
     before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    former = signal.getsignal(signal.SIGINT)
+    if former is signal.SIG_IGN:
+        # A shell has started the tests in the background: the signal would be lost, and a fit without end.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     yield soon
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGINT, former)
 
 
 def test_control_c_ends_a_fit(data, interrupt_soon):
