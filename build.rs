@@ -154,11 +154,11 @@ mod {name} {{
         &record("Dots", "MR", "NR"),
     );
     shim(
-        "<const PARTS: usize>",
-        "dotrow",
-        "DotRow",
-        "dot_row::<SELF, f32, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }, PARTS>",
-        &record("DotRow", "1", "PARTS"),
+        "<const MR: usize, const PARTS: usize>",
+        "dotparts",
+        "DotsByParts",
+        "dots_by_parts::<SELF, f32, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }, MR, PARTS>",
+        &record("DotsByParts", "MR", "PARTS"),
     );
     let strip = spec.registers / 2;
     let whole_strip = record("Axpyf", "1", &(strip * spec.lanes).to_string());
@@ -213,6 +213,8 @@ mod {name} {{
     let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);
     let widest_by_rows: Vec<usize> = (0..).map(widest).take_while(|&vectors| vectors > spec.panel_vectors).collect();
     let dot_tiles = ladder(&|rows, cols| format!("dots::<{rows}, {cols}>"), spec.dot_cols);
+    let dots_by_parts: Vec<String> =
+        spec.dot_parts.iter().zip(1..).map(|(parts, rows)| format!("dotparts::<{rows}, {parts}>")).collect();
     let by_activation = |instance: &dyn Fn(&str, &FunctionSpec) -> String| {
         let instances: Vec<String> = FUNCTIONS.iter().map(|its| instance(&function_type(its), its)).collect();
         format!("[\n            {},\n        ]", instances.join(",\n            "))
@@ -238,8 +240,8 @@ mod {name} {{
         half_last_tiles: {half_last_tiles},
         prefetching_tiles: &[{prefetching_tiles}],
         dot_tiles: {dot_tiles},
-        dot_row: dotrow::<{dot_row_parts}>,
-        dot_row_parts: {dot_row_parts},
+        dots_by_parts: &[{dots_by_parts}],
+        dot_parts: &{dot_parts:?},
         tall_dot_rows: {tall_dot_rows},
         folded: <Token as Simd>::FOLDED,
         outer,
@@ -272,7 +274,8 @@ mod {name} {{
         outer_by_halves = if spec.half.is_some() { "Some(outer_by_halves)" } else { "None" },
         narrow = if spec.has_quads { "Some(quads)" } else { "None" },
         tall_dot_rows = spec.tall_dot_rows,
-        dot_row_parts = spec.dot_row_parts,
+        dots_by_parts = dots_by_parts.join(", "),
+        dot_parts = spec.dot_parts,
         exact_tiles = tiles(true),
         prefetching_tiles = prefetching_tiles.join(", "),
         activate = by_activation(&|f, _| format!("activate::<{f}>")),

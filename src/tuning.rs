@@ -5,6 +5,7 @@
 
 pub(crate) mod caches;
 mod numbers;
+mod rows;
 
 pub use caches::Caches;
 pub use numbers::TuningNumberError;
@@ -201,11 +202,14 @@ pub struct Tuning {
     pub(crate) dot_rows_first_max_len: usize,
     /// Elements of the right operand up to which they do, which comes again each time.
     pub(crate) dot_rows_first_max_right_len: usize,
-    /// Terms from which on and up to which, and elements of the right operand from which on, one row goes through several parts of
-    /// the columns side by side.
-    pub(crate) dot_row_min_terms: usize,
-    pub(crate) dot_row_max_terms: usize,
-    pub(crate) dot_row_min_len: usize,
+    /// Terms from which on and up to which, and elements of the right operand from which on, one row of dot products goes
+    /// through several parts of the columns side by side.
+    pub(crate) dot_parts_min_terms: usize,
+    pub(crate) dot_parts_max_terms: usize,
+    pub(crate) dot_parts_min_len: usize,
+    /// Terms from which on and up to which two rows and more do, where the instruction set has a kernel of so many.
+    pub(crate) dot_parts_rows_min_terms: usize,
+    pub(crate) dot_parts_rows_max_terms: usize,
 
     // Backward.
     /// Blocks of the batch in a chunk, and elements of `dz` from which on it has one block only.
@@ -244,7 +248,7 @@ impl Tuning {
     /// Every row, the general one of each instruction set behind those of its CPUs, and made for [`Caches::DEFAULT`].
     #[must_use]
     pub fn all() -> &'static [Self] {
-        ROWS
+        rows::ROWS
     }
 
     /// The name that [`TUNING_VARIABLE`](crate::TUNING_VARIABLE) takes, with the numbers that were
@@ -271,254 +275,6 @@ impl Tuning {
         self.caches
     }
 }
-
-/// AVX-512 in general, as measured on Zen 5, whose caches are the default.
-const AVX512: Tuning = Tuning {
-    name: "avx512",
-    isa: "avx512",
-    cpu: None,
-    caches: Some(Caches::DEFAULT),
-    multiply_add_cost: 0.5,
-    transpose_cost: 0.4,
-    copy_cost: 0.12,
-    left_across_pages_cost: 0.0,
-    left_across_long_rows_cost: 0.0,
-    traffic_cost: 0.1,
-    far_traffic_cost: 0.1,
-    far_traffic_min_len: 192 << 10,
-    left_per_panel_cost: 0.15,
-    activation_cost: 0.4,
-    dz_cost: 0.3,
-    add_up_cost: 0.1,
-    update_cost: 0.5,
-    single_call_max_len: 2048,
-    split_min_vectors: 2,
-    split_min_len: 1024,
-    few_columns_min_rows: 8,
-    few_columns_min_len: 128,
-    outer_terms_min_cols: 1024,
-    outer_aligned_min_cols: 64,
-    row_aligned_min_cols: 128,
-    outer_writes_in_pairs: false,
-    outer_adds_in_pairs: false,
-    outer_pairs_pages_apart: false,
-    outer_adds_by_halves: false,
-    half_last_vectors: false,
-    direct_tile_vectors: usize::MAX,
-    row_max_cols: 4096,
-    outer_update_rows: 8,
-    first_level_len: 9 << 10,
-    page_stride: 1024,
-    copy_min_rows: 24,
-    copy_far_pages_min_rows: usize::MAX,
-    copy_far_pages_min_len: 1 << 20,
-    copy_broken_min_len: usize::MAX,
-    copy_all_min_rows: usize::MAX,
-    copy_all_min_stride: 256,
-    copy_min_terms: 2,
-    panel_aligned_min_cols: 512,
-    narrow_panels_min_rows: usize::MAX,
-    narrow_panels_min_terms: 32,
-    pack_left_min_panels: 3,
-    pack_left_min_terms: 2,
-    pack_left_pages_min_panels: 3,
-    pack_left_terms: 8,
-    staging_min_rows: 512,
-    staging_min_stride: 512,
-    staging_max_rows: 1024,
-    left_max_len: 96 << 10,
-    left_prefetch_min_len: 64 << 10,
-    along_rows_max_terms: 10,
-    along_rows_stride: 1024,
-    along_rows_far_min_len: usize::MAX,
-    along_rows_min_rows: 64,
-    along_rows_max_len: usize::MAX,
-    right_max_len: 32 << 10,
-    epilogue_max_len: 2048,
-    dz_joined_max_cols: 4,
-    dz_joined_min_rows: 257,
-    few_dot_rows: 12,
-    dot_aligned_max_rows: 6,
-    dot_aligned_min_terms: 64,
-    dot_aligned_tall_min_terms: usize::MAX,
-    dot_aligned_narrow_max_cols: 0,
-    dot_aligned_narrow_terms: 40,
-    dot_rows_first_max_rows: 20,
-    dot_rows_first_min_len: usize::MAX,
-    dot_rows_first_max_len: 12 << 10,
-    dot_rows_first_max_right_len: 384 << 10,
-    dot_row_min_terms: usize::MAX,
-    dot_row_max_terms: 1024,
-    dot_row_min_len: 24 << 10,
-    chunk_max_blocks: 4,
-    chunk_max_len: 1 << 20,
-    update_min_len: 1024,
-    whole_gradient_max_len: 64 << 10,
-    update_pages_max_terms: 64,
-    block_max_weights: 1 << 14,
-    block_sums_len: 1 << 18,
-    block_max_count: 64,
-    own_dz_max_len: 1 << 15,
-    seam_cost: 80.0,
-    piece_min_cycles: 200.0e3,
-    max_pieces: 4,
-    piece_tolerance: 1.02,
-    worker_cost: 0.1,
-    parallel_min_cycles: COSTS * 1000,
-    step_parameter_reads: 2.7,
-};
-
-/// AVX2 in general. Its narrow vectors lose less by a tail and more by loads that cross cache lines.
-const AVX2: Tuning = Tuning {
-    name: "avx2",
-    isa: "avx2",
-    left_across_pages_cost: 0.2,
-    split_min_len: usize::MAX,
-    copy_broken_min_len: 0,
-    copy_all_min_rows: 128,
-    panel_aligned_min_cols: usize::MAX,
-    dz_joined_max_cols: 2,
-    dz_joined_min_rows: 32,
-    ..AVX512
-};
-
-/// Zen 4. The rest of its family is Zen 3.
-const ZEN_4: CpuMatch =
-    CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x19), models: &[(0x10, 0x1F), (0x60, 0x7F), (0xA0, 0xAF)] };
-
-/// Zen 5 with units of 512 bits, as servers and desktops have; the family's mobile models have 256.
-const ZEN_5: CpuMatch = CpuMatch { vendor: Vendor::Amd, families: (0x1A, 0x1A), models: &[(0x00, 0x1F), (0x40, 0x4F)] };
-
-/// Both have the same cores and second level.
-const SAPPHIRE_AND_EMERALD_RAPIDS: CpuMatch =
-    CpuMatch { vendor: Vendor::Intel, families: (0x06, 0x06), models: &[(0x8F, 0x8F), (0xCF, 0xCF)] };
-
-const ROWS: &[Tuning] = &[
-    // Its units are half as wide as these vectors, which take two passes.
-    Tuning {
-        name: "avx512-zen4",
-        cpu: Some(ZEN_4),
-        caches: None,
-        multiply_add_cost: 1.0,
-        left_across_pages_cost: 0.1,
-        split_min_vectors: 1,
-        split_min_len: 256,
-        outer_terms_min_cols: 256,
-        outer_writes_in_pairs: true,
-        outer_adds_in_pairs: true,
-        outer_adds_by_halves: true,
-        half_last_vectors: true,
-        direct_tile_vectors: 20,
-        copy_min_rows: 96,
-        panel_aligned_min_cols: usize::MAX,
-        pack_left_min_panels: 8,
-        pack_left_pages_min_panels: 8,
-        dot_aligned_max_rows: 2,
-        few_dot_rows: 8,
-        ..AVX512
-    },
-    Tuning {
-        name: "avx512-zen5",
-        cpu: Some(ZEN_5),
-        caches: None,
-        left_across_long_rows_cost: 0.025,
-        single_call_max_len: 4096,
-        few_columns_min_len: 256,
-        outer_terms_min_cols: 256,
-        outer_adds_in_pairs: true,
-        outer_pairs_pages_apart: true,
-        outer_update_rows: 4,
-        copy_min_rows: 128,
-        copy_far_pages_min_rows: 32,
-        copy_min_terms: 64,
-        pack_left_min_panels: 8,
-        pack_left_min_terms: 136,
-        pack_left_pages_min_panels: 16,
-        along_rows_max_terms: 32,
-        along_rows_min_rows: 16,
-        along_rows_max_len: 64 << 10,
-        epilogue_max_len: 16 << 10,
-        few_dot_rows: 15,
-        dot_aligned_max_rows: 2,
-        dot_aligned_tall_min_terms: 384,
-        dot_aligned_narrow_max_cols: 4,
-        dot_rows_first_min_len: 11 << 10,
-        dot_rows_first_max_right_len: 2 << 20,
-        dot_row_min_terms: 96,
-        chunk_max_len: 4 << 20,
-        update_min_len: 64 << 10,
-        whole_gradient_max_len: usize::MAX,
-        seam_cost: 40.0,
-        max_pieces: 2,
-        ..AVX512
-    },
-    Tuning {
-        name: "avx512-zen",
-        cpu: Some(CpuMatch { vendor: Vendor::Amd, families: (0x19, 0x1A), models: &[] }),
-        caches: None,
-        panel_aligned_min_cols: usize::MAX,
-        dot_aligned_max_rows: 2,
-        ..AVX512
-    },
-    // Its third level is slow: rows that are written end to end reach it in long stretches, and traffic is what a call costs.
-    Tuning {
-        name: "avx512-emeraldrapids",
-        cpu: Some(SAPPHIRE_AND_EMERALD_RAPIDS),
-        caches: None,
-        left_across_pages_cost: 0.2,
-        left_across_long_rows_cost: 0.115,
-        far_traffic_cost: 0.4,
-        far_traffic_min_len: 384 << 10,
-        copy_min_terms: 32,
-        narrow_panels_min_rows: 14,
-        along_rows_max_terms: 24,
-        along_rows_far_min_len: 192 << 10,
-        ..AVX512
-    },
-    AVX512,
-    Tuning {
-        name: "avx2-zen4",
-        cpu: Some(ZEN_4),
-        caches: None,
-        single_call_max_len: 4096,
-        outer_terms_min_cols: 64,
-        outer_writes_in_pairs: true,
-        outer_adds_in_pairs: true,
-        along_rows_max_terms: 6,
-        few_dot_rows: 6,
-        ..AVX2
-    },
-    Tuning {
-        name: "avx2-zen5",
-        cpu: Some(ZEN_5),
-        caches: None,
-        single_call_max_len: 4096,
-        outer_terms_min_cols: 64,
-        outer_adds_in_pairs: true,
-        outer_pairs_pages_apart: true,
-        split_min_len: 256,
-        copy_broken_min_len: 9 << 10,
-        dot_rows_first_min_len: 11 << 10,
-        dot_row_min_terms: 96,
-        dot_row_max_terms: 256,
-        pack_left_min_panels: 40,
-        outer_update_rows: 4,
-        along_rows_max_terms: 12,
-        along_rows_stride: 512,
-        along_rows_min_rows: 16,
-        epilogue_max_len: 16 << 10,
-        chunk_max_len: 4 << 20,
-        update_min_len: 64 << 10,
-        whole_gradient_max_len: usize::MAX,
-        seam_cost: 40.0,
-        max_pieces: 2,
-        ..AVX2
-    },
-    AVX2,
-    // Neither was measured on a CPU of its own.
-    Tuning { name: "neon", isa: "neon", ..AVX2 },
-    Tuning { name: "portable", isa: "portable", ..AVX2 },
-];
 
 /// 1; but 0 in a build for tests with `RUSTFLAGS="--cfg fused_dense_force_sharing"`, where sharing seems to cost nothing: all
 /// work that has parts is then shared, however small.

@@ -129,19 +129,20 @@ fn panels_at_every_distance_from_a_cache_line() {
     }
 }
 
-/// One sample over weights from the outer caches, by tiles and by parts of the columns: columns are read by stretches, with every
+/// One sample and a few over weights from the outer caches, by tiles and by parts of the columns: columns are read by stretches, with every
 /// rest behind them, and by none, whatever the CPU's tuning row says.
 #[test]
 fn columns_are_read_by_stretches() {
-    let far = [("first_level_len", "0"), ("dot_aligned_min_terms", "0"), ("dot_row_max_terms", "max")];
-    let rows = ["max", "0"].map(|terms| [("dot_row_min_terms", terms), ("dot_row_min_len", "0")]);
+    let far = [("first_level_len", "0"), ("dot_aligned_min_terms", "0")];
+    let parts = [("dot_parts_max_terms", "max"), ("dot_parts_rows_max_terms", "max"), ("dot_parts_min_len", "0")];
+    let rows = ["max", "0"].map(|terms| [("dot_parts_min_terms", terms), ("dot_parts_rows_min_terms", terms)]);
     let inputs = [0, 1, 16, 63, 64, 65, 239, 240, 241, 255, 256, 300, 320, 321, 480, 496, 511, 512, 720, 752];
     let outputs = [1, 2, 3, 4, 5, 6, 7, 8, 9, 33, 39];
     let sizes = inputs.into_iter().flat_map(|inputs| outputs.map(|outputs| (inputs, outputs)));
     for (isa, numbers) in
         isas::all().into_iter().filter(|isa| isa.is_bit_exact()).flat_map(|isa| rows.map(|row| (isa, row)))
     {
-        let row = isas::row_with(isa, &[&far[..], &numbers].concat());
+        let row = isas::row_with(isa, &[&far[..], &parts, &numbers].concat());
         for (inputs, outputs) in sizes.clone() {
             let mut layer = Dense::new(inputs, outputs, Activation::Identity)
                 .with_isa(isa)
@@ -149,13 +150,13 @@ fn columns_are_read_by_stretches() {
                 .with_summation(Summation::Lanes);
             let values = |len: usize, seed: usize| (0..len).map(move |i| ((i * seed) % 29) as f32 / 8.0 - 1.7);
             let (x, w): (Vec<f32>, Vec<f32>) =
-                (values(inputs + 16, 5).collect(), values(outputs * inputs + 16, 7).collect());
-            for start in [0, 3, 4, 11] {
-                let (x, w) = (&x[start..][..inputs], &w[start..][..outputs * inputs]);
-                let mut a = vec![CANARY; outputs];
+                (values(3 * inputs + 16, 5).collect(), values(outputs * inputs + 16, 7).collect());
+            for (batch, start) in [(1, 0), (1, 3), (1, 4), (1, 11), (2, 0), (2, 5), (3, 0), (3, 4)] {
+                let (x, w) = (&x[start..][..batch * inputs], &w[start..][..outputs * inputs]);
+                let mut a = vec![CANARY; batch * outputs];
                 layer.forward(x, w, Bias::None, &mut a).expect("a valid call");
-                let z = reference::forward_z(&layer, 1, x, w, None, true);
-                assert_bits(format_args!("1×{inputs}→{outputs} from element {start} on {isa}"), &a, &z);
+                let z = reference::forward_z(&layer, batch, x, w, None, true);
+                assert_bits(format_args!("{batch}×{inputs}→{outputs} from element {start} on {isa}"), &a, &z);
             }
         }
     }

@@ -58,17 +58,24 @@ fn plain_slices_over_several_blocks() {
     );
 }
 
-/// One sample over columns that are read by parts, whatever the CPU's tuning row says.
+/// One sample and a few over columns that are read by parts, whatever the CPU's tuning row says.
 #[test]
-fn one_row_by_parts_of_its_columns() {
-    let numbers = [("dot_row_min_terms", "0"), ("dot_row_max_terms", "max"), ("dot_row_min_len", "0")];
+fn few_rows_by_parts_of_their_columns() {
+    let numbers = [
+        ("dot_parts_min_terms", "0"),
+        ("dot_parts_max_terms", "max"),
+        ("dot_parts_min_len", "0"),
+        ("dot_parts_rows_min_terms", "0"),
+    ];
     for isa in isas::all() {
         let row = isas::row_with(isa, &numbers);
         for (inputs, outputs) in [1, 16, 30, 240, 256, 271].into_iter().flat_map(|k| [(k, 1), (k, 7), (k, 19)]) {
             let layer = isas::layer(isa, Summation::Lanes, inputs, outputs, Activation::Tanh).with_tuning(row);
-            let problem = Problem::new(layer, 1);
-            for placement in placements(&plain) {
-                problem.check(&ForwardOptions::ALL[0], &BackwardOptions::PLAIN, &placement);
+            for batch in 1..=3 {
+                let problem = Problem::new(layer.clone(), batch);
+                for placement in placements(&plain) {
+                    problem.check(&ForwardOptions::ALL[0], &BackwardOptions::PLAIN, &placement);
+                }
             }
         }
     }

@@ -60,9 +60,9 @@ fn rows_of_both_halves_in_pairs() {
     let numbers = [
         ("outer_adds_in_pairs", "true"),
         ("outer_pairs_pages_apart", "true"),
-        ("dot_row_min_terms", "0"),
-        ("dot_row_max_terms", "max"),
-        ("dot_row_min_len", "0"),
+        ("dot_parts_min_terms", "0"),
+        ("dot_parts_max_terms", "max"),
+        ("dot_parts_min_len", "0"),
     ];
     let mut options = UpdateOptions::ALL.iter().cycle();
     for isa in isas::all() {

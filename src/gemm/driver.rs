@@ -49,7 +49,7 @@ pub(crate) unsafe fn run_whole(plan: &Plan, gemm: &Gemm, scratch: &mut [f32]) {
     unsafe {
         match plan.single_route() {
             Some(Route::SingleCall(call)) => single_call(kernels, gemm, call, scratch),
-            Some(Route::DotRow { aligned }) => lanes::run_row(kernels, *gemm, *aligned, scratch),
+            Some(Route::DotsByParts { aligned }) => lanes::run_by_parts(kernels, *gemm, *aligned, scratch),
             Some(Route::DotProducts(dots)) => lanes::run_whole(kernels, *gemm, dots, scratch),
             _ => whole_rectangles(plan, *gemm, scratch),
         }
@@ -143,7 +143,7 @@ pub(crate) fn kernel_name(kernels: &Kernels, rectangle: &Rectangle, rows: usize,
         Route::FewColumns(_) => (Operation::Quads, (kernels.lanes / 4, 4)),
         Route::OuterProduct(_) => (Operation::Outer, (1, kernels.lanes)),
         Route::SingleRow(_) => (Operation::Axpyf, (1, kernels.registers / 2 * kernels.lanes)),
-        Route::DotRow { .. } => (Operation::DotRow, (1, kernels.dot_row_parts)),
+        Route::DotsByParts { .. } => (Operation::DotsByParts, (rows, kernels.dot_parts[rows - 1])),
         Route::DotProducts(dots) => (Operation::Dots, lanes::largest_tile(kernels, dots, part)),
         Route::Tiles(tiles) => (Operation::Chain, chain::largest_tile(kernels, tiles, part)),
     };
@@ -170,7 +170,7 @@ unsafe fn route(kernels: &Kernels, gemm: &Gemm, rectangle: &Rectangle, part: &Pa
             Route::Nothing => {}
             Route::SingleCall(call) => single_call(kernels, gemm, call, scratch),
             Route::Tiles(tiles) => chain::run(kernels, gemm, tiles, part, scratch),
-            Route::DotRow { aligned } => lanes::row(kernels, gemm, *aligned, part, scratch),
+            Route::DotsByParts { aligned } => lanes::by_parts(kernels, gemm, *aligned, part, scratch),
             Route::DotProducts(dots) => lanes::run(kernels, gemm, dots, part, scratch),
             Route::SingleRow(row) => single_row(kernels, gemm, row, part, scratch),
             Route::FewColumns(kernel) => few_columns(*kernel, gemm, part),

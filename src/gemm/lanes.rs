@@ -12,7 +12,7 @@ use super::chunks::{Chunks, Run};
 use super::epilogue::activate;
 use crate::isa::Kernels;
 use crate::kernel::dot::DotTile;
-use crate::kernel::dot_row::DotRow;
+use crate::kernel::dots_by_parts::DotsByParts;
 use crate::kernel::pack::{Panel, gather};
 use crate::kernel::{Sink, Source};
 use crate::plan::{DotProducts, Part};
@@ -53,28 +53,28 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
     }
 }
 
-/// Computes a row, whole.
+/// Computes a few rows by parts of their columns, whole.
 ///
 /// # Safety
-/// As [`super::driver::run_whole`], for a product that [`row`] takes.
+/// As [`super::driver::run_whole`], for a product that [`by_parts`] takes.
 #[inline(never)]
-pub(super) unsafe fn run_row(kernels: &Kernels, gemm: Gemm<'_>, is_aligned: bool, scratch: &mut [f32]) {
+pub(super) unsafe fn run_by_parts(kernels: &Kernels, gemm: Gemm<'_>, is_aligned: bool, scratch: &mut [f32]) {
     // SAFETY: the caller's promise.
-    unsafe { row(kernels, &gemm, is_aligned, &Part { rows: 0..1, cols: 0..gemm.n }, scratch) };
+    unsafe { by_parts(kernels, &gemm, is_aligned, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch) };
 }
 
-/// Computes one worker's part of a row.
+/// Computes one worker's part of a few rows, by parts of their columns.
 ///
 /// # Safety
-/// As [`super::driver::run`], for a product of one row whose operands lie along the sum.
+/// As [`super::driver::run`], for a product of as many rows as there are kernels for, whose operands lie along the sum.
 #[inline(always)]
-pub(super) unsafe fn row(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, part: &Part, scratch: &mut [f32]) {
+pub(super) unsafe fn by_parts(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, part: &Part, scratch: &mut [f32]) {
     let (i, j) = (part.rows.start, part.cols.start);
     let (b, c, start) = (gemm.b.starting_at(0, j), gemm.totals().starting_at(i, j), gemm.start.at(i, j));
     let first = DotTile { b, c, start, ..call(gemm, true, is_aligned) };
     // SAFETY: the columns lie inside the part, where the caller vouches for all operands.
     unsafe {
-        (kernels.dot_row)(&DotRow { first, cols: part.cols.len() });
+        kernels.dots_by_parts[part.rows.len() - 1](&DotsByParts { first, cols: part.cols.len() });
         activate(kernels, gemm, part, scratch);
     }
 }

@@ -23,7 +23,7 @@ use crate::kernel::chain::{TileKind, Tiles, WholeLast, chain_tiles};
 use crate::kernel::column_sums::SummedRows;
 use crate::kernel::cross_entropy::{CrossEntropy, cross_entropy};
 use crate::kernel::dot::{DotTile, dot_tile};
-use crate::kernel::dot_row::{DotRow, dot_row};
+use crate::kernel::dots_by_parts::{DotsByParts, dots_by_parts};
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
 use crate::kernel::extent::{Extent, extent};
 use crate::kernel::narrow::Narrow;
@@ -145,10 +145,10 @@ pub(crate) struct Kernels {
     pub(crate) prefetching_tiles: &'static [TilesKernel],
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
-    /// One row of dot products over columns from the second-level cache.
-    pub(crate) dot_row: unsafe fn(&DotRow),
-    /// Columns that it takes together, each from a part of its own.
-    pub(crate) dot_row_parts: usize,
+    /// A few rows of dot products over columns from the second-level cache, `[rows - 1]`.
+    pub(crate) dots_by_parts: &'static [unsafe fn(&DotsByParts)],
+    /// Columns that each takes together, each from a part of its own.
+    pub(crate) dot_parts: &'static [usize],
     /// Rows of a dot-product tile where there are many and the right operand comes from the outer caches.
     pub(crate) tall_dot_rows: usize,
     /// Dot products that are folded at a time.

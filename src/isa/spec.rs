@@ -39,9 +39,9 @@ pub(crate) struct IsaSpec {
     /// Rows of a dot-product tile where there are many and the right operand comes from the outer caches: the fewest loads a
     /// multiply-add. A power of two.
     pub(crate) tall_dot_rows: usize,
-    /// Columns that one row of dot products over an operand from the second-level cache takes together, each from a part of its own:
-    /// enough sums to hide a multiply-add's latency.
-    pub(crate) dot_row_parts: usize,
+    /// Columns that dot products over an operand from the second-level cache take together, each from a part of its own, by rows: entry
+    /// `r` is for `r + 1` rows. Enough sums to hide a multiply-add's latency, and few loads a multiply-add.
+    pub(crate) dot_parts: &'static [usize],
     /// Vectors that an activation takes at a time: `SMALL_GROUP` of `kernel::elementwise`, or `LARGE_GROUP` where registers are many.
     pub(crate) activation_group: usize,
 }
@@ -65,7 +65,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 4,
         dot_cols: &[16, 8, 7, 6, 5, 4],
         tall_dot_rows: 4,
-        dot_row_parts: 2,
+        dot_parts: &[2, 4, 4],
         activation_group: 8,
     },
     IsaSpec {
@@ -85,7 +85,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 3,
         dot_cols: &[6, 3, 2],
         tall_dot_rows: 2,
-        dot_row_parts: 4,
+        dot_parts: &[4],
         activation_group: 5,
     },
     IsaSpec {
@@ -105,7 +105,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 4,
         dot_cols: &[5, 3],
         tall_dot_rows: 2,
-        dot_row_parts: 2,
+        dot_parts: &[2],
         activation_group: 5,
     },
     IsaSpec {
@@ -125,7 +125,7 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         panel_vectors: 1,
         dot_cols: &[2, 2],
         tall_dot_rows: 2,
-        dot_row_parts: 2,
+        dot_parts: &[2],
         activation_group: 5,
     },
 ];
@@ -152,8 +152,13 @@ const _: () = {
         assert!(spec.tall_dot_rows.is_power_of_two() && spec.tall_dot_rows <= spec.dot_cols.len());
         // A few registers for each of a group's vectors.
         assert!(3 * spec.activation_group <= spec.registers);
-        // Sixteen lanes of each sum, and as many of the left operand.
-        assert!(spec.dot_row_parts > 0 && (spec.dot_row_parts + 1) * (16 / spec.lanes) <= spec.registers);
+        // Sixteen lanes of each sum, a vector of each row, and one of a column.
+        let mut r = 0;
+        while r < spec.dot_parts.len() {
+            let (rows, parts) = (r + 1, spec.dot_parts[r]);
+            assert!(parts > 0 && rows * parts * (16 / spec.lanes) + rows < spec.registers);
+            r += 1;
+        }
         i += 1;
     }
 };

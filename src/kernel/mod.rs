@@ -1,5 +1,5 @@
 //! The kernels, written once over [`Simd`]: `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `dot_row` one row in the second of them, `outer` a product whose sums have one term,
+//! in the two orders of summation, `dots_by_parts` a few rows in the second of them, `outer` a product whose sums have one term,
 //! `axpyf` one whose output has one row, `narrow` one of few columns, `pack` brings operands into the order in which they
 //! are read, `elementwise` holds the activation behind a tile and `dz` with its column sums, `softmax` the function that
 //! couples a row's columns, `update` an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a
@@ -11,14 +11,14 @@
 //!
 //! ```text
 //! name       f32-OPERATION-ROWSxCOLS-ISA             f32-chain-14x16-avx512
-//! OPERATION  chain   tiles whose vectors run along the output
-//!            dots    tiles whose vectors run along the sum
-//!            dotrow  one row whose vectors run along the sum, a column of each of several parts at a time
-//!            axpyf   one row, a strip of columns at a time
-//!            quads   few columns, several rows in a vector
-//!            outer   sums of one term or few, a row at a time
+//! OPERATION  chain     tiles whose vectors run along the output
+//!            dots      tiles whose vectors run along the sum
+//!            dotparts  a few rows whose vectors run along the sum, a column of each of several parts at a time
+//!            axpyf     one row, a strip of columns at a time
+//!            quads     few columns, several rows in a vector
+//!            outer     sums of one term or few, a row at a time
 //! ROWSxCOLS  the part of the output that is computed at a time: one tile; of `axpyf` the widest strip, of `quads` and
-//!            `outer` one vector, of `dotrow` a column of each part. Cut ones bear the name of the whole.
+//!            `outer` one vector, of `dotparts` a column of each part. Cut ones bear the name of the whole.
 //! ISA        the instruction set, as `FUSED_DENSE_ISA` takes it
 //! shim       isa::ISA::OPERATION::<ROWS, COLS …>      isa::avx512::chain::<14, 1, true>
 //! ```
@@ -38,7 +38,7 @@ pub(crate) mod chain;
 pub(crate) mod column_sums;
 pub(crate) mod cross_entropy;
 pub(crate) mod dot;
-pub(crate) mod dot_row;
+pub(crate) mod dots_by_parts;
 pub(crate) mod elementwise;
 pub(crate) mod extent;
 pub(crate) mod narrow;
@@ -85,7 +85,7 @@ pub(crate) fn head<S: Simd, E: Element>(p: *const E) -> usize {
 pub(crate) enum Operation {
     Chain,
     Dots,
-    DotRow,
+    DotsByParts,
     Axpyf,
     Quads,
     Outer,
@@ -105,7 +105,7 @@ impl fmt::Display for Name {
         let operation = match self.operation {
             Operation::Chain => "chain",
             Operation::Dots => "dots",
-            Operation::DotRow => "dotrow",
+            Operation::DotsByParts => "dotparts",
             Operation::Axpyf => "axpyf",
             Operation::Quads => "quads",
             Operation::Outer => "outer",

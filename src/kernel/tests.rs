@@ -5,7 +5,7 @@ use super::axpyf::{Axpyf, axpyf};
 use super::chain::{HalfLast, Kind, Lhs, TileKind, Tiles, WholeLast, chain_tiles};
 use super::cross_entropy::exp_of_minus;
 use super::dot::{DotTile, dot_tile};
-use super::dot_row::{DotRow, dot_row};
+use super::dots_by_parts::{DotsByParts, dots_by_parts};
 use super::extent::{Extent, extent};
 use super::narrow::{Narrow, narrow};
 use super::pack::{self, Panel};
@@ -236,23 +236,23 @@ fn dots<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
     }
 }
 
-fn row_of_dots<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
+fn dots_of_parts<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
     // Parts of more columns than are folded at a time, and one left over.
     const DOTS: usize = 19;
-    let (a, right) = (values(STRIDE, 2), Rights::new(&values(DOTS * STRIDE, 3)));
-    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], (depth, first): (usize, usize)) -> DotRow<E> {
+    let (a, right) = (values(2 * STRIDE, 2), Rights::new(&values(DOTS * STRIDE, 3)));
+    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], (depth, first): (usize, usize)) -> DotsByParts<E> {
         let b = Source { ptr: b[first..].as_ptr(), row_stride: 1, col_stride: STRIDE };
         let (a, c) = (Source::rows(a[first..].as_ptr(), STRIDE), Sink::rows(c.as_mut_ptr(), STRIDE));
         let (start, finish) = (Start::Zero, Finish::overwrite(1.0));
-        DotRow { first: DotTile { depth, a, b, is_far: true, is_aligned: true, c, start, finish }, cols: DOTS }
+        DotsByParts { first: DotTile { depth, a, b, is_far: true, is_aligned: true, c, start, finish }, cols: DOTS }
     }
     // Whole vectors from no cache line on, a tail, and stretches of both lengths.
     for reach in [(48, 3), (DEPTH, 0), (288, 0), (240, 0)] {
-        // SAFETY: the left operand has a row of more terms behind the first, the right one as many columns of them as are computed.
-        assert_equal("dotrow", isa, |c, halves| unsafe {
+        // SAFETY: the left operand has two rows of more terms behind the first, the right one as many columns of them as are computed.
+        assert_equal("dotparts", isa, |c, halves| unsafe {
             match halves {
-                true => dot_row::<S, Half, H, FOLDED, 2>(simd, &call(&a, &right.halves, c, reach)),
-                false => dot_row::<S, f32, H, FOLDED, 2>(simd, &call(&a, &right.widened, c, reach)),
+                true => dots_by_parts::<S, Half, H, FOLDED, 2, 2>(simd, &call(&a, &right.halves, c, reach)),
+                false => dots_by_parts::<S, f32, H, FOLDED, 2, 2>(simd, &call(&a, &right.widened, c, reach)),
             }
         });
     }
@@ -349,7 +349,7 @@ fn all<S: Simd, const H: usize, const FOLDED: usize, const NV: usize>(simd: S, i
     packing(simd, isa);
     tiles(simd, isa);
     dots::<S, H, FOLDED>(simd, isa);
-    row_of_dots::<S, H, FOLDED>(simd, isa);
+    dots_of_parts::<S, H, FOLDED>(simd, isa);
     rows::<S, NV>(simd, isa);
     largest(simd, isa);
 }

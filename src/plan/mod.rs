@@ -142,8 +142,8 @@ pub(crate) enum Route {
     SingleRow(SingleRow),
     /// Tiles in the chain order.
     Tiles(TileLoops),
-    /// An output of one row in the lanes order, over columns from the second-level cache.
-    DotRow {
+    /// An output of a few rows in the lanes order, over columns from the second-level cache.
+    DotsByParts {
         /// Whether vectors begin on the columns' cache lines.
         aligned: bool,
     },

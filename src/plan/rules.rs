@@ -55,10 +55,10 @@ pub(super) static RULES: &[Rule] = &[
         verdict: |q| if is_column_of_dots(q) { Verdict::Transpose } else { Verdict::Pass },
     },
     Rule {
-        name: "dot-row",
-        because: "columns of one row come fastest from the second-level cache where each load goes through a part of them end to end",
-        decision: "060-one-row-of-dot-products.md",
-        verdict: |q| Verdict::take(is_dot_row(q).then(|| Route::DotRow { aligned: aligned_dot_rows(q) >= 1 })),
+        name: "dots-by-parts",
+        because: "the columns of a few rows come fastest from the second-level cache where each load goes through a part of them end to end",
+        decision: "060-dot-products-by-parts.md",
+        verdict: |q| Verdict::take(goes_by_parts(q).then(|| Route::DotsByParts { aligned: aligned_dot_rows(q) >= 1 })),
     },
     Rule {
         name: "dots",
@@ -165,17 +165,21 @@ fn is_column_of_dots(q: &Question) -> bool {
     q.summation == Summation::Lanes && shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows()
 }
 
-fn is_dot_row(q: &Question) -> bool {
-    let shape = &q.shape;
+fn goes_by_parts(q: &Question) -> bool {
+    let (shape, Target { kernels, tuning }) = (&q.shape, q.target);
     q.summation == Summation::Lanes
-        && shape.m == 1
+        && (1..=kernels.dots_by_parts.len()).contains(&shape.m)
         && (shape.a_strides.1, shape.b_strides.0) == (1, 1)
-        && reads_by_parts(q.target.tuning, shape.k, shape.right_len())
+        && reads_by_parts(tuning, shape.m, shape.k, shape.right_len())
 }
 
-/// Whether one row of dot products goes through several parts of its right operand, which has so many elements, side by side.
-fn reads_by_parts(tuning: &Tuning, terms: usize, len: usize) -> bool {
-    (tuning.dot_row_min_terms..=tuning.dot_row_max_terms).contains(&terms) && len >= tuning.dot_row_min_len
+/// Whether so many rows of dot products go through several parts of their right operand, which has so many elements, side by side.
+fn reads_by_parts(tuning: &Tuning, rows: usize, terms: usize, len: usize) -> bool {
+    let where_it_pays = match rows {
+        1 => tuning.dot_parts_min_terms..=tuning.dot_parts_max_terms,
+        _ => tuning.dot_parts_rows_min_terms..=tuning.dot_parts_rows_max_terms,
+    };
+    where_it_pays.contains(&terms) && len >= tuning.dot_parts_min_len
 }
 
 /// Dot products, of which a worker has at most this many rows.
@@ -396,7 +400,7 @@ fn outer_product(q: &Question, cols: usize) -> OuterProduct {
     let added_pairs = match pairs(tuning.outer_adds_in_pairs) {
         // The forward pass of a step has left the last rows of both halves in the caches.
         Pairs::Neighbours
-            if kernels.dot_row_parts == 2 && reads_by_parts(tuning, cols, q.shape.m.saturating_mul(cols)) =>
+            if kernels.dot_parts[0] == 2 && reads_by_parts(tuning, 1, cols, q.shape.m.saturating_mul(cols)) =>
         {
             Pairs::OfHalves
         }
@@ -578,7 +582,7 @@ impl Route {
             Self::SingleRow(_) => Self::SingleRow(single_row(q, cols)),
             Self::DotProducts(_) => Self::DotProducts(dot_products(q, rows)),
             Self::Tiles(tiles) => Self::Tiles(for_extent(q, tiles, rows, cols)),
-            Self::Nothing | Self::SingleCall(_) | Self::FewColumns(_) | Self::DotRow { .. } => self,
+            Self::Nothing | Self::SingleCall(_) | Self::FewColumns(_) | Self::DotsByParts { .. } => self,
         }
     }
 }

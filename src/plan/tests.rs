@@ -208,7 +208,7 @@ fn fits(target: Target, shape: &ProductShape, rectangle: &Rectangle, workers: us
             assert!(few && is_plain && rows && in_place, "{context}");
         }
         Route::SingleRow(_) => assert!(shape.m == 1 && rows && in_place && !shape.is_updated, "{context}"),
-        Route::DotProducts(_) | Route::DotRow { .. } => panic!("{context}: sums in the chain order"),
+        Route::DotProducts(_) | Route::DotsByParts { .. } => panic!("{context}: sums in the chain order"),
         Route::Tiles(tiles) => {
             match tiles.right {
                 RightOperand::InPlace | RightOperand::Copied => assert!(in_place, "{context}"),
@@ -347,15 +347,17 @@ fn narrow_panels_have_higher_tiles() {
     }
 }
 
-/// One row of dot products goes through parts of its columns, where these are as many and as long as the tuning row says; and the
-/// rows of its halves are updated in pairs then.
+/// A few rows of dot products go through parts of their columns, where these are as many and as long as the tuning row says; and the
+/// rows of one row's halves are updated in pairs then.
 #[test]
-fn a_row_of_dots_goes_by_parts() {
+fn few_rows_of_dots_go_by_parts() {
     for target in targets() {
         let numbers = [
-            ("dot_row_min_terms", "96"),
-            ("dot_row_max_terms", "300"),
-            ("dot_row_min_len", "9696"),
+            ("dot_parts_min_terms", "96"),
+            ("dot_parts_max_terms", "300"),
+            ("dot_parts_min_len", "9696"),
+            ("dot_parts_rows_min_terms", "128"),
+            ("dot_parts_rows_max_terms", "256"),
             ("outer_adds_in_pairs", "true"),
             ("outer_pairs_pages_apart", "true"),
             ("outer_aligned_min_cols", "max"),
@@ -365,10 +367,16 @@ fn a_row_of_dots_goes_by_parts() {
             let along = ProductShape { a_strides: left, b_strides: (1, k), ..shape(m, n, k) };
             plan(&Question { summation: Summation::Lanes, ..question(target, along, 1) }).first.rule().name
         };
-        // On both sides of each number; of several rows; and a row that does not lie along the sum.
-        let rules = [(1, 101, 96), (1, 103, 95), (1, 100, 96), (1, 33, 300), (1, 40, 301), (2, 101, 96)]
-            .map(|(m, n, k)| rule(m, n, k, (k, 1)));
-        assert_eq!(rules, ["dot-row", "dots", "dots", "dot-row", "dots", "dots"], "{target:?}");
+        // On both sides of each number, and a row that does not lie along the sum.
+        let parts = "dots-by-parts";
+        let rules = [(101, 96), (103, 95), (100, 96), (33, 300), (40, 301)].map(|(n, k)| rule(1, n, k, (k, 1)));
+        assert_eq!(rules, [parts, "dots", "dots", parts, "dots"], "{target:?}");
+        let most = target.kernels.dots_by_parts.len();
+        for m in 2..=most + 1 {
+            let rules = [(76, 128), (77, 127), (75, 128), (38, 256), (40, 257)].map(|(n, k)| rule(m, n, k, (k, 1)));
+            let parts = if m <= most { parts } else { "dots" };
+            assert_eq!(rules, [parts, "dots", "dots", parts, "dots"], "{m} rows by {target:?}");
+        }
         assert_eq!(rule(1, 101, 96, (1, 2)), "dots", "{target:?}");
 
         let pairs = |m: usize, n: usize| {
@@ -377,7 +385,7 @@ fn a_row_of_dots_goes_by_parts() {
             };
             outer.added_pairs
         };
-        let halves = if target.kernels.dot_row_parts == 2 { Pairs::OfHalves } else { Pairs::Neighbours };
+        let halves = if target.kernels.dot_parts[0] == 2 { Pairs::OfHalves } else { Pairs::Neighbours };
         // So many rows are no single call.
         assert_eq!([pairs(101, 96), pairs(97, 96)], [halves, Pairs::Neighbours], "{target:?}");
     }
@@ -428,7 +436,7 @@ fn lanes_stay_lanes() {
         // Dot products run along the rows, which are no panels.
         let shape = ProductShape { is_prepacked: false, ..shape };
         let plan = plan(&Question { summation: Summation::Lanes, ..question(target, shape, 1) });
-        let is_dots = matches!(plan.first.route, Route::DotProducts(_) | Route::DotRow { .. } | Route::Nothing);
+        let is_dots = matches!(plan.first.route, Route::DotProducts(_) | Route::DotsByParts { .. } | Route::Nothing);
         assert!(is_dots && plan.second.is_none(), "{shape:?}");
         assert!(!plan.first.transposed || shape.n == 1 && shape.c_strides.0 == 1, "{shape:?}");
     }

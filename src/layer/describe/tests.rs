@@ -78,10 +78,15 @@ fn check(layer: &mut Dense, batch: usize, past_line: usize, rules: &mut BTreeSet
 #[test]
 fn the_kernels_that_are_described_run() {
     let mut rules = BTreeSet::new();
-    // And a row by which single rows go by parts of their columns, since only that of some CPUs takes them.
+    // And a row by which few rows go by parts of their columns, since only that of some CPUs takes them.
     let by_parts = |isa: Isa| {
         let row = Dense::new(1, 1, Activation::Relu).with_isa(isa).tuning().expect("a row");
-        row.with_numbers(&[("dot_row_min_terms", "64"), ("dot_row_max_terms", "max"), ("dot_row_min_len", "0")])
+        row.with_numbers(&[
+            ("dot_parts_min_terms", "64"),
+            ("dot_parts_max_terms", "max"),
+            ("dot_parts_min_len", "0"),
+            ("dot_parts_rows_min_terms", "64"),
+        ])
     };
     let measured = Tuning::all().iter().filter(|tuning| Isa::available().contains(&tuning.isa()));
     for tuning in measured.chain(Isa::available().into_iter().map(by_parts)) {
@@ -100,7 +105,7 @@ fn the_kernels_that_are_described_run() {
         "outer",
         "single-row",
         "dots",
-        "dot-row",
+        "dots-by-parts",
         "prepacked",
         "along-rows",
         "copied-panels",

@@ -31,7 +31,7 @@ enum Kind {
     Prefetching,
     Dot,
     /// One row of dot products.
-    DotRow,
+    DotsByParts,
     /// Several rows of few columns to a vector.
     Narrow,
 }
@@ -57,7 +57,7 @@ impl Kernel {
             ("5chain", Kind::Chain),
             ("17chain_prefetching", Kind::Prefetching),
             ("4dots", Kind::Dot),
-            ("6dotrow", Kind::DotRow),
+            ("8dotparts", Kind::DotsByParts),
             ("5quads", Kind::Narrow),
         ];
         let (kind, rest) = shims.into_iter().find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
@@ -74,9 +74,6 @@ impl Kernel {
             };
             constants.push(value);
         }
-        if kind == Kind::DotRow {
-            return Some(Self { isa, kind, rows: 1, cols: *constants.first()?, masked: false });
-        }
         let (&rows, &cols) = (constants.first()?, constants.get(1)?);
         Some(Self { isa, kind, rows, cols, masked: constants.get(2) == Some(&1) })
     }
@@ -84,11 +81,11 @@ impl Kernel {
     /// Registers that its accumulators fill, or multiply-adds of its least loop.
     fn accumulators(&self) -> usize {
         match (self.kind, self.isa) {
-            (Kind::Chain | Kind::Prefetching | Kind::Narrow, _) | (Kind::Dot | Kind::DotRow, Isa::Avx512) => {
+            (Kind::Chain | Kind::Prefetching | Kind::Narrow, _) | (Kind::Dot | Kind::DotsByParts, Isa::Avx512) => {
                 self.rows * self.cols
             }
             // Sixteen lanes of the sum are two registers.
-            (Kind::Dot | Kind::DotRow, Isa::Avx2) => 2 * self.rows * self.cols,
+            (Kind::Dot | Kind::DotsByParts, Isa::Avx2) => 2 * self.rows * self.cols,
         }
     }
 }
@@ -104,7 +101,7 @@ impl fmt::Display for Kernel {
             (Kind::Chain, false) => "chain",
             (Kind::Prefetching, _) => "chain, prefetching",
             (Kind::Dot, _) => "dots",
-            (Kind::DotRow, _) => "dotrow",
+            (Kind::DotsByParts, _) => "dotparts",
             (Kind::Narrow, _) => return f.pad(&format!("{isa} quads")),
         };
         f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 /// Measure which numbers of the tuning row this CPU had better have
 ///
-/// Prints the row for src/tuning.rs beside the present one (that of this CPU, or of FUSED_DENSE_TUNING), with the worth of each
+/// Prints the row for src/tuning/rows.rs beside the present one (that of this CPU, or of FUSED_DENSE_TUNING), with the worth of each
 /// change: the time by the present value by the time by the new one, over the layers whose route it changes. A change worth less
 /// than 2 % is left out. Takes about five minutes; nothing else should run.
 #[derive(clap::Args, Debug)]
@@ -183,7 +183,7 @@ fn search(args: &Args, present: &'static Tuning, ceilings: &Ceilings, cores: usi
         println!("\n{}", "no change is worth 2 %: the present row stands".green());
     } else {
         let told: Vec<_> = changes.iter().map(|change| (change.number, change.value.as_str(), change.worth)).collect();
-        println!("\n{}\n{}", "the row for src/tuning.rs".bold(), source::source(present, &told, &cpu)?);
+        println!("\n{}\n{}", "the row for src/tuning/rows.rs".bold(), source::source(present, &told, &cpu)?);
         together([present, row], &changes, effort)?;
         let all: Vec<String> = changes.iter().map(|change| format!("{}={}", change.number, change.value)).collect();
         println!("over whole suites: cargo xtask tune --try {}", all.join(","));

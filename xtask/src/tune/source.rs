@@ -1,4 +1,4 @@
-//! A row as source for `src/tuning.rs`.
+//! A row as source for `src/tuning/rows.rs`.
 
 use crate::machine::microarchitecture::Microarchitecture;
 use fused_dense::Tuning;
