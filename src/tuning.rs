@@ -161,6 +161,8 @@ pub struct Tuning {
     /// Rows, and elements from one row of the output to the next, from which on totals are staged in scratch memory.
     pub(crate) staging_min_rows: usize,
     pub(crate) staging_min_stride: usize,
+    /// Terms from which on they are where no activation follows.
+    pub(crate) staging_plain_min_terms: usize,
     /// Rows of staged totals that leave the second-level cache room for the panel beside them.
     pub(crate) staging_max_rows: usize,
     /// Elements of the left operand that stay in the second-level cache while all prepacked panels pass by.

@@ -477,8 +477,11 @@ fn tiles_where(q: &Question, applies: bool, right: RightOperand) -> Verdict {
 fn tiles(q: &Question, right: RightOperand) -> TileLoops {
     let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
     let scatters = !shape.has_contiguous_rows();
-    let spans_blocks =
-        shape.k > SUM_BLOCK && shape.m >= tuning.staging_min_rows && shape.c_strides.0 >= tuning.staging_min_stride;
+    let is_long = shape.has_epilogue || shape.k >= tuning.staging_plain_min_terms;
+    let spans_blocks = is_long
+        && shape.k > SUM_BLOCK
+        && shape.m >= tuning.staging_min_rows
+        && shape.c_strides.0 >= tuning.staging_min_stride;
     let totals = match scatters || spans_blocks || shape.is_updated {
         false => Totals::InPlace,
         true if !scatters && spans_blocks && shape.c_strides.0 >= tuning.page_stride => Totals::StagedByRuns,

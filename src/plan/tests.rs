@@ -316,6 +316,27 @@ fn rows_of_dots_come_before_columns() {
     }
 }
 
+/// Totals are staged from as many rows, and as far apart, as the tuning row says, and from as many terms on where no activation follows.
+#[test]
+fn long_sums_over_wide_rows_are_staged() {
+    for target in targets() {
+        let numbers = [("staging_min_rows", "300"), ("staging_min_stride", "400"), ("staging_plain_min_terms", "513")];
+        let target = target.with_tuning(target.tuning.with_numbers(&numbers)).expect("the same instruction set");
+        let is_staged = |m: usize, n: usize, k: usize, has_epilogue: bool| {
+            let plan = plan(&question(target, ProductShape { has_epilogue, ..shape(m, n, k) }, 1));
+            let Route::Tiles(tiles) = plan.first.route else { panic!("{target:?}: {m}×{n} with {k} terms") };
+            tiles.totals != Totals::InPlace
+        };
+        for (m, n) in [(300, 400), (299, 400), (300, 399)] {
+            let is_large = (m, n) == (300, 400);
+            let expected = [false, is_large, false, is_large];
+            let staged = [(SUM_BLOCK, true), (SUM_BLOCK + 1, true), (512, false), (513, false)]
+                .map(|(k, has_epilogue)| is_staged(m, n, k, has_epilogue));
+            assert_eq!(staged, expected, "{target:?}: {m}×{n}");
+        }
+    }
+}
+
 /// Panels in place are a vector narrower from as many rows and terms on as the tuning row says, where their tiles are higher for that.
 #[test]
 fn narrow_panels_have_higher_tiles() {

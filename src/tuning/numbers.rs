@@ -201,6 +201,7 @@ numbers! {
     pack_left_terms: 1..=usize::MAX,
     staging_min_rows: ANY,
     staging_min_stride: ANY,
+    staging_plain_min_terms: ANY,
     staging_max_rows: 1..=usize::MAX,
     left_max_len: ANY,
     left_prefetch_min_len: ANY,
