@@ -156,9 +156,16 @@ mod {name} {{
     shim(
         "<const MR: usize, const PARTS: usize>",
         "dotparts",
-        "DotsByParts",
+        "DotColumns",
         "dots_by_parts::<SELF, f32, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }, MR, PARTS>",
         &record("DotsByParts", "MR", "PARTS"),
+    );
+    shim(
+        "<const MR: usize, const V: usize, const CUT: bool>",
+        "shortdots",
+        "DotColumns",
+        "short_dots::<SELF, f32, { SUM_LANES / SELF::LANES }, { SELF::FOLDED }, { SELF::FOLDED / 2 }, MR, V, CUT>",
+        &record("ShortDots", "MR", "Token::FOLDED"),
     );
     let strip = spec.registers / 2;
     let whole_strip = record("Axpyf", "1", &(strip * spec.lanes).to_string());
@@ -213,6 +220,9 @@ mod {name} {{
     let widest = |rows: usize| spec.masked_tile_rows.iter().rposition(|&most| most >= rows).map_or(0, |last| last + 1);
     let widest_by_rows: Vec<usize> = (0..).map(widest).take_while(|&vectors| vectors > spec.panel_vectors).collect();
     let dot_tiles = ladder(&|rows, cols| format!("dots::<{rows}, {cols}>"), spec.dot_cols);
+    let short_dots =
+        |cut: bool, rungs| ladder(&|rows, vectors| format!("shortdots::<{rows}, {vectors}, {cut}>"), rungs);
+    let (whole, cut) = (short_dots(false, spec.short_dot_vectors), short_dots(true, spec.cut_short_dot_vectors));
     let dots_by_parts: Vec<String> =
         spec.dot_parts.iter().zip(1..).map(|(parts, rows)| format!("dotparts::<{rows}, {parts}>")).collect();
     let by_activation = |instance: &dyn Fn(&str, &FunctionSpec) -> String| {
@@ -242,6 +252,8 @@ mod {name} {{
         dot_tiles: {dot_tiles},
         dots_by_parts: &[{dots_by_parts}],
         dot_parts: &{dot_parts:?},
+        short_dots: {whole},
+        cut_short_dots: {cut},
         tall_dot_rows: {tall_dot_rows},
         folded: <Token as Simd>::FOLDED,
         outer,

@@ -197,6 +197,11 @@ pub struct Tuning {
     /// Columns of an output up to which, and terms for each of them from which on, those of tiles of any height do too.
     pub(crate) dot_aligned_narrow_max_cols: usize,
     pub(crate) dot_aligned_narrow_terms: usize,
+    /// Outputs from which on a row or two of dot products, of few terms, stay in registers.
+    pub(crate) short_dots_min_outputs: usize,
+    /// Columns of an output up to which, and rows from which on, dot products are those of the transposed output.
+    pub(crate) dot_columns_as_rows_max: usize,
+    pub(crate) dot_columns_as_rows_min_len: usize,
     /// Rows up to which, and elements of all of them and of a tile's columns from which on, the rows of a tile go over all columns before
     /// the next rows do; and elements of one tile's rows and columns up to which: the first-level cache keeps these, and not those.
     pub(crate) dot_rows_first_max_rows: usize,

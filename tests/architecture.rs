@@ -76,7 +76,7 @@ const NUMBERS: &[&str] = &[
 const SHAPES_OF_CODE: &[(&str, &[&str])] = &[
     ("kernel/mod.rs", &["STRETCH"]),
     ("kernel/chain.rs", &["GROUP_ROWS", "LINE", "MOST_POINTERS", "MOST_GROUPS", "ROWS", "TERMS"]),
-    ("kernel/dot.rs", &["FAR_MAX_COLS"]),
+    ("kernel/dot.rs", &["FAR_MAX_COLS", "INTERLEAVED_MAX_ROWS"]),
     ("kernel/dots_by_parts.rs", &["SHORT_STRETCH"]),
     ("kernel/outer.rs", &["STRIP", "MAX_TERMS"]),
     ("kernel/axpyf.rs", &["MOST_BLOCKS", "TERMS", "WIDEST_REST"]),

@@ -162,16 +162,68 @@ fn columns_are_read_by_stretches() {
     }
 }
 
+/// A few outputs of many samples are rows of the transposed product, by tiles and by parts of their columns and, of few terms, from
+/// registers; and so is a sample or two, into rows and columns, with sums that are kept or added, whatever the CPU's tuning row says.
+#[test]
+fn a_few_outputs_are_rows() {
+    let columns = |which: Operand| {
+        move |operand| if operand == which { Layout::Columns { step: 1, gap: 0 } } else { Layout::Slice }
+    };
+    let (down, across, gaps) = (columns(Operand::A), columns(Operand::W), |operand| match operand {
+        Operand::A => Layout::Rows { step: 1, gap: 1 },
+        _ => Layout::Slice,
+    });
+    let rows = [("dot_columns_as_rows_max", "max"), ("dot_columns_as_rows_min_len", "0")];
+    let registers = [("short_dots_min_outputs", "0"), ("dot_aligned_min_terms", "0")];
+    let parts = [("dot_parts_min_len", "0"), ("dot_parts_min_terms", "0"), ("dot_parts_rows_min_terms", "0")];
+    let mut options = Cycle::default();
+    for isa in isas::all() {
+        for (numbers, rule) in [(&registers[..], "short-dots"), (&parts, "dots-by-parts"), (&[], "dots")] {
+            let row = isas::row_with(isa, &[&rows[..], numbers].concat());
+            let inputs = [1, 15, 16, 17, 32, 33, 48, 64, 79, 96, 111, 112, 113];
+            for (inputs, few) in inputs.into_iter().flat_map(|inputs| (1..=6).map(move |few| (inputs, few))) {
+                let layer = |inputs, outputs, activation| {
+                    isas::layer(isa, Summation::Lanes, inputs, outputs, activation).with_tuning(row)
+                };
+                for many in [2 + few, 8, 9, 15, 18] {
+                    let outputs = layer(inputs, few, Activation::Silu);
+                    let plan = outputs.describe(many).expect("a plan").forward;
+                    // Every instruction set has each kernel for one row of a few terms.
+                    assert!(inputs > 16 || few > 1 || plan.rectangles[0].rule == rule, "{plan:?}");
+                    assert!(plan.rectangles[0].transposed, "{plan:?}");
+                    let samples = layer(inputs, many, Activation::Sigmoid);
+                    // And `dA_prev` of as many terms as there are outputs.
+                    let gradients = layer(many, inputs, Activation::Tanh);
+                    let views: [(_, _, &dyn Fn(Operand) -> Layout); 5] = [
+                        (outputs.clone(), many, &|_| Layout::Slice),
+                        (outputs, many, &gaps),
+                        (samples.clone(), few, &|_| Layout::Slice),
+                        (samples, few, &down),
+                        (gradients, few, &across),
+                    ];
+                    for (layer, batch, layout) in views {
+                        let (forward, backward) = options.next();
+                        let margin = 60 + inputs % 8;
+                        Problem::new(layer, batch).check(
+                            &forward,
+                            &backward,
+                            &Placement { margin, ..Placement::views(layout) },
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The rows of a tile go over all columns before the next rows: tiles of every height, cut ones among them.
 #[test]
 fn rows_come_before_columns() {
     let mut options = Cycle::default();
     for isa in isas::all() {
         let first = [("first_level_len", "0"), ("dot_rows_first_max_rows", "max"), ("dot_rows_first_min_len", "0")];
-        let row = isas::row_with(
-            isa,
-            &[&first[..], &[("dot_rows_first_max_len", "max"), ("dot_rows_first_max_right_len", "max")]].concat(),
-        );
+        let most = [("dot_rows_first_max_len", "max"), ("dot_rows_first_max_right_len", "max")];
+        let row = isas::row_with(isa, &[&first[..], &most, &[("dot_columns_as_rows_max", "0")]].concat());
         for (batch, outputs) in (2..=20).map(|batch| (batch, batch * 5 % 23 + 1)) {
             let layer = isas::layer(isa, Summation::Lanes, 37, outputs, Activation::Sigmoid).with_tuning(row);
             let plan = layer.describe(batch).expect("a plan").forward;

@@ -58,6 +58,26 @@ fn plain_slices_over_several_blocks() {
     );
 }
 
+/// A few outputs as rows of the transposed product, from registers and by tiles, whatever the CPU's tuning row says.
+#[test]
+fn few_outputs_as_rows() {
+    let rows = [("dot_columns_as_rows_max", "max"), ("dot_columns_as_rows_min_len", "0")];
+    for isa in isas::all() {
+        for outputs_from in ["0", "max"] {
+            let row = isas::row_with(isa, &[&rows[..], &[("short_dots_min_outputs", outputs_from)]].concat());
+            for (inputs, outputs) in [1, 16, 30, 64, 90, 112].into_iter().flat_map(|k| (1..=5).map(move |n| (k, n))) {
+                let layer = isas::layer(isa, Summation::Lanes, inputs, outputs, Activation::Tanh).with_tuning(row);
+                for batch in [7, 8, 17] {
+                    let problem = Problem::new(layer.clone(), batch);
+                    for placement in placements(&plain) {
+                        problem.check(&ForwardOptions::ALL[0], &BackwardOptions::PLAIN, &placement);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// One sample and a few over columns that are read by parts, whatever the CPU's tuning row says.
 #[test]
 fn few_rows_by_parts_of_their_columns() {

@@ -49,7 +49,10 @@ pub(crate) unsafe fn run_whole(plan: &Plan, gemm: &Gemm, scratch: &mut [f32]) {
     unsafe {
         match plan.single_route() {
             Some(Route::SingleCall(call)) => single_call(kernels, gemm, call, scratch),
-            Some(Route::DotsByParts { aligned }) => lanes::run_by_parts(kernels, *gemm, *aligned, scratch),
+            Some(Route::DotsByParts { aligned }) => {
+                lanes::run_columns(kernels, *gemm, kernels.dots_by_parts[gemm.m - 1], *aligned, scratch);
+            }
+            Some(Route::ShortDots(kernel)) => lanes::run_columns(kernels, *gemm, *kernel, false, scratch),
             Some(Route::DotProducts(dots)) => lanes::run_whole(kernels, *gemm, dots, scratch),
             _ => whole_rectangles(plan, *gemm, scratch),
         }
@@ -144,6 +147,7 @@ pub(crate) fn kernel_name(kernels: &Kernels, rectangle: &Rectangle, rows: usize,
         Route::OuterProduct(_) => (Operation::Outer, (1, kernels.lanes)),
         Route::SingleRow(_) => (Operation::Axpyf, (1, kernels.registers / 2 * kernels.lanes)),
         Route::DotsByParts { .. } => (Operation::DotsByParts, (rows, kernels.dot_parts[rows - 1])),
+        Route::ShortDots(_) => (Operation::ShortDots, (rows, kernels.folded)),
         Route::DotProducts(dots) => (Operation::Dots, lanes::largest_tile(kernels, dots, part)),
         Route::Tiles(tiles) => (Operation::Chain, chain::largest_tile(kernels, tiles, part)),
     };
@@ -170,7 +174,11 @@ unsafe fn route(kernels: &Kernels, gemm: &Gemm, rectangle: &Rectangle, part: &Pa
             Route::Nothing => {}
             Route::SingleCall(call) => single_call(kernels, gemm, call, scratch),
             Route::Tiles(tiles) => chain::run(kernels, gemm, tiles, part, scratch),
-            Route::DotsByParts { aligned } => lanes::by_parts(kernels, gemm, *aligned, part, scratch),
+            Route::DotsByParts { aligned } => {
+                let kernel = kernels.dots_by_parts[part.rows.len() - 1];
+                lanes::columns(kernels, gemm, kernel, *aligned, part, scratch);
+            }
+            Route::ShortDots(kernel) => lanes::columns(kernels, gemm, *kernel, false, part, scratch),
             Route::DotProducts(dots) => lanes::run(kernels, gemm, dots, part, scratch),
             Route::SingleRow(row) => single_row(kernels, gemm, row, part, scratch),
             Route::FewColumns(kernel) => few_columns(*kernel, gemm, part),

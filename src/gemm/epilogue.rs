@@ -72,19 +72,25 @@ pub(super) unsafe fn activate(kernels: &Kernels, gemm: &Gemm, part: &Part, scrat
     if !gemm.has_epilogue() {
         return;
     }
-    let (totals, c) = (gemm.totals(), gemm.c);
+    let (mut totals, mut c) = (gemm.totals(), gemm.c);
     // SAFETY: the caller's promise; the part lies inside both matrices.
     unsafe {
+        let (mut rows, mut cols) = (part.rows.clone(), part.cols.clone());
         if totals.col_stride != 1 || c.col_stride != 1 {
-            activate_strided(kernels, *gemm, part, scratch);
-            return;
+            if totals.row_stride != 1 || c.row_stride != 1 {
+                activate_strided(kernels, *gemm, part, scratch);
+                return;
+            }
+            // The rows of a transposed output are its columns.
+            (rows, cols) = (cols, rows);
+            (totals, c) = (totals.transposed(), c.transposed());
         }
         let rows = Rows {
-            rows: part.rows.len(),
-            cols: part.cols.len(),
-            src: totals.at(part.rows.start, part.cols.start),
+            rows: rows.len(),
+            cols: cols.len(),
+            src: totals.at(rows.start, cols.start),
             src_row_stride: totals.row_stride,
-            dst: c.at(part.rows.start, part.cols.start),
+            dst: c.at(rows.start, cols.start),
             dst_row_stride: c.row_stride,
             parameter: gemm.activation.parameter(),
         };

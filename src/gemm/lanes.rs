@@ -10,11 +10,10 @@
 use super::Gemm;
 use super::chunks::{Chunks, Run};
 use super::epilogue::activate;
-use crate::isa::Kernels;
-use crate::kernel::dot::DotTile;
-use crate::kernel::dots_by_parts::DotsByParts;
+use crate::isa::{ColumnsKernel, Kernels};
+use crate::kernel::dot::{DotColumns, DotTile};
 use crate::kernel::pack::{Panel, gather};
-use crate::kernel::{Sink, Source};
+use crate::kernel::{Sink, Source, Start};
 use crate::plan::{DotProducts, Part};
 use core::ops::Range;
 
@@ -53,28 +52,41 @@ pub(super) unsafe fn run(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, par
     }
 }
 
-/// Computes a few rows by parts of their columns, whole.
+/// Computes a few rows by a kernel that goes over all columns, whole.
 ///
 /// # Safety
-/// As [`super::driver::run_whole`], for a product that [`by_parts`] takes.
+/// As [`super::driver::run_whole`], for a product that [`columns`] takes.
 #[inline(never)]
-pub(super) unsafe fn run_by_parts(kernels: &Kernels, gemm: Gemm<'_>, is_aligned: bool, scratch: &mut [f32]) {
+pub(super) unsafe fn run_columns(
+    kernels: &Kernels,
+    gemm: Gemm<'_>,
+    kernel: ColumnsKernel,
+    is_aligned: bool,
+    scratch: &mut [f32],
+) {
     // SAFETY: the caller's promise.
-    unsafe { by_parts(kernels, &gemm, is_aligned, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch) };
+    unsafe { columns(kernels, &gemm, kernel, is_aligned, &Part { rows: 0..gemm.m, cols: 0..gemm.n }, scratch) };
 }
 
-/// Computes one worker's part of a few rows, by parts of their columns.
+/// Computes one worker's part of a few rows by a kernel that goes over all columns.
 ///
 /// # Safety
-/// As [`super::driver::run`], for a product of as many rows as there are kernels for, whose operands lie along the sum.
+/// As [`super::driver::run`], for a product of as many rows as the kernel has, whose operands lie along the sum.
 #[inline(always)]
-pub(super) unsafe fn by_parts(kernels: &Kernels, gemm: &Gemm, is_aligned: bool, part: &Part, scratch: &mut [f32]) {
+pub(super) unsafe fn columns(
+    kernels: &Kernels,
+    gemm: &Gemm,
+    kernel: ColumnsKernel,
+    is_aligned: bool,
+    part: &Part,
+    scratch: &mut [f32],
+) {
     let (i, j) = (part.rows.start, part.cols.start);
     let (b, c, start) = (gemm.b.starting_at(0, j), gemm.totals().starting_at(i, j), gemm.start.at(i, j));
-    let first = DotTile { b, c, start, ..call(gemm, true, is_aligned) };
+    let first = DotTile { b, c, start, ..call(gemm, part.rows.len(), true, is_aligned) };
     // SAFETY: the columns lie inside the part, where the caller vouches for all operands.
     unsafe {
-        kernels.dots_by_parts[part.rows.len() - 1](&DotsByParts { first, cols: part.cols.len() });
+        kernel(&DotColumns { first, cols: part.cols.len() });
         activate(kernels, gemm, part, scratch);
     }
 }
@@ -99,9 +111,9 @@ pub(super) fn largest_tile(kernels: &Kernels, plan: &DotProducts, part: &Part) -
     (rows.longest(), cols.longest())
 }
 
-/// The call of a tile, but for where the tile lies.
+/// The call of a tile of so many rows, but for where the tile lies.
 #[inline(always)]
-fn call(gemm: &Gemm, is_far: bool, is_aligned: bool) -> DotTile {
+fn call(gemm: &Gemm, rows: usize, is_far: bool, is_aligned: bool) -> DotTile {
     DotTile {
         depth: gemm.k,
         a: gemm.a,
@@ -109,9 +121,17 @@ fn call(gemm: &Gemm, is_far: bool, is_aligned: bool) -> DotTile {
         is_far,
         is_aligned,
         c: gemm.totals(),
+        is_interleaved: is_interleaved(gemm, rows),
         start: gemm.start,
         finish: gemm.finish(0),
     }
+}
+
+/// Whether so many rows are all of an output which is a transposed matrix without gaps.
+#[inline(always)]
+fn is_interleaved(gemm: &Gemm, rows: usize) -> bool {
+    let totals = gemm.totals();
+    (totals.row_stride, totals.col_stride) == (1, rows) && rows == gemm.m && !matches!(gemm.start, Start::Columns(_))
 }
 
 /// Tiles side by side: small layers end here, with little around the kernels.
@@ -129,7 +149,7 @@ unsafe fn row_of_tiles(
 ) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, by_cols) = (gemm.totals(), kernels.dot_tiles[rows.len() - 1]);
-    let mut call = call(gemm, plan.is_far, rows.len() <= plan.aligned_rows);
+    let mut call = call(gemm, rows.len(), plan.is_far, rows.len() <= plan.aligned_rows);
     // SAFETY: every tile lies inside the part, where the caller vouches for all operands; gathered operands have at most as
     // many rows of k as the scratch has room for.
     unsafe {
@@ -200,7 +220,7 @@ unsafe fn grid_of_tiles(
 unsafe fn tiles(kernels: &Kernels, gemm: &Gemm, plan: &DotProducts, rows: &Run, cols: &Run, scratch: &mut [f32]) {
     let (left_scratch, right_scratch) = scratch.split_at_mut(kernels.dot_rows() * gemm.k);
     let (totals, kernel) = (gemm.totals(), kernels.dot_tiles[rows.len - 1][cols.len - 1]);
-    let mut call = call(gemm, plan.is_far, rows.len <= plan.aligned_rows);
+    let mut call = call(gemm, rows.len, plan.is_far, rows.len <= plan.aligned_rows);
     for j in cols.starts() {
         // SAFETY: as in `row_of_tiles`.
         unsafe {

@@ -22,13 +22,14 @@ use crate::kernel::axpyf::{self, Axpyf};
 use crate::kernel::chain::{TileKind, Tiles, WholeLast, chain_tiles};
 use crate::kernel::column_sums::SummedRows;
 use crate::kernel::cross_entropy::{CrossEntropy, cross_entropy};
-use crate::kernel::dot::{DotTile, dot_tile};
-use crate::kernel::dots_by_parts::{DotsByParts, dots_by_parts};
+use crate::kernel::dot::{DotColumns, DotTile, dot_tile};
+use crate::kernel::dots_by_parts::dots_by_parts;
 use crate::kernel::elementwise::{self, DzRows, FromA, FromZ, Given, Rows, TargetsFromA, TargetsFromZ};
 use crate::kernel::extent::{Extent, extent};
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::{self, Outer};
 use crate::kernel::pack::{self, Panel};
+use crate::kernel::short_dots::short_dots;
 use crate::kernel::softmax::{self, SoftmaxBackward, SoftmaxRows};
 use crate::kernel::update::{self, Adam, Descent, KINDS, Momentum, Update, WithDecay};
 use crate::simd::{self, Simd};
@@ -120,6 +121,9 @@ impl FromStr for Isa {
 /// A chain micro-kernel.
 pub(crate) type TilesKernel = unsafe fn(&Tiles);
 
+/// A kernel that goes over all columns of a few rows.
+pub(crate) type ColumnsKernel = unsafe fn(&DotColumns);
+
 /// One row of the kernel table: every entry into one instruction set.
 ///
 /// All function pointers are unsafe for one common reason besides their own sections: the CPU must have the
@@ -146,9 +150,13 @@ pub(crate) struct Kernels {
     /// Dot-product kernels, `[rows - 1][columns - 1]`.
     pub(crate) dot_tiles: &'static [&'static [unsafe fn(&DotTile)]],
     /// A few rows of dot products over columns from the second-level cache, `[rows - 1]`.
-    pub(crate) dots_by_parts: &'static [unsafe fn(&DotsByParts)],
+    pub(crate) dots_by_parts: &'static [ColumnsKernel],
     /// Columns that each takes together, each from a part of its own.
     pub(crate) dot_parts: &'static [usize],
+    /// One or two rows of dot products over short columns of whole sixteens of terms, `[rows - 1][sixteens - 1]`.
+    pub(crate) short_dots: &'static [&'static [ColumnsKernel]],
+    /// The same where the last sixteen is cut.
+    pub(crate) cut_short_dots: &'static [&'static [ColumnsKernel]],
     /// Rows of a dot-product tile where there are many and the right operand comes from the outer caches.
     pub(crate) tall_dot_rows: usize,
     /// Dot products that are folded at a time.

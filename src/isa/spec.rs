@@ -42,6 +42,10 @@ pub(crate) struct IsaSpec {
     /// Columns that dot products over an operand from the second-level cache take together, each from a part of its own, by rows: entry
     /// `r` is for `r + 1` rows. Enough sums to hide a multiply-add's latency, and few loads a multiply-add.
     pub(crate) dot_parts: &'static [usize],
+    /// Sixteens of terms of the dot products that need no loop along the sum, by rows: entry `r` is the most for `r + 1` rows.
+    pub(crate) short_dot_vectors: &'static [usize],
+    /// The same where the last sixteen is cut.
+    pub(crate) cut_short_dot_vectors: &'static [usize],
     /// Vectors that an activation takes at a time: `SMALL_GROUP` of `kernel::elementwise`, or `LARGE_GROUP` where registers are many.
     pub(crate) activation_group: usize,
 }
@@ -66,6 +70,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[16, 8, 7, 6, 5, 4],
         tall_dot_rows: 4,
         dot_parts: &[2, 4, 4],
+        short_dot_vectors: &[7, 7],
+        cut_short_dot_vectors: &[7, 7],
         activation_group: 8,
     },
     IsaSpec {
@@ -86,6 +92,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[6, 3, 2],
         tall_dot_rows: 2,
         dot_parts: &[4],
+        short_dot_vectors: &[6, 2],
+        cut_short_dot_vectors: &[4, 1],
         activation_group: 5,
     },
     IsaSpec {
@@ -106,6 +114,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[5, 3],
         tall_dot_rows: 2,
         dot_parts: &[2],
+        short_dot_vectors: &[2, 1],
+        cut_short_dot_vectors: &[2, 1],
         activation_group: 5,
     },
     IsaSpec {
@@ -126,6 +136,8 @@ pub(crate) const ISA_SPECS: &[IsaSpec] = &[
         dot_cols: &[2, 2],
         tall_dot_rows: 2,
         dot_parts: &[2],
+        short_dot_vectors: &[2, 1],
+        cut_short_dot_vectors: &[2, 1],
         activation_group: 5,
     },
 ];
@@ -152,6 +164,8 @@ const _: () = {
         assert!(spec.tall_dot_rows.is_power_of_two() && spec.tall_dot_rows <= spec.dot_cols.len());
         // A few registers for each of a group's vectors.
         assert!(3 * spec.activation_group <= spec.registers);
+        // The kernel has no more rows.
+        assert!(spec.short_dot_vectors.len() <= 2 && spec.cut_short_dot_vectors.len() <= 2);
         // Sixteen lanes of each sum, a vector of each row, and one of a column.
         let mut r = 0;
         while r < spec.dot_parts.len() {

@@ -59,6 +59,9 @@ fn the_table_is_what_the_specification_says() {
         }
         let dots: Vec<usize> = kernels.dot_tiles.iter().map(|rung| rung.len()).collect();
         assert_eq!((dots.as_slice(), kernels.tall_dot_rows), (spec.dot_cols, spec.tall_dot_rows));
+        let rungs = |ladder: &[&[ColumnsKernel]]| ladder.iter().map(|rung| rung.len()).collect::<Vec<_>>();
+        assert_eq!(rungs(kernels.short_dots), spec.short_dot_vectors);
+        assert_eq!(rungs(kernels.cut_short_dots), spec.cut_short_dot_vectors);
         assert_eq!(SUM_LANES % kernels.lanes, 0);
     }
 }

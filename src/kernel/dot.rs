@@ -25,13 +25,24 @@ pub(crate) struct DotTile<E = f32> {
     pub(crate) is_aligned: bool,
     /// Output, of any strides.
     pub(crate) c: Sink,
+    /// Whether the rows of the output are interleaved without gaps, as a transposed output of as many columns stands.
+    pub(crate) is_interleaved: bool,
     pub(crate) start: Start,
     pub(crate) finish: Finish,
+}
+
+/// One call of a kernel that goes over all columns of a few rows: the first column as a tile, and how many columns there are.
+pub(crate) struct DotColumns<E = f32> {
+    pub(crate) first: DotTile<E>,
+    pub(crate) cols: usize,
 }
 
 /// Most columns of a tile whose right operand comes from the outer caches: they are read one
 /// behind the other, and more would only be more code. A build holds the loop for tiles up to this width and no others.
 pub(crate) const FAR_MAX_COLS: usize = 8;
+
+/// Most rows of an output that are stored interleaved.
+pub(crate) const INTERLEAVED_MAX_ROWS: usize = 5;
 
 /// Factors for the terms of a tail: 1 for those that there are, -1 for the zeros behind them, whose products are then -0 and
 /// change no sum.
@@ -81,6 +92,10 @@ pub(crate) unsafe fn dot_tile<
     unsafe {
         let cut = terms_before_line::<S, E, MR, NR>(tile);
         accumulate::<S, E, MR, NR, H>(simd, tile, cut, &mut acc);
+        if can_be_interleaved(MR, NR) && tile.is_interleaved {
+            finish_interleaved::<S, E, MR, NR, H, FOLDED>(simd, tile, 0, &acc, NR);
+            return;
+        }
 
         // One behind the other, row by row: a fold may have sums of several rows.
         let mut folded = [simd.splat(0.0); MAX_LANES];
@@ -251,6 +266,62 @@ pub(super) unsafe fn finish<S: Simd, E, const MR: usize, const FOLDED: usize>(
     }
 }
 
+/// Whether a tile of so many rows and columns can be stored with its rows interleaved.
+#[inline(always)]
+pub(super) const fn can_be_interleaved(rows: usize, cols: usize) -> bool {
+    1 < rows && rows <= INTERLEAVED_MAX_ROWS && cols <= FAR_MAX_COLS
+}
+
+/// Folds and stores the sums of the first `cols` of so many columns, from column `j` of an output on whose rows are interleaved: one
+/// element behind the other, all rows of a column before the next column.
+///
+/// # Safety
+/// As [`dot_tile`], for these places, where the rows are interleaved; `cols ≤ NR`.
+#[inline(always)]
+pub(super) unsafe fn finish_interleaved<
+    S: Simd,
+    E,
+    const MR: usize,
+    const NR: usize,
+    const H: usize,
+    const FOLDED: usize,
+>(
+    simd: S,
+    tile: &DotTile<E>,
+    j: usize,
+    acc: &[[[S::V; H]; NR]; MR],
+    cols: usize,
+) {
+    // The biases of the rows, over and over.
+    let mut biases = [0.0; INTERLEAVED_MAX_ROWS * FAR_MAX_COLS];
+    let start = match tile.start {
+        Start::Rows(bias) => {
+            for (at, value) in biases[..MR * NR].iter_mut().enumerate() {
+                // SAFETY: there is a bias for each row.
+                *value = unsafe { *bias.add(at % MR) };
+            }
+            Start::Columns(biases.as_ptr())
+        }
+        start => start,
+    };
+    let one_row = DotTile { c: Sink::rows(tile.c.at(0, j), 0), start, ..*tile };
+    for first in (0..MR * NR).step_by(FOLDED) {
+        let mut sums = [[simd.splat(0.0); H]; FOLDED];
+        for s in 0..FOLDED {
+            let at = first + s;
+            if at < MR * NR {
+                sums[s] = acc[at % MR][at / MR];
+            }
+        }
+        let left = (MR * cols).saturating_sub(first);
+        let count = if left < FOLDED { left } else { FOLDED };
+        if count > 0 {
+            // SAFETY: the caller's promise; these are as many elements of the output, which lie side by side.
+            unsafe { finish::<S, E, 1, FOLDED>(simd, &one_row, first, [simd.fold(sums)], count) };
+        }
+    }
+}
+
 /// The terms of a step that there are.
 #[derive(Clone, Copy)]
 pub(super) enum Reach<S: Simd> {
@@ -268,7 +339,7 @@ impl<S: Simd> Reach<S> {
     /// # Safety
     /// The terms must be readable.
     #[inline(always)]
-    unsafe fn load<E: Element, const H: usize>(self, simd: S, at: *const E, h: usize) -> S::V {
+    pub(super) unsafe fn load<E: Element, const H: usize>(self, simd: S, at: *const E, h: usize) -> S::V {
         // SAFETY: the caller's promise; each vector lies on terms that there are, or is cut to them.
         unsafe {
             match self {

@@ -13,19 +13,16 @@
 //! Neighbouring columns side by side would make it jump over one each time. A column's multiply-adds wait for each other: several sums
 //! at once hide a part of their latency, and the next columns' the rest.
 
-use super::dot::{DotTile, Reach, before_line, finish, from_term, step, terms_before_line};
+use super::dot::{
+    DotColumns, DotTile, Reach, before_line, can_be_interleaved, finish, finish_interleaved, from_term, step,
+    terms_before_line,
+};
 use super::{STRETCH, Source};
 use crate::simd::{Element, Simd};
 use crate::summation::SUM_LANES;
 
 /// Terms that the loop takes at a time where that leaves fewer over: a vector less.
 const SHORT_STRETCH: usize = STRETCH - SUM_LANES;
-
-/// One call: the first column as a tile, and how many columns there are.
-pub(crate) struct DotsByParts<E = f32> {
-    pub(crate) first: DotTile<E>,
-    pub(crate) cols: usize,
-}
 
 /// Computes `MR` rows of dot products, each accumulated in `H` vectors of together sixteen lanes, and folded `FOLDED` at a time.
 ///
@@ -41,7 +38,7 @@ pub(crate) unsafe fn dots_by_parts<
     const PARTS: usize,
 >(
     simd: S,
-    row: &DotsByParts<E>,
+    row: &DotColumns<E>,
 ) {
     let cut = terms_before_line::<S, E, 1, 1>(&row.first);
     let terms = row.first.depth - cut;
@@ -70,7 +67,7 @@ unsafe fn by_stretches<
     const LEN: usize,
 >(
     simd: S,
-    row: &DotsByParts<E>,
+    row: &DotColumns<E>,
     cut: usize,
 ) {
     let part = row.cols / PARTS;
@@ -122,6 +119,11 @@ unsafe fn parts<
         }
         for part in 0..N {
             let at = from + part * cols + j;
+            if can_be_interleaved(MR, FOLDED) && first.is_interleaved {
+                // SAFETY: the caller's promise; the part has as many columns from there on.
+                unsafe { finish_interleaved::<S, E, MR, FOLDED, H, FOLDED>(simd, first, at, &sums[part], count) };
+                continue;
+            }
             let mut folded = [simd.splat(0.0); MR];
             for i in 0..MR {
                 folded[i] = simd.fold(sums[part][i]);

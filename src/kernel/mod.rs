@@ -1,5 +1,5 @@
 //! The kernels, written once over [`Simd`]: `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `dots_by_parts` a few rows in the second of them, `outer` a product whose sums have one term,
+//! in the two orders of summation, `dots_by_parts` and `short_dots` a few rows in the second of them, `outer` a product whose sums have one term,
 //! `axpyf` one whose output has one row, `narrow` one of few columns, `pack` brings operands into the order in which they
 //! are read, `elementwise` holds the activation behind a tile and `dz` with its column sums, `softmax` the function that
 //! couples a row's columns, `update` an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a
@@ -14,11 +14,12 @@
 //! OPERATION  chain     tiles whose vectors run along the output
 //!            dots      tiles whose vectors run along the sum
 //!            dotparts  a few rows whose vectors run along the sum, a column of each of several parts at a time
+//!            shortdots a row or two that stay in registers, over short columns
 //!            axpyf     one row, a strip of columns at a time
 //!            quads     few columns, several rows in a vector
 //!            outer     sums of one term or few, a row at a time
 //! ROWSxCOLS  the part of the output that is computed at a time: one tile; of `axpyf` the widest strip, of `quads` and
-//!            `outer` one vector, of `dotparts` a column of each part. Cut ones bear the name of the whole.
+//!            `outer` one vector, of `dotparts` a column of each part, of `shortdots` as many as a fold has room for. Cut ones bear the name of the whole.
 //! ISA        the instruction set, as `FUSED_DENSE_ISA` takes it
 //! shim       isa::ISA::OPERATION::<ROWS, COLS …>      isa::avx512::chain::<14, 1, true>
 //! ```
@@ -45,6 +46,7 @@ pub(crate) mod narrow;
 mod operands;
 pub(crate) mod outer;
 pub(crate) mod pack;
+pub(crate) mod short_dots;
 pub(crate) mod softmax;
 #[cfg(test)]
 mod tests;
@@ -86,6 +88,7 @@ pub(crate) enum Operation {
     Chain,
     Dots,
     DotsByParts,
+    ShortDots,
     Axpyf,
     Quads,
     Outer,
@@ -106,6 +109,7 @@ impl fmt::Display for Name {
             Operation::Chain => "chain",
             Operation::Dots => "dots",
             Operation::DotsByParts => "dotparts",
+            Operation::ShortDots => "shortdots",
             Operation::Axpyf => "axpyf",
             Operation::Quads => "quads",
             Operation::Outer => "outer",

@@ -4,8 +4,8 @@
 use super::axpyf::{Axpyf, axpyf};
 use super::chain::{HalfLast, Kind, Lhs, TileKind, Tiles, WholeLast, chain_tiles};
 use super::cross_entropy::exp_of_minus;
-use super::dot::{DotTile, dot_tile};
-use super::dots_by_parts::{DotsByParts, dots_by_parts};
+use super::dot::{DotColumns, DotTile, dot_tile};
+use super::dots_by_parts::dots_by_parts;
 use super::extent::{Extent, extent};
 use super::narrow::{Narrow, narrow};
 use super::pack::{self, Panel};
@@ -220,6 +220,7 @@ fn dots<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &str) {
             is_far: true,
             is_aligned: true,
             c: Sink::rows(c.as_mut_ptr(), STRIDE),
+            is_interleaved: false,
             start: Start::Zero,
             finish: Finish::overwrite(1.0),
         }
@@ -240,11 +241,14 @@ fn dots_of_parts<S: Simd, const H: usize, const FOLDED: usize>(simd: S, isa: &st
     // Parts of more columns than are folded at a time, and one left over.
     const DOTS: usize = 19;
     let (a, right) = (values(2 * STRIDE, 2), Rights::new(&values(DOTS * STRIDE, 3)));
-    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], (depth, first): (usize, usize)) -> DotsByParts<E> {
+    fn call<E>(a: &[f32], b: &[E], c: &mut [f32], (depth, first): (usize, usize)) -> DotColumns<E> {
         let b = Source { ptr: b[first..].as_ptr(), row_stride: 1, col_stride: STRIDE };
         let (a, c) = (Source::rows(a[first..].as_ptr(), STRIDE), Sink::rows(c.as_mut_ptr(), STRIDE));
         let (start, finish) = (Start::Zero, Finish::overwrite(1.0));
-        DotsByParts { first: DotTile { depth, a, b, is_far: true, is_aligned: true, c, start, finish }, cols: DOTS }
+        DotColumns {
+            first: DotTile { depth, a, b, is_far: true, is_aligned: true, c, is_interleaved: false, start, finish },
+            cols: DOTS,
+        }
     }
     // Whole vectors from no cache line on, a tail, and stretches of both lengths.
     for reach in [(48, 3), (DEPTH, 0), (288, 0), (240, 0)] {

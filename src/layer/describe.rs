@@ -214,6 +214,7 @@ fn places(route: &Route) -> (&'static str, &'static str, &'static str, &'static 
         Route::FewColumns(_) | Route::OuterProduct(_) => (in_place, in_place, in_place, "row by row"),
         Route::SingleRow(_) => (in_place, in_place, in_place, "along the row"),
         Route::DotsByParts { .. } => (in_place, in_place, in_place, "column by column of several parts"),
+        Route::ShortDots(_) => (in_place, in_place, in_place, "columns of both halves, side by side"),
         Route::DotProducts(dots) => {
             let place = |gathers: bool| if gathers { "gathered" } else { in_place };
             let order = if dots.rows_first { "rows before columns" } else { "columns before rows" };

@@ -51,7 +51,7 @@ pub(super) fn part(question: &Question, route: &Route, rows: usize, cols: usize)
         (tuning.multiply_add_cost * vectors(question.target, cols) + tuning.left_per_panel_cost * panels) * m * k
     };
     let (multiply_adds, right, left) = match route {
-        Route::DotProducts(_) | Route::DotsByParts { .. } => {
+        Route::DotProducts(_) | Route::DotsByParts { .. } | Route::ShortDots(_) => {
             (tuning.multiply_add_cost * m * n * depth.div_ceil(kernels.lanes) as f64, 0.0, 0.0)
         }
         Route::Tiles(tiles) => {

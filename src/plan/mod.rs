@@ -1,10 +1,11 @@
 //! Decides how a call is computed: pure functions of shape, strides, tuning and workers, and the only place that decides.
 //!
 //! A product is cut into rectangles. Each has one [`Route`]: the kernels that compute it, where its operands stand, in which order
-//! its tiles go. The rules in `rules` choose it, first match wins. `gemm` walks the plan and decides nothing; `keep` holds plans
+//! its tiles go. The rules in `rules` choose it, first match wins; `dots` has those of sums in the lanes order. `gemm` walks the plan and decides nothing; `keep` holds plans
 //! from one call to the next, so that a call like the last one plans nothing.
 
 mod cost;
+mod dots;
 mod keep;
 mod rules;
 mod schedule;
@@ -18,7 +19,7 @@ pub(crate) use schedule::{
 };
 pub(crate) use share::{Grid, Part, below_parallel_min, share, step_pays, workers};
 
-use crate::isa::{Target, TilesKernel};
+use crate::isa::{ColumnsKernel, Target, TilesKernel};
 use crate::kernel::narrow::Narrow;
 use crate::kernel::outer::Pairs;
 use crate::summation::Summation;
@@ -147,6 +148,8 @@ pub(crate) enum Route {
         /// Whether vectors begin on the columns' cache lines.
         aligned: bool,
     },
+    /// An output of one or two rows in the lanes order, over short columns.
+    ShortDots(ColumnsKernel),
     /// Other dot products, in the lanes order.
     DotProducts(DotProducts),
 }

@@ -1,14 +1,13 @@
 //! The rules that choose a product's route: one table, first match wins.
 
-use super::{
-    DotProducts, OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, Totals, cost,
-};
-use crate::isa::{Kernels, Target, TilesKernel};
+use super::dots::{aligned_dot_rows, are_columns_of_dots, dot_products, goes_by_parts, reads_by_parts, short_dots};
+use super::{OuterProduct, Question, RightOperand, Route, SingleCall, SingleRow, TileLoops, TileOrder, Totals, cost};
+use crate::isa::{Target, TilesKernel};
 use crate::kernel::outer::Pairs;
-use crate::kernel::{axpyf, dot, narrow, outer};
+use crate::kernel::{axpyf, narrow, outer};
 use crate::plan::Grid;
 use crate::summation::{SUM_BLOCK, Summation};
-use crate::tuning::{LINE, Tuning};
+use crate::tuning::LINE;
 
 /// A rule of the table.
 #[derive(Debug)]
@@ -49,10 +48,16 @@ pub(super) static RULES: &[Rule] = &[
         verdict: |q| Verdict::take((q.shape.m == 0 || q.shape.n == 0).then_some(Route::Nothing)),
     },
     Rule {
-        name: "dots-as-one-row",
-        because: "a single column of dot products is one row of the transposed product, whose kernels read the right operand best",
-        decision: "007-when-sums-are-in-the-lanes-order.md",
-        verdict: |q| if is_column_of_dots(q) { Verdict::Transpose } else { Verdict::Pass },
+        name: "dots-as-rows",
+        because: "a few long columns of dot products are rows of the transposed product, whose kernels read the right operand best",
+        decision: "065-a-few-outputs-are-rows.md",
+        verdict: |q| if are_columns_of_dots(q) { Verdict::Transpose } else { Verdict::Pass },
+    },
+    Rule {
+        name: "short-dots",
+        because: "a row or two of a few vectors stay in registers, and all columns need no loop along the sum",
+        decision: "064-short-dot-products.md",
+        verdict: |q| Verdict::take(short_dots(q).map(Route::ShortDots)),
     },
     Rule {
         name: "dots-by-parts",
@@ -158,102 +163,6 @@ fn right_operand(q: &Question) -> RightOperand {
             _ => None,
         })
         .unwrap_or(RightOperand::Gathered)
-}
-
-fn is_column_of_dots(q: &Question) -> bool {
-    let shape = &q.shape;
-    q.summation == Summation::Lanes && shape.n == 1 && shape.m > 1 && shape.transposed().has_contiguous_rows()
-}
-
-fn goes_by_parts(q: &Question) -> bool {
-    let (shape, Target { kernels, tuning }) = (&q.shape, q.target);
-    q.summation == Summation::Lanes
-        && (1..=kernels.dots_by_parts.len()).contains(&shape.m)
-        && (shape.a_strides.1, shape.b_strides.0) == (1, 1)
-        && reads_by_parts(tuning, shape.m, shape.k, shape.right_len())
-}
-
-/// Whether so many rows of dot products go through several parts of their right operand, which has so many elements, side by side.
-fn reads_by_parts(tuning: &Tuning, rows: usize, terms: usize, len: usize) -> bool {
-    let where_it_pays = match rows {
-        1 => tuning.dot_parts_min_terms..=tuning.dot_parts_max_terms,
-        _ => tuning.dot_parts_rows_min_terms..=tuning.dot_parts_rows_max_terms,
-    };
-    where_it_pays.contains(&terms) && len >= tuning.dot_parts_min_len
-}
-
-/// Dot products, of which a worker has at most this many rows.
-fn dot_products(q: &Question, rows: usize) -> DotProducts {
-    let (shape, kernels, tuning) = (&q.shape, q.target.kernels, q.target.tuning);
-    let exceeds_l1 = shape.right_len() > tuning.first_level_len;
-    let leaves_some = rows & (kernels.tall_dot_rows - 1) != 0;
-    let rows_first = exceeds_l1 && goes_by_rows(q, rows);
-    let most = if rows_first || rows <= tuning.few_dot_rows && (exceeds_l1 || leaves_some) {
-        // An operand from afar comes once or twice, and few rows leave none over.
-        kernels.dot_rows()
-    } else if exceeds_l1 {
-        kernels.tall_dot_rows
-    } else {
-        rows_of_dot_tiles(kernels, rows, shape.n, shape.k)
-    };
-    DotProducts {
-        is_far: exceeds_l1,
-        rows: most,
-        cols: if exceeds_l1 { dot::FAR_MAX_COLS } else { usize::MAX },
-        aligned_rows: aligned_dot_rows(q),
-        rows_first,
-        gathers_left: shape.a_strides.1 != 1,
-        gathers_right: shape.b_strides.0 != 1,
-    }
-}
-
-/// Whether so many rows are few tiles that had better go over all columns one after the other: where one of them stays in the
-/// first-level cache beside the right operand's columns, and all of them do not.
-fn goes_by_rows(q: &Question, rows: usize) -> bool {
-    let (k, kernels, tuning) = (q.shape.k, q.target.kernels, q.target.tuning);
-    let tiles = rows.div_ceil(kernels.dot_rows()).max(1);
-    let height = rows.div_ceil(tiles);
-    let cols = kernels.dot_cols(height.max(1)).min(dot::FAR_MAX_COLS);
-    let len = |rows: usize| (rows + cols).saturating_mul(k);
-    // All columns come again for each tile's rows: not if they are gathered each time.
-    let is_near = q.shape.right_len() <= tuning.dot_rows_first_max_right_len && q.shape.b_strides.0 == 1;
-    is_near
-        && (kernels.dot_rows() + 1..=tuning.dot_rows_first_max_rows).contains(&rows)
-        && len(height) <= tuning.dot_rows_first_max_len
-        && len(rows) >= tuning.dot_rows_first_min_len
-}
-
-/// Most rows of dot-product tiles whose vectors begin on cache lines. Tiles of more rows gain by that where their operands do not stay
-/// in the first-level cache, or where they have so few columns that they load more than they multiply.
-fn aligned_dot_rows(q: &Question) -> usize {
-    let (shape, tuning) = (&q.shape, q.target.tuning);
-    let longer = shape.right_len().max(shape.left_len());
-    let is_far = shape.k >= tuning.dot_aligned_tall_min_terms && longer > tuning.first_level_len;
-    let is_narrow = shape.n <= tuning.dot_aligned_narrow_max_cols
-        && shape.k >= tuning.dot_aligned_narrow_terms.saturating_mul(shape.n);
-    if is_far || is_narrow {
-        usize::MAX
-    } else if shape.k >= tuning.dot_aligned_min_terms {
-        tuning.dot_aligned_max_rows
-    } else {
-        0
-    }
-}
-
-/// Rows of the dot-product tiles that take the fewest operations beside the multiply-adds, which all take alike: loads, which
-/// the sums of a tile share, and folds, which may be left with less than they hold.
-fn rows_of_dot_tiles(kernels: &Kernels, rows: usize, cols: usize, terms: usize) -> usize {
-    let vectors = terms.div_ceil(kernels.lanes);
-    let operations = |most: usize| {
-        let down = rows.div_ceil(most).max(1);
-        let height = rows.div_ceil(down).max(1);
-        let across = cols.div_ceil(kernels.dot_cols(height)).max(1);
-        let width = cols.div_ceil(across);
-        // Three operations for each sum that a fold holds.
-        let folds = 3 * kernels.folded * (height * width).div_ceil(kernels.folded);
-        down.saturating_mul(across).saturating_mul(vectors.saturating_mul(height + width).saturating_add(folds))
-    };
-    (1..=kernels.dot_rows()).min_by_key(|most| operations(*most)).unwrap_or(1)
 }
 
 /// The call, where a product in the chain order is one or two calls of a micro-kernel. A long column is better off as a row,
@@ -585,7 +494,11 @@ impl Route {
             Self::SingleRow(_) => Self::SingleRow(single_row(q, cols)),
             Self::DotProducts(_) => Self::DotProducts(dot_products(q, rows)),
             Self::Tiles(tiles) => Self::Tiles(for_extent(q, tiles, rows, cols)),
-            Self::Nothing | Self::SingleCall(_) | Self::FewColumns(_) | Self::DotsByParts { .. } => self,
+            Self::Nothing
+            | Self::SingleCall(_)
+            | Self::FewColumns(_)
+            | Self::DotsByParts { .. }
+            | Self::ShortDots(_) => self,
         }
     }
 }

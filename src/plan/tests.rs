@@ -208,7 +208,9 @@ fn fits(target: Target, shape: &ProductShape, rectangle: &Rectangle, workers: us
             assert!(few && is_plain && rows && in_place, "{context}");
         }
         Route::SingleRow(_) => assert!(shape.m == 1 && rows && in_place && !shape.is_updated, "{context}"),
-        Route::DotProducts(_) | Route::DotsByParts { .. } => panic!("{context}: sums in the chain order"),
+        Route::DotProducts(_) | Route::DotsByParts { .. } | Route::ShortDots(_) => {
+            panic!("{context}: sums in the chain order")
+        }
         Route::Tiles(tiles) => {
             match tiles.right {
                 RightOperand::InPlace | RightOperand::Copied => assert!(in_place, "{context}"),
@@ -379,6 +381,7 @@ fn few_rows_of_dots_go_by_parts() {
             ("dot_parts_min_len", "9696"),
             ("dot_parts_rows_min_terms", "128"),
             ("dot_parts_rows_max_terms", "256"),
+            ("short_dots_min_outputs", "max"),
             ("outer_adds_in_pairs", "true"),
             ("outer_pairs_pages_apart", "true"),
             ("outer_aligned_min_cols", "max"),
@@ -409,6 +412,44 @@ fn few_rows_of_dots_go_by_parts() {
         let halves = if target.kernels.dot_parts[0] == 2 { Pairs::OfHalves } else { Pairs::Neighbours };
         // So many rows are no single call.
         assert_eq!([pairs(101, 96), pairs(97, 96)], [halves, Pairs::Neighbours], "{target:?}");
+    }
+}
+
+/// A few columns of dot products without gaps are rows of the transposed product, and a row or two of few terms stay in registers, from as
+/// many outputs on as the tuning row says.
+#[test]
+fn few_columns_of_dots_are_rows() {
+    for target in targets() {
+        let numbers = [
+            ("dot_columns_as_rows_max", "3"),
+            ("dot_columns_as_rows_min_len", "9"),
+            ("short_dots_min_outputs", "40"),
+            ("dot_parts_min_terms", "max"),
+            ("dot_parts_rows_min_terms", "max"),
+        ];
+        let target = target.with_tuning(target.tuning.with_numbers(&numbers)).expect("the same instruction set");
+        let planned = |shape: ProductShape| {
+            let plan = plan(&Question { summation: Summation::Lanes, ..question(target, shape, 1) });
+            (plan.first.transposed, plan.first.rule().name)
+        };
+        let along = |m: usize, n: usize, k: usize| ProductShape { b_strides: (1, k), ..shape(m, n, k) };
+        // More terms than any kernel keeps in registers.
+        let tiles = [(9, 3), (8, 3), (9, 4), (40, 1)].map(|(m, n)| planned(along(m, n, 200)));
+        assert_eq!(tiles, [(true, "dots"), (false, "dots"), (false, "dots"), (true, "dots")], "{target:?}");
+        let with_gaps = ProductShape { c_strides: (4, 1), ..along(9, 3, 200) };
+        let kept_with_gaps = ProductShape { z_strides: Some((4, 1)), ..along(9, 3, 200) };
+        for shape in [with_gaps, kept_with_gaps] {
+            assert_eq!(planned(shape), (false, "dots"), "{target:?}: {shape:?}");
+        }
+        let kernels = target.kernels.short_dots;
+        for rows in 1..=kernels.len() {
+            let (most, cols) = (kernels[rows - 1].len() * 16, 40_usize.div_ceil(rows));
+            let short = "short-dots";
+            let rules = [(cols, most), (cols, most + 1), (cols - 1, most)].map(|(m, k)| planned(along(m, rows, k)));
+            assert_eq!(rules, [(true, short), (true, "dots"), (true, "dots")], "{rows} columns by {target:?}");
+        }
+        let rows = [along(1, 40, 16), along(1, 39, 16), along(2, 40, 16)].map(planned);
+        assert_eq!(rows, [(false, "short-dots"), (false, "dots"), (false, "dots")], "{target:?}");
     }
 }
 
@@ -457,9 +498,12 @@ fn lanes_stay_lanes() {
         // Dot products run along the rows, which are no panels.
         let shape = ProductShape { is_prepacked: false, ..shape };
         let plan = plan(&Question { summation: Summation::Lanes, ..question(target, shape, 1) });
-        let is_dots = matches!(plan.first.route, Route::DotProducts(_) | Route::DotsByParts { .. } | Route::Nothing);
+        let is_dots = matches!(
+            plan.first.route,
+            Route::DotProducts(_) | Route::DotsByParts { .. } | Route::ShortDots(_) | Route::Nothing
+        );
         assert!(is_dots && plan.second.is_none(), "{shape:?}");
-        assert!(!plan.first.transposed || shape.n == 1 && shape.c_strides.0 == 1, "{shape:?}");
+        assert!(!plan.first.transposed || shape.n <= 5 && shape.c_strides.0 == shape.n, "{shape:?}");
     }
 }
 

@@ -46,10 +46,9 @@ impl Avx2 {
         }
     }
 
-    /// Sixteen lanes folded to four, of `x` in the lower half and of `y` in the upper.
+    /// Eight lanes folded to four, of `x` in the lower half and of `y` in the upper.
     #[inline(always)]
-    fn add_eights<const H: usize>(self, x: [__m256; H], y: [__m256; H]) -> __m256 {
-        let (x, y) = (self.add(x[0], x[1]), self.add(y[0], y[1]));
+    fn add_halves(self, x: __m256, y: __m256) -> __m256 {
         safe!(_mm256_add_ps(_mm256_permute2f128_ps::<0x20>(x, y), _mm256_permute2f128_ps::<0x31>(x, y)))
     }
 
@@ -256,10 +255,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn fold<const H: usize, const N: usize>(self, sums: [[__m256; H]; N]) -> __m256 {
-        const { assert!(H == 2 && N == Self::FOLDED) };
-        let abcd = self.add_pairs(self.add_eights(sums[0], sums[1]), self.add_eights(sums[2], sums[3]));
-        let efgh = self.add_pairs(self.add_eights(sums[4], sums[5]), self.add_eights(sums[6], sums[7]));
+    fn join<const H: usize>(self, sum: [__m256; H]) -> __m256 {
+        const { assert!(H == 2) };
+        self.add(sum[0], sum[1])
+    }
+
+    #[inline(always)]
+    fn fold_joined<const N: usize>(self, sums: [__m256; N]) -> __m256 {
+        const { assert!(N == Self::FOLDED) };
+        let abcd = self.add_pairs(self.add_halves(sums[0], sums[1]), self.add_halves(sums[2], sums[3]));
+        let efgh = self.add_pairs(self.add_halves(sums[4], sums[5]), self.add_halves(sums[6], sums[7]));
         safe!({
             let odd = _mm256_shuffle_ps::<0b11_01_11_01>(abcd, efgh);
             let ones = _mm256_add_ps(_mm256_shuffle_ps::<0b10_00_10_00>(abcd, efgh), odd);

@@ -231,10 +231,16 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn fold<const H: usize, const N: usize>(self, sums: [[__m512; H]; N]) -> __m512 {
-        const { assert!(H == 1 && N == Self::FOLDED) };
-        let abcd = self.add_quarters(self.add_halves(sums[0][0], sums[1][0]), self.add_halves(sums[2][0], sums[3][0]));
-        let efgh = self.add_quarters(self.add_halves(sums[4][0], sums[5][0]), self.add_halves(sums[6][0], sums[7][0]));
+    fn join<const H: usize>(self, sum: [__m512; H]) -> __m512 {
+        const { assert!(H == 1) };
+        sum[0]
+    }
+
+    #[inline(always)]
+    fn fold_joined<const N: usize>(self, sums: [__m512; N]) -> __m512 {
+        const { assert!(N == Self::FOLDED) };
+        let abcd = self.add_quarters(self.add_halves(sums[0], sums[1]), self.add_halves(sums[2], sums[3]));
+        let efgh = self.add_quarters(self.add_halves(sums[4], sums[5]), self.add_halves(sums[6], sums[7]));
         safe!({
             let (abcd, efgh) = (_mm512_castps_pd(abcd), _mm512_castps_pd(efgh));
             let (low, high) = (_mm512_unpacklo_pd(abcd, efgh), _mm512_unpackhi_pd(abcd, efgh));

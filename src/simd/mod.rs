@@ -181,7 +181,18 @@ pub(crate) trait Simd: Arithmetic + Send + Sync + 'static {
 
     /// `FOLDED` sums of sixteen lanes, each held in `SUM_LANES / LANES` vectors, by the tree of the *lanes* order: lane
     /// `l` takes lane `l + 8`, then `l + 4`, `l + 2`, `l + 1`. The sums stand in the first lanes of the result.
-    fn fold<const H: usize, const N: usize>(self, sums: [[Self::V; H]; N]) -> Self::V;
+    #[inline(always)]
+    fn fold<const H: usize, const N: usize>(self, sums: [[Self::V; H]; N]) -> Self::V {
+        let mut joined = [self.splat(0.0); N];
+        for s in 0..N {
+            joined[s] = self.join(sums[s]);
+        }
+        self.fold_joined(joined)
+    }
+    /// The first steps of [`fold`](Self::fold), which bring a sum's sixteen lanes into one vector.
+    fn join<const H: usize>(self, sum: [Self::V; H]) -> Self::V;
+    /// The further steps, of joined sums.
+    fn fold_joined<const N: usize>(self, sums: [Self::V; N]) -> Self::V;
     /// Of two vectors' first `FOLDED` lanes, one behind the other, as many from lane `from < FOLDED` on. A constant after inlining.
     fn folded_from(self, first: Self::V, second: Self::V, from: usize) -> Self::V;
 }

@@ -28,11 +28,9 @@ impl Neon {
         safe!(vreinterpretq_f32_f64(vzip2q_f64(vreinterpretq_f64_f32(x), vreinterpretq_f64_f32(y))))
     }
 
-    /// Sixteen lanes folded to two, of `x` in the lower half and of `y` in the upper.
+    /// Four lanes folded to two, of `x` in the lower half and of `y` in the upper.
     #[inline(always)]
-    fn fold_to_pairs<const H: usize>(self, x: [float32x4_t; H], y: [float32x4_t; H]) -> float32x4_t {
-        let to_four = |v: [float32x4_t; H]| self.add(self.add(v[0], v[2]), self.add(v[1], v[3]));
-        let (x, y) = (to_four(x), to_four(y));
+    fn fold_to_pairs(self, x: float32x4_t, y: float32x4_t) -> float32x4_t {
         self.add(self.low_halves(x, y), self.high_halves(x, y))
     }
 }
@@ -235,8 +233,14 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn fold<const H: usize, const N: usize>(self, sums: [[float32x4_t; H]; N]) -> float32x4_t {
-        const { assert!(H == 4 && N == Self::FOLDED) };
+    fn join<const H: usize>(self, sum: [float32x4_t; H]) -> float32x4_t {
+        const { assert!(H == 4) };
+        self.add(self.add(sum[0], sum[2]), self.add(sum[1], sum[3]))
+    }
+
+    #[inline(always)]
+    fn fold_joined<const N: usize>(self, sums: [float32x4_t; N]) -> float32x4_t {
+        const { assert!(N == Self::FOLDED) };
         let (ab, cd) = (self.fold_to_pairs(sums[0], sums[1]), self.fold_to_pairs(sums[2], sums[3]));
         safe!(vpaddq_f32(ab, cd))
     }

@@ -168,10 +168,16 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn fold<const H: usize, const N: usize>(self, sums: [[f32x8; H]; N]) -> f32x8 {
-        const { assert!(H == 2 && N == Self::FOLDED) };
+    fn join<const H: usize>(self, sum: [f32x8; H]) -> f32x8 {
+        const { assert!(H == 2) };
+        sum[0] + sum[1]
+    }
+
+    #[inline(always)]
+    fn fold_joined<const N: usize>(self, sums: [f32x8; N]) -> f32x8 {
+        const { assert!(N == Self::FOLDED) };
         // Transposed, each step of the tree is an addition of whole vectors.
-        let mut lanes = f32x8::transpose(core::array::from_fn(|s| sums[s][0] + sums[s][1]));
+        let mut lanes = f32x8::transpose(core::array::from_fn(|s| sums[s]));
         for half in [4, 2, 1] {
             for l in 0..half {
                 lanes[l] += lanes[l + half];

@@ -4,7 +4,7 @@ use crate::{Activation, Bias, Dense, Gradients, Isa, ProductPlan, Summation, Tun
 use std::collections::BTreeSet;
 
 /// Layers `(batch, inputs, outputs)` on both sides of the rules' edges, of one chunk of the batch.
-const SHAPES: [(usize, usize, usize); 24] = [
+const SHAPES: [(usize, usize, usize); 25] = [
     (1, 1, 1),
     (1, 30, 10),
     (1, 300, 900),
@@ -22,6 +22,7 @@ const SHAPES: [(usize, usize, usize); 24] = [
     (17, 80, 112),
     (33, 66, 40),
     (40, 45, 3),
+    (40, 16, 1),
     (40, 66, 65),
     (40, 512, 260),
     (64, 64, 64),
@@ -86,6 +87,7 @@ fn the_kernels_that_are_described_run() {
             ("dot_parts_max_terms", "max"),
             ("dot_parts_min_len", "0"),
             ("dot_parts_rows_min_terms", "64"),
+            ("short_dots_min_outputs", "20"),
         ])
     };
     let measured = Tuning::all().iter().filter(|tuning| Isa::available().contains(&tuning.isa()));
@@ -106,6 +108,7 @@ fn the_kernels_that_are_described_run() {
         "single-row",
         "dots",
         "dots-by-parts",
+        "short-dots",
         "prepacked",
         "along-rows",
         "copied-panels",

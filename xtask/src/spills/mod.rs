@@ -32,6 +32,8 @@ enum Kind {
     Dot,
     /// One row of dot products.
     DotsByParts,
+    /// Rows of dot products that stay in registers; its columns are vectors of each.
+    ShortDots,
     /// Several rows of few columns to a vector.
     Narrow,
 }
@@ -58,6 +60,7 @@ impl Kernel {
             ("17chain_prefetching", Kind::Prefetching),
             ("4dots", Kind::Dot),
             ("8dotparts", Kind::DotsByParts),
+            ("9shortdots", Kind::ShortDots),
             ("5quads", Kind::Narrow),
         ];
         let (kind, rest) = shims.into_iter().find_map(|(shim, kind)| Some((kind, rest.strip_prefix(shim)?)))?;
@@ -86,6 +89,8 @@ impl Kernel {
             }
             // Sixteen lanes of the sum are two registers.
             (Kind::Dot | Kind::DotsByParts, Isa::Avx2) => 2 * self.rows * self.cols,
+            // So many multiply-adds of eight columns.
+            (Kind::ShortDots, _) => 8 * self.rows * self.cols,
         }
     }
 }
@@ -102,6 +107,7 @@ impl fmt::Display for Kernel {
             (Kind::Prefetching, _) => "chain, prefetching",
             (Kind::Dot, _) => "dots",
             (Kind::DotsByParts, _) => "dotparts",
+            (Kind::ShortDots, _) => "shortdots",
             (Kind::Narrow, _) => return f.pad(&format!("{isa} quads")),
         };
         f.pad(&format!("{isa} {}×{} {kind}", self.rows, self.cols))
@@ -117,6 +123,8 @@ pub fn main() -> anyhow::Result<()> {
     let mut kernels: Vec<(Kernel, Function<'_>)> = assembly::functions(&text)
         .into_iter()
         .filter_map(|function| Some((Kernel::of_symbol(function.symbol)?, function)))
+        // Eight joined sums, one that is not, and masks are more than AVX2 has registers for.
+        .filter(|(kernel, _)| (kernel.kind, kernel.isa) != (Kind::ShortDots, Isa::Avx2))
         .collect();
     kernels.sort_by_key(|(kernel, _)| (kernel.isa, kernel.kind, -(kernel.accumulators() as isize), *kernel));
     for full_size in FULL_SIZE {
@@ -206,6 +214,8 @@ mod tests {
         assert_eq!((prefetching.kind, prefetching.rows, prefetching.cols), (Kind::Prefetching, 4, 3));
         let narrow = of("_RNvNtNtCs1_11fused_dense3isa6avx5125quads").unwrap();
         assert_eq!((narrow.kind, narrow.accumulators()), (Kind::Narrow, 4));
+        let short = of("_RINvNtNtCs1_11fused_dense3isa6avx5129shortdotsKj2_Kj4_Kb1_EB6_").unwrap();
+        assert_eq!((short.kind, short.accumulators()), (Kind::ShortDots, 64));
         assert_eq!(of("_RNvNtNtCs1_11fused_dense3isa4avx26detect"), None);
     }
 }
