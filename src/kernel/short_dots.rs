@@ -8,8 +8,9 @@
 //!     c[i, column] = bias + fold(acc[i][column]), scaled and added as the call says
 //! ```
 //!
-//! Two parts of the columns side by side, so that each load instruction moves on by half as many columns as are folded at a time: cores
-//! that watch by which steps it does fetch ahead over a KiB, and not over two.
+//! Two parts of the columns go side by side, so that each load instruction moves on by half as many columns as are folded at a time: a
+//! core that watches by which steps it moves on fetches ahead over a KiB, and not over two. The last columns are code of their own, so that
+//! those of the loop are read in the order of memory.
 
 use super::dot::{DotColumns, DotTile, Reach};
 use super::{Finish, Start};
@@ -170,7 +171,7 @@ unsafe fn folded<
     folded
 }
 
-/// The rows: in registers where a vector holds sixteen lanes, and read for each column where sums take more registers.
+/// The rows: in registers where a vector holds sixteen lanes; read again for each column where sums of several vectors take the registers.
 struct Rows<S: Simd, const H: usize, const V: usize, const MR: usize> {
     at: [*const f32; MR],
     held: [[[S::V; H]; V]; MR],
@@ -206,6 +207,9 @@ struct Outputs<S: Simd, const MR: usize> {
 
 impl<S: Simd, const MR: usize> Outputs<S, MR> {
     /// The first outputs of both parts, of which the second begins at column `second`.
+    ///
+    /// # Safety
+    /// As [`short_dots`], for the tile's biases.
     #[inline(always)]
     unsafe fn new<E>(simd: S, tile: &DotTile<E>, second: usize) -> Self {
         let mut biases = [0.0; MAX_LANES];
@@ -226,7 +230,10 @@ impl<S: Simd, const MR: usize> Outputs<S, MR> {
         }
     }
 
-    /// Stores the sums of `count` columns of a part: bias, scale, and what they are added to.
+    /// Stores the sums of the next `count > 0` columns of a part: bias, scale, and the output that they are added to.
+    ///
+    /// # Safety
+    /// As [`short_dots`], where so many columns of the part are left.
     #[inline(always)]
     unsafe fn store(&mut self, simd: S, part: usize, sums: S::V, count: usize) {
         let (j, c, tail) = (self.j[part], self.c[part], simd.tail(MR * count));
