@@ -71,7 +71,7 @@ pub(super) unsafe fn run_columns(
 /// Computes one worker's part of a few rows by a kernel that goes over all columns.
 ///
 /// # Safety
-/// As [`super::driver::run`], for a product of as many rows as the kernel has, whose operands lie along the sum.
+/// As [`super::driver::run`], for a part of as many rows as the kernel has, whose operands lie along the sum.
 #[inline(always)]
 pub(super) unsafe fn columns(
     kernels: &Kernels,

@@ -1,6 +1,6 @@
 //! The kernels, written once over [`Simd`]: `chain` and `dot` compute one tile of a matrix product
-//! in the two orders of summation, `dots_by_parts` and `short_dots` a few rows in the second of them, `outer` a product whose sums have one term,
-//! `axpyf` one whose output has one row, `narrow` one of few columns, `pack` brings operands into the order in which they
+//! in the two orders of summation, `dots_by_parts` and `short_dots` a few rows in the second of them, `outer` a product whose sums have
+//! one term, `axpyf` one whose output has one row, `narrow` one of few columns, `pack` brings operands into the order in which they
 //! are read, `elementwise` holds the activation behind a tile and `dz` with its column sums, `softmax` the function that
 //! couples a row's columns, `update` an optimiser's use of a gradient, `extent` the largest magnitude, `cross_entropy` a
 //! cost, `column_sums` makes `db` of few outputs.
@@ -19,7 +19,8 @@
 //!            quads     few columns, several rows in a vector
 //!            outer     sums of one term or few, a row at a time
 //! ROWSxCOLS  the part of the output that is computed at a time: one tile; of `axpyf` the widest strip, of `quads` and
-//!            `outer` one vector, of `dotparts` a column of each part, of `shortdots` as many as a fold has room for. Cut ones bear the name of the whole.
+//!            `outer` one vector, of `dotparts` a column of each part, of `shortdots` as many as a fold has room for. Cut
+//!            ones bear the name of the whole.
 //! ISA        the instruction set, as `FUSED_DENSE_ISA` takes it
 //! shim       isa::ISA::OPERATION::<ROWS, COLS …>      isa::avx512::chain::<14, 1, true>
 //! ```

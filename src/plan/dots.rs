@@ -9,6 +9,9 @@ use crate::tuning::Tuning;
 /// Whether the columns of an output of dot products had better be rows.
 pub(super) fn are_columns_of_dots(q: &Question) -> bool {
     let (shape, tuning) = (&q.shape, q.target.tuning);
+    if q.summation != Summation::Lanes {
+        return false;
+    }
     let are_few = match shape.n {
         1 => shape.m > 1,
         2.. if short_dots(&q.transposed()).is_some() => true,
@@ -16,7 +19,7 @@ pub(super) fn are_columns_of_dots(q: &Question) -> bool {
         0 => false,
     };
     let is_gapless = |(row, col): (usize, usize)| row == shape.n && (col == 1 || shape.n == 1);
-    q.summation == Summation::Lanes && are_few && is_gapless(shape.c_strides) && shape.z_strides.is_none_or(is_gapless)
+    are_few && is_gapless(shape.c_strides) && shape.z_strides.is_none_or(is_gapless)
 }
 
 /// The kernel for a row or two over many short columns, where there is one.

@@ -82,7 +82,7 @@ fn best_grid(question: &Question, route: &Route, parts: usize) -> (Grid, f64) {
     let (shape, Target { kernels, tuning }) = (&question.shape, question.target);
     // Vectors run along the columns; cache lines along whatever is contiguous.
     let down = shape.c_strides.0 == 1 && shape.c_strides.1 != 1;
-    // Two workers had better not write to one cache line.
+    // Two workers had better not write to one cache line. So interleaved rows, which kernels of two rows store together, are not cut.
     let row_grain = if down { LINE } else { 1 };
     let col_grain = match route {
         Route::Tiles(tiles) if tiles.right == RightOperand::Prepacked => tiles.panel_vectors * kernels.lanes,

@@ -447,6 +447,15 @@ fn few_columns_of_dots_are_rows() {
             let short = "short-dots";
             let rules = [(cols, most), (cols, most + 1), (cols - 1, most)].map(|(m, k)| planned(along(m, rows, k)));
             assert_eq!(rules, [(true, short), (true, "dots"), (true, "dots")], "{rows} columns by {target:?}");
+            // A kernel of two rows stores both: no worker has one of them.
+            for workers in 2..=9 {
+                let lanes =
+                    Question { summation: Summation::Lanes, ..question(target, along(900, rows, most), workers) };
+                let plan = plan(&lanes);
+                let parts = (0..plan.parts()).map(|part| plan.first.grid.part(rows, 900, part));
+                assert!(plan.first.rule().name == short && plan.parts() > 1, "{rows} columns by {target:?}");
+                assert!({ parts }.all(|part| part.rows.is_empty() || part.rows.len() == rows), "{rows}, {target:?}");
+            }
         }
         let rows = [along(1, 40, 16), along(1, 39, 16), along(2, 40, 16)].map(planned);
         assert_eq!(rows, [(false, "short-dots"), (false, "dots"), (false, "dots")], "{target:?}");
